@@ -1,0 +1,203 @@
+"""The one door to the machine: files under a root, the environment, and commands with a time limit.
+
+Probes take a `Machine` and touch nothing else, so that a folder of files is a machine (ENVDOCTOR_SYSROOT).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SYSROOT = "ENVDOCTOR_SYSROOT"
+# How long a killed child may take to die. One that hangs inside the driver (state D) cannot be killed at all: it is left
+# behind rather than waited for.
+KILL_GRACE = 1.0
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a command did. `code` is None when it could not be started, ran out of time, or was left behind."""
+
+    code: int | None
+    stdout: str
+    stderr: str
+    timed_out: bool = False
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+    @property
+    def signal(self) -> str | None:
+        """The name of the signal that ended it, such as SIGSEGV."""
+        if self.code is None or self.code >= 0:
+            return None
+        try:
+            return signal.Signals(-self.code).name
+        except ValueError:
+            return f"signal {-self.code}"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine to be observed: this one, or the one whose file system lies under `root`."""
+
+    root: Path = Path("/")
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @classmethod
+    def here(cls) -> Machine:
+        """This machine, or the one that ENVDOCTOR_SYSROOT points to."""
+        return cls(root=Path(os.environ.get(SYSROOT) or "/").absolute())
+
+    @property
+    def simulated(self) -> bool:
+        """Whether files come from a folder: then the kernel and the hardware under our feet are another machine's."""
+        return self.root != Path("/")
+
+    # --- files -----------------------------------------------------------------------------------------------------
+
+    def path(self, name: str | Path) -> Path:
+        """Where the file of that absolute name really lies."""
+        return self.root / str(name).lstrip("/") if self.simulated else Path(name)
+
+    def name(self, path: Path) -> str:
+        """The inverse of `path`: the name that the machine itself has for it."""
+        if self.simulated and path.is_relative_to(self.root):
+            return "/" + str(path.relative_to(self.root))
+        return str(path)
+
+    def resolve(self, name: str | Path) -> str:
+        """`name` with its links followed inside the root, as the machine itself would; a broken link stays as far as it got."""
+        if not self.simulated:
+            return os.path.realpath(name)
+        parts = [part for part in str(name).split("/") if part]
+        done = ""
+        links = 0
+        while parts:
+            part = parts.pop(0)
+            if part == ".":
+                continue
+            if part == "..":
+                done = done.rpartition("/")[0]
+                continue
+            real = self.path(f"{done}/{part}")
+            if real.is_symlink() and links < 40:  # the kernel's own limit (MAXSYMLINKS)
+                links += 1
+                target = str(real.readlink())
+                parts = [p for p in target.split("/") if p] + parts
+                if target.startswith("/"):
+                    done = ""
+            else:
+                done = f"{done}/{part}"
+        return done or "/"
+
+    def exists(self, name: str | Path) -> bool | None:
+        """Whether the file exists; None where a folder on the way may not be searched."""
+        try:
+            self.path(self.resolve(name)).stat()
+        except PermissionError:
+            return None
+        except OSError:
+            return False
+        return True
+
+    def read(self, name: str | Path, limit: int = 1 << 20) -> str | None:
+        """The first `limit` bytes of a text file, stripped; None where it cannot be read."""
+        data = self.read_bytes(name, limit)
+        return None if data is None else data.decode("utf-8", "replace").strip()
+
+    def read_bytes(self, name: str | Path, limit: int = 1 << 20) -> bytes | None:
+        try:
+            with self.path(self.resolve(name)).open("rb") as file:
+                return file.read(limit)
+        except OSError:
+            return None
+
+    def list(self, name: str | Path) -> tuple[str, ...] | None:
+        """The sorted entries of a folder: () where it does not exist, None where it may not be read."""
+        try:
+            return tuple(sorted(os.listdir(self.path(self.resolve(name)))))  # noqa: PTH208 - names are wanted
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except OSError:
+            return None
+
+    def glob(self, folder: str, pattern: str) -> Iterator[str]:
+        """Names under `folder` that match, sorted; nothing where the folder is missing or closed."""
+        base = self.path(self.resolve(folder))
+        with contextlib.suppress(OSError):
+            for found in sorted(base.glob(pattern)):
+                yield f"{folder.rstrip('/')}/{found.relative_to(base)}"
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    def variable(self, name: str) -> str | None:
+        return self.environment.get(name)
+
+    def which(self, command: str) -> str | None:
+        """The path of a command; under a sysroot only one that lies in it, for others would speak of this machine."""
+        found = shutil.which(command, path=self.environment.get("PATH", os.defpath))
+        if found is None or not self.simulated:
+            return found
+        return found if Path(found).absolute().is_relative_to(self.root) else None
+
+    def run(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        timeout: float,
+        environment: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        cwd: Path | None = None,
+    ) -> Completed:
+        """Runs a command for at most `timeout` seconds; whatever goes wrong is in the answer, never raised."""
+        try:
+            process = subprocess.Popen(
+                [str(argument) for argument in arguments],
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(self.environment if environment is None else environment),
+                cwd=cwd,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,  # so that its own children end with it, and Ctrl-C is ours to handle
+            )
+        except (OSError, ValueError) as error:
+            return Completed(None, "", "", error=str(error))
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self._kill(process)
+            try:
+                stdout, stderr = process.communicate(timeout=KILL_GRACE)
+            except subprocess.TimeoutExpired:
+                stdout = stderr = ""
+            return Completed(None, stdout, stderr, timed_out=True, error=f"no answer within {timeout:g} s")
+        except BaseException:  # Ctrl-C: the child must not outlive us
+            self._kill(process)
+            raise
+        return Completed(process.returncode, stdout, stderr)
+
+    @staticmethod
+    def _kill(process: subprocess.Popen[str]) -> None:
+        with contextlib.suppress(OSError):
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+
+    def run_own(self, script: Path, *arguments: str, timeout: float) -> Completed:
+        """Runs a script of ours in a child of our own interpreter, so that what hangs or crashes in it costs a fact only."""
+        # -I keeps the user's PYTHONPATH and working folder out; the child gets our sys.path through its arguments.
+        return self.run([sys.executable, "-I", "-S", script, *arguments], timeout=timeout)

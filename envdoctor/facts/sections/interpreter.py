@@ -1,0 +1,174 @@
+"""The target Python interpreter and what is installed in it, statically and as it behaves when torch is imported."""
+
+from __future__ import annotations
+
+from envdoctor.facts.sections.base import Facts
+
+
+class Distribution(Facts, frozen=True, kw_only=True):
+    """An installed distribution of interest: torch and its family, nvidia-*, numpy, and whatever requires torch or an nvidia-* wheel."""
+
+    name: str
+    """Normalised (PEP 503)."""
+    version: str | None = None
+    location: str | None = None
+    """The folder that holds its metadata."""
+    installer: str | None = None
+    """pip, uv, conda, poetry, ... from INSTALLER."""
+    requires: tuple[str, ...] = ()
+    """Requires-Dist lines that apply here (markers evaluated, extras left out) and name a distribution of interest."""
+    origin: str | None = None
+    """The URL or path of direct_url.json, for installs from a file, a folder or version control."""
+    editable: bool = False
+    tag: str | None = None
+    """A tag of its wheel: 'cp311-cp311-manylinux_2_28_x86_64'."""
+    missing_files: tuple[str, ...] = ()
+    """Files of its RECORD that are not there, at most ten (checked for torch and the libraries it loads only)."""
+
+
+class BrokenPin(Facts, frozen=True, kw_only=True):
+    """A requirement that the environment does not meet."""
+
+    distribution: str
+    requirement: str
+    installed: str | None = None
+    """The version that is there; None when the distribution is not installed at all."""
+
+
+class Duplicate(Facts, frozen=True, kw_only=True):
+    """A distribution that is installed more than once on sys.path; the first is the one that Python imports."""
+
+    name: str
+    versions: tuple[str, ...]
+    locations: tuple[str, ...]
+
+
+class ShadowedModule(Facts, frozen=True, kw_only=True):
+    """A file or folder that hides a real module of that name from programs started in the current folder or by PYTHONPATH."""
+
+    module: str
+    path: str
+
+
+class CondaPackage(Facts, frozen=True, kw_only=True):
+    """A package of the conda environment, from conda-meta."""
+
+    name: str
+    version: str
+    build: str | None = None
+    channel: str | None = None
+
+
+class TorchDevice(Facts, frozen=True, kw_only=True):
+    """A device as torch sees it."""
+
+    index: int
+    name: str | None = None
+    compute_capability: str | None = None
+    memory_total: int | None = None
+    multiprocessors: int | None = None
+
+
+class MappedLibrary(Facts, frozen=True, kw_only=True):
+    """A shared library really mapped after the import, from /proc/self/maps."""
+
+    name: str
+    """The soname's stem: libcudart, libcudnn, libnccl, libcublas, libcuda, libgomp, libiomp5, libmkl_core, libstdc++, ..."""
+    path: str
+    version: str | None = None
+
+
+class TorchRun(Facts, frozen=True, kw_only=True):
+    """What happened when the target interpreter imported torch and used it, in a child with a time limit."""
+
+    outcome: str
+    """'ok', 'import-error', 'crash' (a signal or exit code), 'timeout', 'garbage' (no answer could be read)."""
+    error: str | None = None
+    """The exception's last lines, or the end of stderr."""
+    error_type: str | None = None
+    signal: str | None = None
+    exit_code: int | None = None
+    seconds: float | None = None
+    """Of `import torch` alone."""
+    stage: str | None = None
+    """What was under way when it ended badly: import, is_available, properties, computation."""
+    cuda_available: bool | None = None
+    warnings: tuple[str, ...] = ()
+    """Texts of the warnings that torch gave, each once."""
+    device_count: int | None = None
+    devices: tuple[TorchDevice, ...] | None = None
+    computation: str | None = None
+    """'ok' when a tiny CUDA computation gave the right numbers, 'wrong' when it gave others, else the error's text."""
+    cudnn_version: int | None = None
+    """As torch.backends.cudnn.version() gives it: 92600 for 9.26.0, 8907 for 8.9.7."""
+    cudnn_convolution: str | None = None
+    """The same as `computation`, for a small convolution through cuDNN."""
+    nccl_version: str | None = None
+    mapped: tuple[MappedLibrary, ...] | None = None
+    mps_available: bool | None = None
+    xpu_available: bool | None = None
+
+
+class Torch(Facts, frozen=True, kw_only=True):
+    """The torch that this interpreter imports."""
+
+    version: str | None = None
+    """With its local part: '2.15.0+cu132'."""
+    location: str | None = None
+    """The package folder."""
+    build: str | None = None
+    """'cuda', 'cpu', 'rocm', 'xpu' (macOS builds are 'cpu'), from torch/version.py."""
+    cuda: str | None = None
+    """The CUDA version it was built with, '13.2'; None where it is not a CUDA build or not known (see `build`)."""
+    hip: str | None = None
+    debug: bool | None = None
+    git_version: str | None = None
+    arch_flags: tuple[str, ...] | None = None
+    """torch._C._cuda_getArchFlags(): ('sm_80', 'sm_90', 'compute_90')."""
+    cudnn_built: str | None = None
+    """The cuDNN that the build pins or was compiled with."""
+    cxx11_abi: bool | None = None
+    run: TorchRun | None = None
+    """None where torch was not imported (--fast)."""
+
+    @property
+    def release(self) -> str | None:
+        """The public version, without the local part: '2.15.0'."""
+        return None if self.version is None else self.version.partition("+")[0]
+
+
+class Interpreter(Facts, frozen=True, kw_only=True):
+    """A Python interpreter and its environment."""
+
+    executable: str | None = None
+    chosen_by: str | None = None
+    """--python, VIRTUAL_ENV, CONDA_PREFIX or PATH."""
+    error: str | None = None
+    """Why it could not be inspected."""
+    version: str | None = None
+    implementation: str | None = None
+    machine: str | None = None
+    bits: int | None = None
+    free_threaded: bool | None = None
+    prefix: str | None = None
+    base_prefix: str | None = None
+    environment: str | None = None
+    """venv, conda, system or other."""
+    externally_managed: bool | None = None
+    pip: bool | None = None
+    """Whether pip is installed in it."""
+    sys_path: tuple[str, ...] | None = None
+    user_site: str | None = None
+    """The user site folder when it is on sys.path; '' when it is not."""
+    distributions: tuple[Distribution, ...] | None = None
+    broken_pins: tuple[BrokenPin, ...] | None = None
+    duplicates: tuple[Duplicate, ...] | None = None
+    shadowed: tuple[ShadowedModule, ...] | None = None
+    conda_packages: tuple[CondaPackage, ...] | None = None
+    torch: Torch | None = None
+    """None where torch is not installed or not known: `torch_installed` tells which."""
+    torch_installed: bool | None = None
+
+    def distribution(self, name: str) -> Distribution | None:
+        """The installed distribution of this normalised name, the one that wins on sys.path."""
+        return next((d for d in self.distributions or () if d.name == name), None)
