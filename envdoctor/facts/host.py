@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SYSROOT = "ENVDOCTOR_SYSROOT"
-# How long a killed child may take to die. One that hangs inside the driver (state D) cannot be killed at all: it is left
-# behind rather than waited for.
+# How long a killed child may take to die. One that hangs inside the driver (state D) cannot be killed at all: it is
+# left behind rather than waited for.
 KILL_GRACE = 1.0
 
 
@@ -72,11 +72,12 @@ class Machine:
     def name(self, path: Path) -> str:
         """The inverse of `path`: the name that the machine itself has for it."""
         if self.simulated and path.is_relative_to(self.root):
-            return "/" + str(path.relative_to(self.root))
+            inside = path.relative_to(self.root).as_posix()
+            return "/" if inside == "." else f"/{inside}"
         return str(path)
 
     def resolve(self, name: str | Path) -> str:
-        """`name` with its links followed inside the root, as the machine itself would; a broken link stays as far as it got."""
+        """`name` with its links followed inside the root, as the machine would; a broken link ends at its target."""
         if not self.simulated:
             return os.path.realpath(name)
         parts = [part for part in str(name).split("/") if part]
@@ -89,10 +90,12 @@ class Machine:
             if part == "..":
                 done = done.rpartition("/")[0]
                 continue
-            real = self.path(f"{done}/{part}")
-            if real.is_symlink() and links < 40:  # the kernel's own limit (MAXSYMLINKS)
+            try:
+                target = str(self.path(f"{done}/{part}").readlink())
+            except OSError:  # no link, or nothing there, or a closed folder
+                target = ""
+            if target and links < 40:  # the kernel's own limit (MAXSYMLINKS)
                 links += 1
-                target = str(real.readlink())
                 parts = [p for p in target.split("/") if p] + parts
                 if target.startswith("/"):
                     done = ""
@@ -143,12 +146,32 @@ class Machine:
     def variable(self, name: str) -> str | None:
         return self.environment.get(name)
 
+    def search_path(self) -> tuple[str, ...]:
+        """The folders of PATH in their order, each once, by the machine's own names."""
+        folders = self.environment.get("PATH", os.defpath).split(os.pathsep)
+        return tuple(dict.fromkeys(self.name(Path(folder)) for folder in folders if Path(folder).is_absolute()))
+
+    def which_all(self, command: str) -> tuple[str, ...]:
+        """Every name that PATH has for a command, in its order; they are the machine's own names."""
+        found = []
+        for folder in self.search_path():
+            name = f"{folder.rstrip('/')}/{command}"
+            real = self.path(self.resolve(name))
+            if os.path.isfile(real) and os.access(real, os.X_OK):  # noqa: PTH113 - Path.is_file raises for a closed folder
+                found.append(name)
+        return tuple(found)
+
     def which(self, command: str) -> str | None:
-        """The path of a command; under a sysroot only one that lies in it, for others would speak of this machine."""
-        found = shutil.which(command, path=self.environment.get("PATH", os.defpath))
-        if found is None or not self.simulated:
-            return found
-        return found if Path(found).absolute().is_relative_to(self.root) else None
+        """The file to run for a command; under a sysroot only one that lies in it, others speak of this machine."""
+        if not self.simulated:
+            return shutil.which(command, path=self.environment.get("PATH", os.defpath))
+        found = self.which_all(command)
+        if not found:
+            return None
+        # The name itself where its links stay inside: what has several names (ccache, busybox) looks at its own.
+        named = self.path(found[0])
+        inside = Path(os.path.realpath(named)).is_relative_to(os.path.realpath(self.root)) and named.exists()
+        return str(named if inside else self.path(self.resolve(found[0])))
 
     def run(
         self,
@@ -198,6 +221,6 @@ class Machine:
                 process.kill()
 
     def run_own(self, script: Path, *arguments: str, timeout: float) -> Completed:
-        """Runs a script of ours in a child of our own interpreter, so that what hangs or crashes in it costs a fact only."""
+        """Runs a script of ours in a child of our own interpreter, so that a hang or a crash costs a fact only."""
         # -I keeps the user's PYTHONPATH and working folder out; the child gets our sys.path through its arguments.
         return self.run([sys.executable, "-I", "-S", script, *arguments], timeout=timeout)
