@@ -103,10 +103,14 @@ class Machine:
                 done = f"{done}/{part}"
         return done or "/"
 
+    def real(self, name: str | Path) -> Path:
+        """The file to open for a name: under a sysroot with its links followed inside the root."""
+        return self.path(self.resolve(name)) if self.simulated else Path(name)  # the kernel follows links faster
+
     def exists(self, name: str | Path) -> bool | None:
         """Whether the file exists; None where a folder on the way may not be searched."""
         try:
-            self.path(self.resolve(name)).stat()
+            self.real(name).stat()
         except PermissionError:
             return None
         except OSError:
@@ -120,7 +124,7 @@ class Machine:
 
     def read_bytes(self, name: str | Path, limit: int = 1 << 20) -> bytes | None:
         try:
-            with self.path(self.resolve(name)).open("rb") as file:
+            with self.real(name).open("rb") as file:
                 return file.read(limit)
         except OSError:
             return None
@@ -128,7 +132,7 @@ class Machine:
     def list(self, name: str | Path) -> tuple[str, ...] | None:
         """The sorted entries of a folder: () where it does not exist, None where it may not be read."""
         try:
-            return tuple(sorted(os.listdir(self.path(self.resolve(name)))))  # noqa: PTH208 - names are wanted
+            return tuple(sorted(os.listdir(self.real(name))))  # noqa: PTH208 - names are wanted
         except (FileNotFoundError, NotADirectoryError):
             return ()
         except OSError:
@@ -136,7 +140,7 @@ class Machine:
 
     def glob(self, folder: str, pattern: str) -> Iterator[str]:
         """Names under `folder` that match, sorted; nothing where the folder is missing or closed."""
-        base = self.path(self.resolve(folder))
+        base = self.real(folder)
         with contextlib.suppress(OSError):
             for found in sorted(base.glob(pattern)):
                 yield f"{folder.rstrip('/')}/{found.relative_to(base)}"
@@ -156,7 +160,7 @@ class Machine:
         found = []
         for folder in self.search_path():
             name = f"{folder.rstrip('/')}/{command}"
-            real = self.path(self.resolve(name))
+            real = self.real(name)
             if os.path.isfile(real) and os.access(real, os.X_OK):  # noqa: PTH113 - Path.is_file raises for a closed folder
                 found.append(name)
         return tuple(found)
@@ -171,7 +175,7 @@ class Machine:
         # The name itself where its links stay inside: what has several names (ccache, busybox) looks at its own.
         named = self.path(found[0])
         inside = Path(os.path.realpath(named)).is_relative_to(os.path.realpath(self.root)) and named.exists()
-        return str(named if inside else self.path(self.resolve(found[0])))
+        return str(named if inside else self.real(found[0]))
 
     def run(
         self,

@@ -86,7 +86,7 @@ def _rpm_sqlite(machine: Machine, name: str, pattern: str) -> list[Package] | No
     import sqlite3  # 5 ms that only machines with rpm pay
     from contextlib import closing
 
-    path = machine.path(machine.resolve(name))
+    path = machine.real(name)
     try:
         # immutable: an ordinary user may not write the lock files beside it, and we must not.
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, timeout=1)) as database:
