@@ -45,9 +45,13 @@ class Snapshot(Facts, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA)
     container: Container | None = None
     logs: Logs | None = None
     environment: dict[str, str] | None = None
-    """Environment variables that steer CUDA, Python or the loader; a variable that is not in it is known to be unset."""
+    """Environment variables that steer CUDA, Python or the loader; one that is not in it is unset."""
+    environment_complete: bool = True
+    """False where only some variables were shown (a dump): then one that is not in `environment` is unknown."""
     interpreter: Interpreter | None = None
     probes: tuple[ProbeReport, ...] = ()
+    messages: tuple[str, ...] = ()
+    """Lines around the facts in the text that it was read from: prose, warnings, tracebacks. At most 200 lines, 20 kB."""
 
     @property
     def torch(self) -> Torch | None:

@@ -137,6 +137,21 @@ class Torch(Facts, frozen=True, kw_only=True):
         return None if self.version is None else self.version.partition("+")[0]
 
 
+class ExtensionBuild(Facts, frozen=True, kw_only=True):
+    """How a compiled extension was built, as it says itself."""
+
+    distribution: str
+    """Normalised name: detectron2, torchvision, mmcv, xformers."""
+    cuda: str | None = None
+    """The CUDA version of its compiler, '10.2'; '' when it was built without CUDA."""
+    compiler: str | None = None
+    """The host compiler: 'GCC 7.5'."""
+    arch_flags: tuple[str, ...] | None = None
+    """The GPU code inside: ('sm_70', 'sm_75')."""
+    torch: str | None = None
+    """The torch that it was built against."""
+
+
 class Interpreter(Facts, frozen=True, kw_only=True):
     """A Python interpreter and its environment."""
 
@@ -161,10 +176,13 @@ class Interpreter(Facts, frozen=True, kw_only=True):
     user_site: str | None = None
     """The user site folder when it is on sys.path; '' when it is not."""
     distributions: tuple[Distribution, ...] | None = None
+    distributions_complete: bool = True
+    """False where only some were listed (a dump): then one that is in neither list, pip's or conda's, is unknown."""
     broken_pins: tuple[BrokenPin, ...] | None = None
     duplicates: tuple[Duplicate, ...] | None = None
     shadowed: tuple[ShadowedModule, ...] | None = None
     conda_packages: tuple[CondaPackage, ...] | None = None
+    extension_builds: tuple[ExtensionBuild, ...] | None = None
     torch: Torch | None = None
     """None where torch is not installed or not known: `torch_installed` tells which."""
     torch_installed: bool | None = None
