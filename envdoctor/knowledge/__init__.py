@@ -1,0 +1,42 @@
+"""The knowledge base: what torch, CUDA, driver and GPU versions exist, and what they need.
+
+from envdoctor.knowledge import load
+load().newest_torch(capabilities=["7.0"], driver="570.86")
+"""
+
+from __future__ import annotations
+
+from envdoctor.knowledge.architectures import ArchitectureRecord
+from envdoctor.knowledge.builds import TorchBuild, TorchRelease, Unpublished
+from envdoctor.knowledge.companions import Companion
+from envdoctor.knowledge.compilers import HostCompilers
+from envdoctor.knowledge.cudnn import CudnnRelease
+from envdoctor.knowledge.drivers import DriverBranch, Toolkit
+from envdoctor.knowledge.errors import AmbiguousGpu, KnowledgeError, UnknownGpu
+from envdoctor.knowledge.gpus import GpuRecord
+from envdoctor.knowledge.images import CudaImage, PytorchImage
+from envdoctor.knowledge.linux_packages import PackageRule
+from envdoctor.knowledge.selection import Unlock
+from envdoctor.knowledge.world import Knowledge, load
+
+__all__ = [
+    "AmbiguousGpu",
+    "ArchitectureRecord",
+    "Companion",
+    "CudaImage",
+    "CudnnRelease",
+    "DriverBranch",
+    "GpuRecord",
+    "HostCompilers",
+    "Knowledge",
+    "KnowledgeError",
+    "PackageRule",
+    "PytorchImage",
+    "Toolkit",
+    "TorchBuild",
+    "TorchRelease",
+    "UnknownGpu",
+    "Unlock",
+    "Unpublished",
+    "load",
+]

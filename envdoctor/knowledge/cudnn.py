@@ -1,0 +1,91 @@
+"""cuDNN: the devices each release has kernels for, and the drivers it asks for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import msgspec
+
+from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.versions import capability_key, cuda_key, version
+
+
+class CudnnRelease(Row, frozen=True, kw_only=True):
+    """The device code of one cuDNN wheel. `sm`: compiled (capability times ten), `ptx`: as PTX;
+    `min_capability`: the lowest compiled. Measured on the convolution library; other engines may differ."""
+
+    package: str
+    version: str
+    date: str
+    cuda_major: int
+    sm: tuple[int, ...]
+    ptx: tuple[int, ...]
+    min_capability: str
+    source: tuple[str, ...]
+
+
+class CudnnSupport(Row, frozen=True, kw_only=True):
+    """A row of NVIDIA's support matrix. `cuda` and `capabilities` are its own words."""
+
+    cudnn: str
+    cuda: str
+    linux_driver: str | None = None
+    windows_driver: str | None = None
+    capabilities: str
+    source: tuple[str, ...]
+
+
+class CudnnRule(Row, frozen=True, kw_only=True):
+    text: str
+    source: tuple[str, ...]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema: str
+    as_of: str
+    sources: dict[str, str]
+    published: dict[str, dict[str, str]]
+    """CUDA major ("cu12") -> version -> upload date, on PyPI"""
+    kernels: tuple[CudnnRelease, ...]
+    support_matrix: tuple[CudnnSupport, ...]
+    rules: tuple[CudnnRule, ...]
+
+
+class Cudnn:
+    """Queries over data/cudnn.json."""
+
+    @cached_property
+    def table(self) -> _Table:
+        return read("cudnn", _Table)
+
+    def release(self, cudnn: str, cuda: str) -> CudnnRelease | None:
+        """The measured release nearest below this one for the same CUDA major; the oldest where none is below.
+
+        Kernels for old GPUs are dropped at a release and do not come back, so the nearest below bounds them."""
+        major = cuda_key(cuda)[0]
+        rows = sorted(
+            (row for row in self.table.kernels if row.cuda_major == major), key=lambda row: version(row.version)
+        )
+        if not rows:
+            return None
+        wanted = version(cudnn)
+        below = [row for row in rows if version(row.version) <= wanted]
+        row = below[-1] if below else rows[0]
+        return msgspec.structs.replace(row, source=source_texts(row.source, self.table.sources))
+
+    def supports(self, cudnn: str, cuda: str, capability: str) -> bool | None:
+        """Whether cuDNN has kernels for a GPU this old. None where no release of that CUDA major was read."""
+        row = self.release(cudnn, cuda)
+        if row is None:
+            return None
+        return capability_key(capability) >= capability_key(row.min_capability)
+
+    def support_matrix(self) -> tuple[CudnnSupport, ...]:
+        return tuple(
+            msgspec.structs.replace(row, source=source_texts(row.source, self.table.sources))
+            for row in self.table.support_matrix
+        )
+
+    def published(self, cuda_major: int) -> dict[str, str]:
+        """The versions of nvidia-cudnn-cu<major> on PyPI with their upload dates."""
+        return self.table.published.get(f"cu{cuda_major}", {})

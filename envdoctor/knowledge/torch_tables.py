@@ -1,0 +1,304 @@
+"""torch's two data files, joined into published builds.
+
+data/torch_pypi.json is rebuilt by `refresh` from the registry; data/torch_channels.json, maintained by hand, has the
+wheels that only download.pytorch.org serves. A build is listed only on evidence that it was published; what a script
+or a table merely names is in `TorchRelease.unconfirmed`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+import msgspec
+
+from envdoctor.knowledge.builds import TorchBuild, TorchRelease, Unpublished
+from envdoctor.knowledge.drivers import Drivers
+from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.versions import cuda_key, version
+
+
+class PypiWheel(Row, frozen=True, kw_only=True):
+    """What one wheel says of itself; `file` is the one that was read, `flags` the string compiled into it."""
+
+    file: str
+    local: str
+    cuda: str | None = None
+    flags: str | None = None
+    requires: tuple[str, ...] = ()
+    glibc: str | None = None
+    cxx11_abi: bool | None = None
+
+
+class PypiRelease(Row, frozen=True, kw_only=True):
+    version: str
+    date: str
+    requires_python: str
+    yanked: bool
+    python: dict[str, tuple[str, ...]]
+    torchvision: str | None = None
+    torchaudio: str | None = None
+    wheels: dict[str, PypiWheel]
+
+
+class PypiTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema: str
+    as_of: str
+    source: str
+    releases: tuple[PypiRelease, ...]
+
+
+class _Arch(Row, frozen=True, kw_only=True):
+    platform: str
+    flags: str | None = None
+    ptx: bool | None = None
+    confidence: str
+    glibc: str | None = None
+    cxx11_abi: bool | None = None
+    source: tuple[str, ...]
+
+
+class _Variant(Row, frozen=True, kw_only=True):
+    variant: str
+    cuda: str | None = None
+    toolkit: str | None = None
+    status: str
+    cudnn: str | None = None
+    nccl: str | None = None
+    note: str | None = None
+    platforms: tuple[str, ...]
+    source: tuple[str, ...]
+    builds: tuple[_Arch, ...]
+
+
+class _Channels(Row, frozen=True, kw_only=True):
+    version: str
+    cpp_standard: str | None = None
+    rocm: tuple[str, ...] | None = None
+    rocm_source: tuple[str, ...] = ()
+    cpu: tuple[str, ...] = ()
+    cpu_source: tuple[str, ...] = ()
+    variants: tuple[_Variant, ...] = ()
+    unconfirmed: tuple[Unpublished, ...] = ()
+    not_published: tuple[Unpublished, ...] = ()
+
+
+class _ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema: str
+    as_of: str
+    index: str
+    sources: dict[str, str]
+    releases: tuple[_Channels, ...]
+
+
+class Builds:
+    """Queries over the two torch files. Everything is newest first."""
+
+    def __init__(self, drivers: Drivers) -> None:
+        self._drivers = drivers
+
+    @cached_property
+    def pypi(self) -> PypiTable:
+        return read("torch_pypi", PypiTable)
+
+    @cached_property
+    def channels(self) -> _ChannelTable:
+        return read("torch_channels", _ChannelTable)
+
+    @cached_property
+    def _channels_of(self) -> dict[str, _Channels]:
+        return {row.version: row for row in self.channels.releases}
+
+    @cached_property
+    def releases(self) -> tuple[TorchRelease, ...]:
+        ordered = sorted(self.pypi.releases, key=lambda row: version(row.version), reverse=True)
+        return tuple(self._release(row) for row in ordered)
+
+    @cached_property
+    def all(self) -> tuple[TorchBuild, ...]:
+        """Within a release: PyPI's own build, then CUDA newest first, CPU, ROCm."""
+        pypi = {row.version: row for row in self.pypi.releases}
+        builds = [build for release in self.releases for build in self._of(pypi[release.version], release)]
+        builds.sort(key=_order)
+        return tuple(builds)
+
+    def release(self, text: str) -> TorchRelease | None:
+        """The release `text` names: "2.14.1", "2.14.1+cu126"; "2.14" is its newest."""
+        public = text.partition("+")[0]
+        wanted = version(public)
+        exact = public.count(".") >= 2
+        for release in self.releases:
+            have = version(release.version)
+            if have == wanted if exact else have.release[:2] == (wanted.major, wanted.minor):
+                return release
+        return None
+
+    def _cite(self, ids: tuple[str, ...]) -> tuple[str, ...]:
+        return source_texts(ids, self.channels.sources)
+
+    def _release(self, row: PypiRelease) -> TorchRelease:
+        channels = self._channels_of.get(row.version) or _Channels(version=row.version)
+        return TorchRelease(
+            version=row.version,
+            date=row.date,
+            requires_python=row.requires_python,
+            python=row.python,
+            torchvision=row.torchvision,
+            torchaudio=row.torchaudio,
+            yanked=row.yanked,
+            cpp_standard=channels.cpp_standard,
+            rocm=channels.rocm,
+            unconfirmed=self._cited(channels.unconfirmed),
+            not_published=self._cited(channels.not_published),
+            source=(self.pypi.source,),
+        )
+
+    def _cited(self, rows: tuple[Unpublished, ...]) -> tuple[Unpublished, ...]:
+        return tuple(msgspec.structs.replace(row, source=self._cite(row.source)) for row in rows)
+
+    def _of(self, row: PypiRelease, release: TorchRelease) -> list[TorchBuild]:
+        channels = self._channels_of.get(row.version) or _Channels(version=row.version)
+        variants = {variant.variant: variant for variant in channels.variants}
+        builds = [
+            self._pypi_build(row, release, platform, variants)
+            for platform in row.python
+            if platform in row.wheels or platform.startswith("macos")
+        ]
+        served = {(build.platform, build.variant) for build in builds}
+        builds += [
+            self._channel_build(row, release, variant, arch)
+            for variant in channels.variants
+            for arch in variant.builds
+            if arch.platform in variant.platforms and (arch.platform, variant.variant) not in served
+        ]
+        builds += [
+            self._plain(row, release, platform, "cpu", channels.cpu_source)
+            for platform in channels.cpu
+            if (platform, "cpu") not in served
+        ]
+        builds += [
+            self._plain(row, release, "linux_x86_64", f"rocm{rocm}", channels.rocm_source)
+            for rocm in channels.rocm or ()
+        ]
+        return builds
+
+    def _pypi_build(
+        self, row: PypiRelease, release: TorchRelease, platform: str, variants: dict[str, _Variant]
+    ) -> TorchBuild:
+        wheel = row.wheels.get(platform)
+        cuda = wheel.cuda if wheel else None
+        variant = f"cu{cuda.replace('.', '')}" if cuda else "cpu"
+        named = variants.get(variant)
+        flags = tuple((wheel.flags or "").split()) if wheel else ()
+        pins = _pins(wheel.requires if wheel else ())
+        evidence = (f"PyPI: {wheel.file}",) if wheel else ("PyPI simple index: torch",)
+        return TorchBuild(
+            torch=row.version,
+            variant=variant,
+            cuda=cuda,
+            platform=platform,
+            torchvision=release.torchvision,
+            torchaudio=release.torchaudio,
+            min_driver=self._drivers.minimum_driver(cuda, platform) if cuda else None,
+            arch_flags=flags,
+            has_ptx=any(flag.startswith("compute_") for flag in flags) if flags else None,
+            confidence="measured" if wheel else "unknown",
+            toolkit=pins.get("cuda-toolkit") or (named.toolkit if named else None),
+            cudnn=pins.get("cudnn"),
+            nccl=pins.get("nccl"),
+            triton=pins.get("triton"),
+            requires=wheel.requires if wheel else (),
+            glibc=wheel.glibc if wheel else None,
+            cxx11_abi=wheel.cxx11_abi if wheel else None,
+            python_tags=row.python[platform],
+            status=named.status if named else None,
+            evidence=evidence,
+            source=evidence,
+        )
+
+    def _channel_build(self, row: PypiRelease, release: TorchRelease, variant: _Variant, arch: _Arch) -> TorchBuild:
+        wheel = row.wheels.get(arch.platform)
+        linux = arch.platform.startswith("linux")
+        evidence = self._cite(variant.source)
+        return TorchBuild(
+            torch=row.version,
+            variant=variant.variant,
+            cuda=variant.cuda,
+            platform=arch.platform,
+            index_url=self.channels.index.format(variant=variant.variant),
+            torchvision=release.torchvision,
+            torchaudio=release.torchaudio,
+            min_driver=self._drivers.minimum_driver(variant.cuda, arch.platform) if variant.cuda else None,
+            arch_flags=tuple((arch.flags or "").split()),
+            has_ptx=arch.ptx,
+            confidence=arch.confidence,
+            toolkit=variant.toolkit,
+            # Windows wheels bundle their own libraries, and those were not inspected.
+            cudnn=variant.cudnn if linux else None,
+            nccl=variant.nccl if linux else None,
+            # One release is built in one set of images, so its other wheels have the PyPI wheel's platform tag.
+            glibc=arch.glibc or (wheel.glibc if wheel else None),
+            cxx11_abi=wheel.cxx11_abi if arch.cxx11_abi is None and wheel else arch.cxx11_abi,
+            python_tags=row.python.get(arch.platform, ()),
+            status=variant.status,
+            note=variant.note,
+            evidence=evidence,
+            source=tuple(dict.fromkeys((*evidence, *self._cite(arch.source)))),
+        )
+
+    def _plain(
+        self, row: PypiRelease, release: TorchRelease, platform: str, variant: str, source: tuple[str, ...]
+    ) -> TorchBuild:
+        """A build without NVIDIA code: CPU or ROCm, from its own index. ROCm wheels are built in images of their own
+        (2.6 moved to glibc 2.28 a release ahead of the CPU wheel), so nothing is inferred for them."""
+        wheel = row.wheels.get(platform) if variant == "cpu" else None
+        evidence = self._cite(source)
+        return TorchBuild(
+            torch=row.version,
+            variant=variant,
+            platform=platform,
+            index_url=self.channels.index.format(variant=variant),
+            torchvision=release.torchvision,
+            torchaudio=release.torchaudio,
+            glibc=wheel.glibc if wheel else None,
+            cxx11_abi=wheel.cxx11_abi if wheel else None,
+            python_tags=row.python.get(platform, ()),
+            evidence=evidence,
+            source=evidence,
+        )
+
+
+_REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[^]]*\])?(.*)")
+
+
+def _pins(requires: tuple[str, ...]) -> dict[str, str]:
+    """The versions that a diagnosis asks for, out of Requires-Dist: exact pins bare, others as specifiers.
+
+    packaging.requirements would take most of a query's time budget on some 700 lines of one fixed shape."""
+    found: dict[str, str] = {}
+    for text in requires:
+        match = _REQUIREMENT.match(text)
+        if match is None:
+            continue
+        name, spec = match[1], match[2]
+        value = spec[2:] if spec.startswith("==") and "," not in spec else spec
+        for key in ("cudnn", "nccl"):
+            if name.startswith(f"nvidia-{key}-"):
+                found[key] = value
+        if name in ("triton", "cuda-toolkit"):
+            found[name] = value
+    return found
+
+
+def _order(build: TorchBuild) -> tuple[object, ...]:
+    released = version(build.torch)
+    cuda = cuda_key(build.cuda) if build.cuda else (0, 0)
+    rocm = build.variant.startswith("rocm")
+    return (
+        tuple(-part for part in (released.major, released.minor, released.micro)),
+        build.platform,
+        build.index_url is not None,
+        rocm,
+        (-cuda[0], -cuda[1]),
+        build.variant,
+    )

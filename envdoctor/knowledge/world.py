@@ -1,0 +1,351 @@
+"""What is true of the world: one object, typed queries, every answer traceable to a source.
+
+Versions are plain strings at every boundary ("535.183.01", "12.8", "2.15.0", capability "9.0"). A platform is
+linux_x86_64, linux_aarch64, windows_amd64, macos_arm64 or macos_x86_64. None means: not known, or there is none; the
+docstring says which. Text that is no version raises KnowledgeError, a version newer than the tables never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from envdoctor.knowledge.architectures import ArchitectureRecord, Architectures
+from envdoctor.knowledge.builds import TorchBuild, TorchRelease
+from envdoctor.knowledge.companions import Companion, Companions
+from envdoctor.knowledge.compilers import Compilers, HostCompilers, SystemCompiler
+from envdoctor.knowledge.cudnn import Cudnn, CudnnRelease, CudnnSupport
+from envdoctor.knowledge.drivers import DriverBranch, Drivers, ImageRequirement, Rule, Toolkit
+from envdoctor.knowledge.gpus import GpuRecord, Gpus
+from envdoctor.knowledge.images import CudaImage, Images, PytorchImage
+from envdoctor.knowledge.linux_packages import LinuxPackages, PackageRule
+from envdoctor.knowledge.selection import Selection, Unlock
+from envdoctor.knowledge.torch_tables import Builds
+from envdoctor.knowledge.versions import cuda_key, version
+
+LINUX = "linux_x86_64"
+
+
+class Knowledge:
+    """The knowledge base. Each table is read when a query first needs it; use `load()` for the shared instance."""
+
+    def __init__(self) -> None:
+        self._drivers = Drivers()
+        self._builds = Builds(self._drivers)
+        self._architectures = Architectures()
+        self._gpus = Gpus()
+        self._cudnn = Cudnn()
+        self._compilers = Compilers()
+        self._images = Images()
+        self._linux_packages = LinuxPackages()
+        self._companions = Companions()
+        self._selection = Selection(self._builds, self._drivers, self._architectures, self._cudnn)
+
+    @property
+    def as_of(self) -> str:
+        """The day of the newest refresh of the torch table, "2026-11-23"."""
+        return self._builds.pypi.as_of
+
+    # Drivers and CUDA
+
+    def minimum_driver(self, cuda: str, platform: str = LINUX) -> str | None:
+        """The driver that a CUDA runtime of this version needs: by minor-version compatibility from CUDA 11.1 on
+        ("12.4" -> "525.60.13", "13.2" -> "580"), the toolkit's own before. None for a major newer than the table.
+
+        Source: docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html."""
+        return self._drivers.minimum_driver(cuda, platform)
+
+    def toolkit_driver(self, cuda: str, platform: str = LINUX) -> str | None:
+        """The toolkit's own driver, needed to compile its PTX and for its new features ("12.8" -> "570.26"); only
+        its branch ("615") where NVIDIA names no more. "12.8" is its first release, "12.8.1" that update. None where
+        no driver was read (CUDA 13.5; Windows from 13.0).
+
+        Source: CUDA release notes, table "CUDA Toolkit and Corresponding Driver Versions"."""
+        return self._drivers.toolkit_driver(cuda, platform)
+
+    def toolkit(self, cuda: str) -> Toolkit | None:
+        """The toolkit's row; "12.8" is its first release. None where the table has no such toolkit."""
+        return self._drivers.toolkit(cuda)
+
+    def toolkits(self) -> tuple[str, ...]:
+        """All toolkit versions in the table, newest first: "13.5.0", ..."""
+        rows = sorted(self._drivers.table.toolkits, key=lambda row: version(row.version), reverse=True)
+        return tuple(row.version for row in rows)
+
+    def newest_cuda(self) -> str:
+        """The newest CUDA minor in the table; anything above is judged by rules."""
+        return self._drivers.newest_cuda()
+
+    def cuda_major_known(self, cuda: str) -> bool:
+        """Whether the driver rule of this CUDA major is known (False for a future one)."""
+        return any(row.major == cuda_key(cuda)[0] for row in self._drivers.table.families)
+
+    def driver_branch(self, version: str) -> DriverBranch | None:
+        """The branch of a driver, Linux ("535.183.01" -> 535) or Windows ("572.83" -> 570): newest CUDA, end of
+        life, and whether it is newer than the table, in which case only `branch` is filled.
+
+        Sources: CUDA release notes (CUDA), docs.nvidia.com/datacenter/tesla/drivers (life cycle)."""
+        return self._drivers.branch(version)
+
+    def driver_branches(self) -> tuple[DriverBranch, ...]:
+        """All known branches, oldest first."""
+        return self._drivers.branches()
+
+    def forward_compatibility(self) -> tuple[Rule, ...]:
+        """NVIDIA's rules for the cuda-compat package: which GPUs, which failures."""
+        return self._drivers.table.forward_compatibility
+
+    def image_requirements(self) -> tuple[ImageRequirement, ...]:
+        """The older driver branches that NVIDIA_REQUIRE_CUDA of nvidia/cuda images accepts."""
+        return self._drivers.table.image_requirements
+
+    def driver_sources(self, record: Toolkit | Rule | ImageRequirement) -> tuple[str, ...]:
+        """The text of a driver record's sources."""
+        return self._drivers.cite(record.source)
+
+    # Device code
+
+    def runs_on(self, arch_flags: Iterable[str], capability: str, cuda: str | None = None) -> bool:
+        """Whether a binary with these architecture flags ("sm_90", "sm_90a", "compute_90" for PTX) has code for a
+        device of this capability. `cuda`: of the binary; from 13.2 server code runs on Jetson Orin. PTX counts here,
+        and is usable only with a driver as new as the toolkit.
+
+        Source: torch/cuda/__init__.py of torch 2.15.0, DEVICE_REQUIREMENT."""
+        flags = tuple(arch_flags)
+        code = self._architectures.code
+        return code.native(flags, capability, cuda) or code.by_ptx(flags, capability)
+
+    def runs_natively(self, arch_flags: Iterable[str], capability: str, cuda: str | None = None) -> bool:
+        """The same without PTX: compiled code only, which needs no compilation by the driver."""
+        return self._architectures.code.native(arch_flags, capability, cuda)
+
+    def device_code_source(self) -> tuple[str, ...]:
+        """Where the device-code rules come from."""
+        return self._architectures.code_source
+
+    def architecture(self, capability: str) -> ArchitectureRecord | None:
+        """The architecture of a compute capability; None where it is not in the table."""
+        return self._architectures.find(capability)
+
+    def architectures(self) -> tuple[ArchitectureRecord, ...]:
+        """All of them, oldest first."""
+        return self._architectures.all()
+
+    # torch
+
+    def torch_builds(self, version: str | None = None) -> tuple[TorchBuild, ...]:
+        """Published builds, newest release first; of one release ("2.14.1", or "2.14" for all of its patch
+        releases) where `version` is given."""
+        if version is None:
+            return self._builds.all
+        public = version.partition("+")[0]
+        parts = public.split(".")
+        if len(parts) >= 3:
+            return tuple(build for build in self._builds.all if build.torch == public)
+        return tuple(build for build in self._builds.all if build.torch.split(".")[: len(parts)] == parts)
+
+    def torch_release(self, version: str) -> TorchRelease | None:
+        """The release; "2.14" is its newest patch release. None where the table has none (a future one, or < 1.13)."""
+        return self._builds.release(version)
+
+    def torch_releases(self) -> tuple[TorchRelease, ...]:
+        """All of them, newest first."""
+        return self._builds.releases
+
+    def newest_torch(
+        self,
+        *,
+        capabilities: Sequence[str] = (),
+        driver: str | None = None,
+        python: str | None = None,
+        platform: str = LINUX,
+        glibc: str | None = None,
+        torch: str | None = None,
+    ) -> TorchBuild | None:
+        """The newest stable CUDA build that satisfies all that is given; None in an argument constrains nothing, None
+        as the answer: there is none. All `capabilities` must be served by one build, its device code and its cuDNN
+        alike; a driver must know the GPUs and be new enough. `torch`: a requirement, "==2.6.*", ">=2.4", "2.6".
+        Within a release the build that PyPI serves is preferred."""
+        return self._selection.newest(
+            capabilities=tuple(capabilities),
+            driver=driver,
+            python=python,
+            platform=platform,
+            glibc=glibc,
+            torch=torch,
+        )
+
+    def cpu_torch(
+        self,
+        *,
+        python: str | None = None,
+        platform: str = LINUX,
+        glibc: str | None = None,
+        torch: str | None = None,
+    ) -> TorchBuild | None:
+        """The newest CPU build (on macOS the only one, which has MPS)."""
+        return self._selection.cpu(python=python, platform=platform, glibc=glibc, torch=torch)
+
+    def last_torch_for(self, capability: str, platform: str = LINUX, *, cudnn: bool = True) -> TorchBuild | None:
+        """The newest build, any channel, that still serves this capability whatever the driver. With `cudnn=False`
+        torch's own device code decides alone: a Kepler GPU has code up to 2.7.1+cu118, whose cuDNN has no kernels
+        for it any more, so convolutions fail there."""
+        return self._selection.newest(
+            capabilities=(capability,),
+            driver=None,
+            python=None,
+            platform=platform,
+            glibc=None,
+            torch=None,
+            cudnn=cudnn,
+        )
+
+    def driver_unlocks(
+        self,
+        *,
+        capabilities: Sequence[str],
+        driver: str,
+        python: str | None = None,
+        platform: str = LINUX,
+        glibc: str | None = None,
+    ) -> tuple[Unlock, ...]:
+        """What newer drivers would bring, branch by branch: only branches that still drive all these GPUs and that
+        raise the newest torch."""
+        return self._selection.unlocks(
+            capabilities=tuple(capabilities), driver=driver, python=python, platform=platform, glibc=glibc
+        )
+
+    def has_code(self, build: TorchBuild, capability: str) -> bool:
+        """Whether this build carries device code that serves the capability."""
+        return self._selection.has_code(build, capability)
+
+    def has_cudnn_kernels(self, build: TorchBuild, capability: str) -> bool:
+        """Whether the build's pinned cuDNN has kernels for the capability; True where that is not known."""
+        return self._selection.has_kernels(build, capability)
+
+    def driver_needed(self, build: TorchBuild, capability: str | None = None) -> str | None:
+        """The lowest driver for this build on this GPU; the toolkit's own where only PTX serves it. None: unknown,
+        or no driver needed (CPU build)."""
+        return self._selection.driver_needed(build, capability)
+
+    def drives(self, driver: str, capability: str) -> bool:
+        """Whether a driver of this branch drives GPUs of this capability; True where that is not known."""
+        return self._selection.drives(driver, capability)
+
+    # Companions
+
+    def torchvision_for(self, torch: str) -> str | None:
+        """The torchvision that goes with a torch release. None where the table has no such torch."""
+        release = self._builds.release(torch)
+        return release.torchvision if release else None
+
+    def torchaudio_for(self, torch: str) -> str | None:
+        """The torchaudio that goes with a torch release. 2.11.0 is the last; it accepts every later torch."""
+        release = self._builds.release(torch)
+        return release.torchaudio if release else None
+
+    def torch_for_torchvision(self, torchvision: str) -> str | None:
+        """The torch release that a torchvision was made for ("0.29.2+cu132" -> "2.15.0")."""
+        return self._made_for("torchvision", torchvision)
+
+    def torch_for_torchaudio(self, torchaudio: str) -> str | None:
+        """The torch release that a torchaudio was made for: the oldest it goes with."""
+        return self._made_for("torchaudio", torchaudio)
+
+    def _made_for(self, package: str, text: str) -> str | None:
+        wanted = version(text.partition("+")[0])
+        for release in reversed(self._builds.releases):
+            paired = getattr(release, package)
+            if paired is not None and version(paired) == wanted:
+                return release.version
+        return None
+
+    def companion_packages(self) -> tuple[str, ...]:
+        """The packages whose requirement on torch is known."""
+        return self._companions.packages()
+
+    def companions(self, package: str, torch: str | None = None) -> tuple[Companion, ...]:
+        """Releases of a package with their requirement on torch, newest first; those that accept `torch` if given.
+        Source: the package's own metadata."""
+        if torch is None:
+            return self._companions.releases(package)
+        return self._companions.fitting(package, torch)
+
+    def companion(self, package: str, release: str) -> Companion | None:
+        """One release of a package, with what it says of torch."""
+        return self._companions.find(package, release)
+
+    # GPUs
+
+    def gpu(self, name: str) -> GpuRecord:
+        """The GPU, as nvidia-smi, lspci or a person writes it; a family where only memory or form factor is open
+        ("V100"). Raises UnknownGpu, or AmbiguousGpu where the name fits different architectures ("RTX 6000"); both
+        are KnowledgeErrors with `.suggestions`."""
+        return self._gpus.find(name)
+
+    def gpus(self) -> tuple[GpuRecord, ...]:
+        """All GPUs in the table, as in the data file (sources by id)."""
+        return self._gpus.table.gpus
+
+    def gpu_by_pci_id(self, device_id: str) -> GpuRecord | None:
+        """The GPU with this PCI device id ("2684", "0x2684", any case), vendor 10de."""
+        return self._gpus.by_pci_id(device_id)
+
+    def capability_of_pci_id(self, device_id: str) -> str | None:
+        """Its capability: by the exact id, else by the block of sixteen ids where all known GPUs of it agree."""
+        return self._gpus.capability_of_pci_id(device_id)
+
+    # Libraries, compilers, images, packages
+
+    def cudnn_release(self, cudnn: str, cuda: str) -> CudnnRelease | None:
+        """The device code of a cuDNN ("9.10.2.21", CUDA "12.6"): measured, or of the nearest measured below."""
+        return self._cudnn.release(cudnn, cuda)
+
+    def cudnn_supports(self, cudnn: str, cuda: str, capability: str) -> bool | None:
+        """Whether that cuDNN has kernels for a GPU this old; None where it is not known."""
+        return self._cudnn.supports(cudnn, cuda, capability)
+
+    def cudnn_support_matrix(self) -> tuple[CudnnSupport, ...]:
+        """Rows of NVIDIA's cuDNN support matrix that were read."""
+        return self._cudnn.support_matrix()
+
+    def cudnn_published(self, cuda_major: int) -> dict[str, str]:
+        """Versions of nvidia-cudnn-cu<major> on PyPI, with upload dates."""
+        return self._cudnn.published(cuda_major)
+
+    def host_compilers(self, cuda: str) -> HostCompilers | None:
+        """The host compilers that nvcc of this CUDA and torch's extension builder accept. None: not read."""
+        return self._compilers.of(cuda)
+
+    def system_compilers(self) -> tuple[SystemCompiler, ...]:
+        """gcc and glibc of the operating systems in a CUDA installation guide."""
+        return self._compilers.systems()
+
+    def cuda_images(
+        self,
+        cuda: str | None = None,
+        *,
+        os: str | None = None,
+        flavour: str | None = None,
+        cudnn: bool | None = None,
+    ) -> tuple[CudaImage, ...]:
+        """nvidia/cuda tags that were seen, newest CUDA first, Ubuntu first. `os`: "ubuntu24.04"; `flavour`: base,
+        runtime or devel; `cudnn`: with it inside or not."""
+        return self._images.cuda_images(cuda, os, flavour, cudnn)
+
+    def pytorch_images(
+        self, torch: str, *, cuda: str | None = None, flavour: str | None = None
+    ) -> tuple[PytorchImage, ...]:
+        """pytorch/pytorch tags of one release whose CUDA was seen in use. `flavour`: runtime or devel."""
+        return self._images.pytorch_images(torch, cuda, flavour)
+
+    def driver_packages(self, topic: str | None = None) -> tuple[PackageRule, ...]:
+        """Rules on Linux driver packages. Topics: ubuntu-archive, ubuntu-drivers, nvidia-repo, kernel-modules,
+        fabricmanager, container-toolkit, debian, supported-os."""
+        return self._linux_packages.rules(topic)
+
+
+@lru_cache(maxsize=1)
+def load() -> Knowledge:
+    """The shared knowledge base; tables are read when first asked for, then kept."""
+    return Knowledge()
