@@ -63,6 +63,10 @@ class Machine:
         """Whether files come from a folder: then the kernel and the hardware under our feet are another machine's."""
         return self.root != Path("/")
 
+    @property
+    def windows(self) -> bool:
+        return sys.platform == "win32" and not self.simulated
+
     # --- files -----------------------------------------------------------------------------------------------------
 
     def path(self, name: str | Path) -> Path:
@@ -75,6 +79,10 @@ class Machine:
             inside = path.relative_to(self.root).as_posix()
             return "/" if inside == "." else f"/{inside}"
         return str(path)
+
+    def name_of(self, path: str) -> str:
+        """The machine's name for a path that a variable gives: one inside the root is meant from the root on."""
+        return self.name(Path(path)) if self.simulated else path
 
     def resolve(self, name: str | Path) -> str:
         """`name` with its links followed inside the root, as the machine would; a broken link ends at its target."""
@@ -157,6 +165,9 @@ class Machine:
 
     def which_all(self, command: str) -> tuple[str, ...]:
         """Every name that PATH has for a command, in its order; they are the machine's own names."""
+        if not self.simulated:
+            here = (shutil.which(command, path=folder) for folder in self.search_path())
+            return tuple(name for name in here if name)
         found = []
         for folder in self.search_path():
             name = f"{folder.rstrip('/')}/{command}"
