@@ -1,0 +1,113 @@
+"""The command line. Commands stand in a table and are imported when they are called, so that --help imports none of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from envdoctor.errors import EnvdoctorError
+
+COMMANDS = {
+    "check": "Find what is wrong with this machine's PyTorch stack, and how to repair it.",
+    "snapshot": "Write the facts of this machine to a file, without personal data.",
+    "compat": "Answer what goes with what: GPU, driver, CUDA, torch, Python.",
+}
+INTERNAL_ERROR = 3
+INTERRUPTED = 130
+
+
+class CommandTable(click.Group):
+    """A group whose commands live in modules named after them, each holding a click command `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"envdoctor.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"there is no command '{name}'.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from envdoctor import __version__
+
+        click.echo(f"envdoctor {__version__}")
+        ctx.exit()
+
+
+@click.command(
+    cls=CommandTable,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `envdoctor check`. It only looks: nothing is changed, nothing is sent anywhere.",
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def cli() -> None:
+    """From a bare NVIDIA machine to proven PyTorch training throughput."""
+
+
+def main() -> None:
+    """The console script: runs a command and turns every way of ending into the documented exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command line and returns its exit code: 0 fine, 1 found something, 2 wrong usage or input, 3 a defect of ours."""
+    try:
+        code = cli.main(arguments, prog_name="envdoctor", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        # The reader has gone (`| head`). Python would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except EnvdoctorError as error:
+        _say(f"Error: {error}")
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("Interrupted.")
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("ENVDOCTOR_DEBUG"):
+            raise
+        where = _where(error)
+        _say(
+            f"envdoctor has a defect: {type(error).__name__}: {error} ({where}). "
+            "Please report it with this line; ENVDOCTOR_DEBUG=1 shows the whole traceback."
+        )
+        return INTERNAL_ERROR
+
+
+def _say(text: str) -> None:
+    click.echo(" ".join(text.split()) if "\n" in text else text, err=True)
+
+
+def _where(error: BaseException) -> str:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return "unknown place" if last is None else f"{os.path.basename(last.tb_frame.f_code.co_filename)}:{last.tb_lineno}"  # noqa: PTH119

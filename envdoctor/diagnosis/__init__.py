@@ -1,0 +1,1 @@
+"""Facts and knowledge in, findings out. Nothing here touches the machine."""

@@ -1,0 +1,1 @@
+"""Findings and facts in words: for people, scripts, issue trackers and CI. Nothing here decides anything."""

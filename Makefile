@@ -1,0 +1,54 @@
+# `make run` needs Python 3.10 or newer with pip and venv, and make; everything else it makes for itself in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY38 := envdoctor/facts/inspect_target.py benchmarks
+
+.PHONY: run test lint format bench-cli clean help
+help:
+	@echo "make run        set envdoctor up in .venv and check this machine"
+	@echo "make test       run all tests"
+	@echo "make lint       format, lint, types, layers, Python 3.8"
+	@echo "make bench-cli  time the command line against what it may cost"
+
+# A stamp is remade when pyproject.toml changes; repeated runs reuse what is there.
+$(VENV)/.made:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "envdoctor needs Python 3.10 or newer; name one: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.core
+
+run: $(VENV)/.core
+	@# Exit code 1 means that something is wrong with the machine, not with this command.
+	@$(BIN)/envdoctor check; code=$$?; test $$code -le 1 || exit $$code
+	@echo
+	@echo "Next:  $(BIN)/envdoctor check --python PATH   another Python, or an environment's folder"
+	@echo "       $(BIN)/envdoctor snapshot -o FILE      the facts of this machine, for somebody else to judge"
+	@echo "       $(BIN)/envdoctor --help                everything else"
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vermin --quiet --violations --no-tips --eval-annotations --target=3.8- $(PY38)
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench-cli: $(VENV)/.dev
+	$(BIN)/python tests/bench_cli.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

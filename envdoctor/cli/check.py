@@ -1,0 +1,87 @@
+"""`envdoctor check`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from envdoctor.cli.gathering import gather
+
+if TYPE_CHECKING:
+    from envdoctor.diagnosis.model import Diagnosed
+    from envdoctor.facts.model import Snapshot
+
+FORMATS = ("text", "json", "markdown", "github", "junit", "html")
+
+
+@click.command("check")
+@click.option(
+    "--python", metavar="PATH", help="The Python to look into: an executable, a command or an environment's folder."
+)
+@click.option(
+    "--from", "source", metavar="FILE", help="Judge a snapshot instead of this machine; - reads standard input."
+)
+@click.option("--fast", is_flag=True, help="Do not import torch.")
+@click.option("--strict", is_flag=True, help="Exit with 1 for a warning too.")
+@click.option("--only", "only", metavar="CODE", multiple=True, help="Run this diagnosis only; may be repeated.")
+@click.option("--list", "list_codes", is_flag=True, help="List the diagnoses and stop.")
+@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
+def command(
+    python: str | None,
+    source: str | None,
+    fast: bool,
+    strict: bool,
+    only: tuple[str, ...],
+    list_codes: bool,
+    style: str,
+) -> int:
+    """Find what is wrong with this machine's PyTorch stack, and how to repair it.
+
+    It looks at the driver, the GPUs, CUDA, the libraries and the Python environment that is active (or that --python names),
+    tries torch there, and reports the root cause with the commands that repair it. It changes nothing.
+
+    Exit code: 0 nothing is broken, 1 something is, 2 wrong usage or input, 3 a defect of envdoctor.
+    """
+    from envdoctor.diagnosis.catalogue import select
+
+    chosen = select(only)
+    if list_codes:
+        width = max(len(d.code) for d in chosen)
+        for d in chosen:
+            click.echo(f"{d.code:<{width}}  {d.severity.value:<7}  {d.title}")
+        return 0
+    snapshot = gather(python=python, source=source, live=not fast)
+
+    from envdoctor.diagnosis.engine import diagnose
+    from envdoctor.diagnosis.model import Severity
+    from envdoctor.knowledge import load
+
+    diagnosed = diagnose(snapshot, load(), chosen)
+    _render(style, snapshot, diagnosed)
+    return int(diagnosed.has(Severity.WARNING if strict else Severity.ERROR))
+
+
+def _render(style: str, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
+    if style == "json":
+        from envdoctor.report.data import to_json
+
+        click.echo(to_json(snapshot, diagnosed))
+    elif style in ("markdown", "github", "junit"):
+        from envdoctor.report import markdown
+
+        write = {"markdown": markdown.to_markdown, "github": markdown.to_github, "junit": markdown.to_junit}[style]
+        click.echo(write(snapshot, diagnosed))
+    else:
+        from rich.console import Console
+
+        from envdoctor.report.text import print_report
+
+        if style == "html":
+            import io
+
+            console = Console(record=True, file=io.StringIO(), width=110, force_terminal=True)
+            print_report(console, snapshot, diagnosed)
+            click.echo(console.export_html(inline_styles=True))
+        else:
+            print_report(Console(highlight=False), snapshot, diagnosed)

@@ -1,0 +1,1 @@
+"""Diagnoses of the container layer: one file each, named as its code."""

@@ -1,0 +1,1 @@
+"""Diagnoses of the driver layer: one file each, named as its code."""

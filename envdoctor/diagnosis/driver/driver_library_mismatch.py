@@ -1,0 +1,96 @@
+"""The loaded kernel module and the driver's libraries are of different versions.
+
+What it is
+    NVML and libcuda only talk to a kernel module of exactly their own version. After a driver update the new libraries are
+    on disk while the old module still runs: 'Driver/library version mismatch', and CUDA error 803.
+
+Told apart by
+    The version of the loaded module (/sys/module/nvidia/version) against that in the name of the library the loader picks.
+    The module on disk tells the two cases apart: when it is of the libraries' version, an update waits for a reboot; when it
+    is of the loaded version, the libraries come from a second install (a .run file over packages, a copy in an image).
+    A newer libcuda from cuda-compat is allowed to differ: see `forward-compat-broken`.
+
+Repair
+    Reboot, or reload the module when nothing uses the GPU; after two installs, remove one.
+
+Sources
+    nvml.h: NVML_ERROR_LIB_RM_VERSION_MISMATCH (18); cuda.h: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH (803)
+"""
+
+from __future__ import annotations
+
+from envdoctor.diagnosis.driver_repairs import REBOOT
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.reading import in_container, is_wsl
+from envdoctor.facts.model import Snapshot
+from envdoctor.knowledge import Knowledge
+
+RELOAD = Fix(
+    title="Or reload the module, when nothing uses the GPU (no desktop, no job)",
+    commands=(
+        "sudo systemctl stop nvidia-persistenced nvidia-fabricmanager 2>/dev/null",
+        "sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia",
+        "sudo modprobe nvidia",
+    ),
+    needs_root=True,
+    verify="nvidia-smi -L",
+)
+
+
+@diagnosis("driver-library-mismatch", layer=Layer.DRIVER, severity=Severity.ERROR)
+def driver_library_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
+    nvml, driver = machine.nvml, machine.driver
+    if is_wsl(machine) or (nvml is not None and nvml.working):
+        return None
+    loaded = driver.module.version if driver and driver.module else None
+    library = next(iter(driver.library_versions("libnvidia-ml.so.1")), None) if driver else None
+    said = nvml is not None and nvml.status == "LIB_RM_VERSION_MISMATCH"
+    differs = loaded is not None and library is not None and loaded != library
+    if not said and not differs:
+        return None
+    evidence = [
+        *((fact("nvml.status", "LIB_RM_VERSION_MISMATCH"),) if said else ()),
+        *((fact("driver.module.version", loaded),) if loaded else ()),
+        *((fact("driver.libraries", library),) if library else ()),
+    ]
+    versions = (
+        f"the kernel runs module {loaded}, the libraries are {library}" if differs else "NVML refuses the loaded module"
+    )
+    if in_container(machine):
+        return Finding(
+            summary=f"Driver and libraries do not match in this container: {versions}.",
+            evidence=tuple(evidence),
+            fixes=(
+                Fix(
+                    title="Restart the container, so that it gets the host's present libraries; "
+                    "remove driver packages from the image",
+                    verify="nvidia-smi -L",
+                ),
+            ),
+        )
+    kernel = machine.host.kernel if machine.host else None
+    on_disk = [f.version for f in (driver.module_files or () if driver else ()) if f.kernel == kernel and f.version]
+    if differs and on_disk and library not in on_disk:
+        evidence.append(fact("driver.module_files", on_disk))
+        return Finding(
+            summary=f"Two driver installs are mixed: {versions}, and the module on disk is {on_disk[0]}. A reboot will not help.",
+            evidence=tuple(evidence),
+            fixes=(
+                Fix(
+                    title=f"Keep one install: remove the {library} libraries, or install the driver {library} as a whole",
+                    commands=(
+                        "ls -l /usr/lib/*/libnvidia-ml.so* /usr/lib64/libnvidia-ml.so* /usr/lib/libnvidia-ml.so* 2>/dev/null",
+                        "sudo nvidia-uninstall   # only if a .run installer put them there",
+                    ),
+                    needs_root=True,
+                    needs_reboot=True,
+                    verify="nvidia-smi -L",
+                ),
+            ),
+        )
+    return Finding(
+        summary=f"The driver was updated and the old kernel module still runs: {versions}.",
+        evidence=tuple(evidence),
+        fixes=(REBOOT, RELOAD),
+        confidence=1.0 if on_disk else 0.8,
+    )

@@ -1,0 +1,70 @@
+"""No NVIDIA driver is installed, though an NVIDIA GPU is on the bus.
+
+What it is
+    The driver is the kernel module and the libraries (libcuda, NVML, nvidia-smi) that every CUDA program talks to. Wheels of
+    torch bring the CUDA runtime, cuDNN and NCCL along, but never the driver: it belongs to the operating system.
+
+Told apart by
+    The PCI bus shows an NVIDIA GPU, and there is neither a kernel module (loaded, on disk or in DKMS), nor a driver package,
+    nor libcuda or NVML. With any of these it is `driver-not-loaded` or `driver-library-mismatch`. A card that a hypervisor
+    hands to a guest (vfio-pci) is not missing its driver, and inside a container the driver is the host's: `container-no-gpu`.
+
+Repair
+    Install the driver from the distribution or from NVIDIA's repository (root, reboot). The CUDA toolkit is not needed to
+    run torch.
+
+Sources
+    NVIDIA driver installation guide, docs.nvidia.com/datacenter/tesla/driver-installation-guide
+"""
+
+from __future__ import annotations
+
+from envdoctor.diagnosis.driver_repairs import install_driver
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.reading import bus_gpus, gpus, in_container, is_wsl, plain_list
+from envdoctor.facts.model import Snapshot
+from envdoctor.knowledge import Knowledge
+
+
+@diagnosis("driver-missing", layer=Layer.DRIVER, severity=Severity.ERROR)
+def driver_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
+    driver = machine.driver
+    if not bus_gpus(machine) or driver is None or in_container(machine) or is_wsl(machine):
+        return None
+    if driver.module is None or driver.module.loaded is not False:
+        return None
+    # Each of these is unknown (None) or a sign of an installed driver unless it is known to be empty.
+    if driver.libraries is None or driver.libraries or driver.module_files is None or driver.module_files:
+        return None
+    if driver.dkms or any(is_driver_package(package.name) for package in driver.packages or ()):
+        return None
+    nouveau = driver.module.nouveau_loaded
+    names = plain_list(gpus(machine, world) or ())
+    return Finding(
+        summary=f"This machine has {names} and no NVIDIA driver."
+        + (" The open-source nouveau driver holds the card; it cannot run CUDA." if nouveau else ""),
+        evidence=(
+            fact("pci", names),
+            fact("driver.module.loaded", False),
+            fact("driver.module_files", None),
+            fact("driver.libraries", None),
+            *((fact("driver.module.nouveau_loaded", True),) if nouveau else ()),
+        ),
+        fixes=(install_driver(machine, world),),
+    )
+
+
+def is_driver_package(name: str) -> bool:
+    """Whether a package of that name installs the driver itself (its module, or the meta-package that brings all of it)."""
+    return name.startswith(
+        (
+            "nvidia-driver",
+            "nvidia-dkms",
+            "nvidia-kernel",
+            "nvidia-open",
+            "kmod-nvidia",
+            "cuda-drivers",
+            "akmod-nvidia",
+            "nvidia-lts",
+        )
+    ) or name in ("nvidia", "nvidia-gfxG06-kmp-default")

@@ -1,0 +1,1 @@
+"""Diagnoses of the environment layer: one file each, named as its code."""

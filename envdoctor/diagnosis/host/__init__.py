@@ -1,0 +1,1 @@
+"""Diagnoses of the host layer: one file each, named as its code."""

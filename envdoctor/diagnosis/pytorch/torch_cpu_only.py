@@ -1,0 +1,65 @@
+"""The installed torch is a CPU build, and this machine has a usable NVIDIA GPU.
+
+What it is
+    torch comes in builds with and without CUDA. The CPU build imports and computes, but torch.cuda.is_available() is False
+    and `.cuda()` fails with 'Torch not compiled with CUDA enabled'. On Windows, PyPI has CPU builds only; on Linux they come
+    from the `cpu` channel, from conda, or from a lock file made on another machine.
+
+Told apart by
+    torch/version.py names no CUDA, ROCm or XPU, while NVML lists a GPU that some published build can use. Without a
+    GPU, without a driver, or with every GPU hidden on purpose, a CPU build is the right one.
+
+Repair
+    Replace it by the CUDA build of the same release where there is one that this machine can run, else by the newest.
+    Remove the CPU build first: pip counts 2.14.1+cpu as torch==2.14.1 and would keep it.
+
+Sources
+    pytorch.org/get-started/locally; torch/cuda/__init__.py, `_lazy_init`
+"""
+
+from __future__ import annotations
+
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.reading import gpus, plain_list
+from envdoctor.diagnosis.repairs import fitting_torch, install_torch
+from envdoctor.facts.model import Snapshot
+from envdoctor.knowledge import Knowledge
+
+
+@diagnosis(
+    "torch-cpu-only",
+    layer=Layer.PYTORCH,
+    severity=Severity.ERROR,
+    follows_from=("driver-missing", "driver-not-loaded", "driver-library-mismatch", "container-no-gpu"),
+)
+def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
+    torch, host = machine.torch, machine.host
+    if torch is None or torch.build != "cpu" or not machine.gpus:
+        return None
+    if host is not None and host.system == "Darwin":
+        return None
+    visible = machine.variable("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.strip() in ("", "-1"):
+        return None
+    same = fitting_torch(machine, world, torch=f"=={torch.release}") if torch.release else None
+    newest = fitting_torch(machine, world)
+    anyhow = newest or fitting_torch(machine, world, driver=False)
+    known = host is not None and host.platform is not None
+    if known and anyhow is None and all(gpu.capability for gpu in gpus(machine, world) or ()):
+        return None  # no published build runs on this GPU, so it is not a usable one
+    fixes = []
+    if same is not None:
+        fixes.append(install_torch(machine, same, why="the CUDA build of the release you have"))
+    if newest is not None and (same is None or newest.torch != same.torch):
+        fixes.append(install_torch(machine, newest, why="the newest that runs here"))
+    names = plain_list([gpu.name for gpu in gpus(machine, world) or ()])
+    return Finding(
+        summary=f"torch {torch.version} was built without CUDA, so it cannot use {names}.",
+        evidence=(
+            fact("torch.version", torch.version),
+            fact("torch.build", "cpu"),
+            fact("nvml.gpus", names),
+            *((fact("driver.version", machine.driver_version),) if machine.driver_version else ()),
+        ),
+        fixes=tuple(fixes),
+    )

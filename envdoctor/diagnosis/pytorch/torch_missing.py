@@ -1,0 +1,63 @@
+"""There is no torch in this interpreter.
+
+What it is
+    `import torch` fails with ModuleNotFoundError: this Python environment does not hold it. Often torch is installed, but in
+    another environment than the one that runs.
+
+Told apart by
+    No distribution named torch on the interpreter's path, and none from conda. A torch that is there and fails to import is
+    another diagnosis.
+
+Repair
+    Install the newest build that this machine's GPU, driver, Python and C library can run; or activate the right environment.
+
+Sources
+    pytorch.org/get-started/locally
+"""
+
+from __future__ import annotations
+
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.reading import bus_gpus, gpus
+from envdoctor.diagnosis.repairs import fitting_torch, install_torch
+from envdoctor.facts.model import Snapshot
+from envdoctor.knowledge import Knowledge
+
+
+@diagnosis("torch-missing", layer=Layer.PYTORCH, severity=Severity.ERROR)
+def torch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
+    interpreter = machine.interpreter
+    if interpreter is None or interpreter.torch_installed is not False:
+        return None
+    where = interpreter.executable or "this Python"
+    return Finding(
+        summary=f"{where} has no torch.",
+        evidence=(
+            fact("interpreter.executable", interpreter.executable),
+            fact("interpreter.chosen_by", interpreter.chosen_by),
+            fact("interpreter.torch", None),
+        ),
+        fixes=(
+            *_install(machine, world),
+            Fix(
+                title="Or name the environment that has it",
+                commands=("envdoctor check --python PATH_OF_ENVIRONMENT_OR_PYTHON",),
+            ),
+        ),
+    )
+
+
+def _install(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
+    host, interpreter = machine.host, machine.interpreter
+    platform = host.platform if host else None
+    if platform is None or interpreter is None:
+        return ()
+    has_gpu = bool(gpus(machine, world)) or bus_gpus(machine)
+    if has_gpu:
+        build = fitting_torch(machine, world)
+        why = "the newest that runs on this machine's GPU and driver"
+    else:
+        python = ".".join((interpreter.version or "").split(".")[:2]) or None
+        build = world.cpu_torch(python=python, platform=platform, glibc=host.glibc if host else None)
+        why = "no NVIDIA GPU here"
+    return () if build is None else (install_torch(machine, build, why=why),)

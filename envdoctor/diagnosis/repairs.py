@@ -1,0 +1,128 @@
+"""Repairs of the Python environment: literal commands for the package manager at hand."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+from envdoctor.diagnosis.model import Fix
+from envdoctor.diagnosis.reading import driver_platform, gpus
+from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.interpreter import Interpreter
+from envdoctor.knowledge import Knowledge, TorchBuild
+
+FAMILY = ("torch", "torchvision", "torchaudio")
+
+
+def quoted(arguments: Iterable[str]) -> str:
+    """A shell command line from its arguments."""
+    return " ".join(shlex.quote(argument) for argument in arguments)
+
+
+def _python(interpreter: Interpreter | None) -> str:
+    return (interpreter.executable if interpreter else None) or "python"
+
+
+def _installer(snapshot: Snapshot) -> tuple[list[str], list[str], list[str]]:
+    """The argument lists that install into, uninstall from, and run the target environment."""
+    interpreter = snapshot.interpreter
+    python = _python(interpreter)
+    torch = interpreter.distribution("torch") if interpreter else None
+    uses_uv = bool(torch and torch.installer == "uv")
+    if interpreter is not None and (uses_uv or interpreter.pip is False):
+        return (
+            ["uv", "pip", "install", "--python", python],
+            ["uv", "pip", "uninstall", "--python", python],
+            [python],
+        )
+    return [python, "-m", "pip", "install"], [python, "-m", "pip", "uninstall", "-y"], [python]
+
+
+def verify_torch(snapshot: Snapshot) -> str:
+    """A command that proves that torch computes on the GPU."""
+    code = "import torch; print(torch.__version__, torch.ones(2, device='cuda').sum().item())"
+    return quoted([_python(snapshot.interpreter), "-c", code])
+
+
+def install_torch(snapshot: Snapshot, build: TorchBuild, *, why: str) -> Fix:
+    """Replaces torch and what belongs to it by `build`, keeping the companions that are installed now."""
+    install, uninstall, _ = _installer(snapshot)
+    interpreter = snapshot.interpreter
+    present = [name for name in FAMILY if interpreter and interpreter.distribution(name)]
+    # The pins of torch decide; vision and audio come along when they were there, or when nothing was.
+    wanted = present or ["torch", "torchvision"]
+    if "torch" not in wanted:
+        wanted.insert(0, "torch")
+    commands = []
+    if present:
+        # pip takes 2.14.1+cpu for torch==2.14.1 and would leave it: the old build goes first.
+        commands.append(quoted([*uninstall, *present]))
+    commands.append(quoted([*install, *build.pip_arguments(*wanted)]))
+    notes = []
+    if "torchaudio" in wanted and build.torchaudio is None:
+        notes.append(f"There is no torchaudio for torch {build.torch}.")
+    if interpreter and interpreter.externally_managed and interpreter.environment == "system":
+        venv = "~/.venvs/torch"
+        commands = [
+            f"{quoted([_python(interpreter), '-m', 'venv'])} {venv}",
+            f"{venv}/bin/python -m pip install {quoted(build.pip_arguments(*wanted))}",
+        ]
+        notes.append(
+            "This Python belongs to the operating system, so torch goes into a virtual environment of its own."
+        )
+    return Fix(
+        title=f"Install torch {build.torch} ({channel_words(build)}): {why}",
+        commands=tuple(commands),
+        note=" ".join(notes) or None,
+        verify=verify_torch(snapshot) if build.cuda else None,
+    )
+
+
+def channel_words(build: TorchBuild) -> str:
+    """'cu126 channel', or PyPI's own build by its variant."""
+    return f"the {build.variant} channel" if build.index_url else f"PyPI's {build.variant} build"
+
+
+def fitting_torch(
+    snapshot: Snapshot, world: Knowledge, *, torch: str | None = None, driver: bool = True
+) -> TorchBuild | None:
+    """The newest published CUDA build that runs on this machine's GPUs, driver, Python and C library.
+
+    `torch` narrows the release; `driver=False` asks what there is regardless of the driver.
+    """
+    machine = gpus(snapshot, world)
+    capabilities = [gpu.capability for gpu in machine or () if gpu.capability]
+    host, interpreter = snapshot.host, snapshot.interpreter
+    platform = host.platform if host else None
+    if platform is None or not platform.startswith(("linux", "windows")):
+        return None
+    return world.newest_torch(
+        capabilities=tuple(dict.fromkeys(capabilities)),
+        driver=_comparable_driver(snapshot, platform) if driver else None,
+        python=_release(interpreter),
+        platform=platform,
+        glibc=host.glibc if host else None,
+        torch=torch,
+    )
+
+
+def _comparable_driver(snapshot: Snapshot, platform: str) -> str | None:
+    # WSL runs Linux wheels on Windows' driver, whose numbers start higher (528.33 where Linux needs 525.60.13): every
+    # Windows driver that is new enough by its own table passes by the Linux one too.
+    return snapshot.driver_version if driver_platform(snapshot) is not None else None
+
+
+def _release(interpreter: Interpreter | None) -> str | None:
+    if interpreter is None or interpreter.version is None:
+        return None
+    return ".".join(interpreter.version.split(".")[:2]) + ("t" if interpreter.free_threaded else "")
+
+
+def reinstall(snapshot: Snapshot, requirements: Sequence[str], index_url: str | None, *, title: str) -> Fix:
+    """Installs exact versions over what is there and leaves everything else alone."""
+    install, _, _ = _installer(snapshot)
+    index = ["--index-url", index_url] if index_url else []
+    return Fix(
+        title=title,
+        commands=(quoted([*install, "--force-reinstall", "--no-deps", *requirements, *index]),),
+    )

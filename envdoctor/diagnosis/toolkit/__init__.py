@@ -1,0 +1,1 @@
+"""Diagnoses of the toolkit layer: one file each, named as its code."""

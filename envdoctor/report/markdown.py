@@ -1,0 +1,92 @@
+"""The report to paste into an issue, and the two formats that CI systems read."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from envdoctor.diagnosis.model import Diagnosed, Finding, Severity
+from envdoctor.facts.model import Snapshot
+from envdoctor.report.words import headline, machine_lines
+
+
+def to_markdown(snapshot: Snapshot, diagnosed: Diagnosed) -> str:
+    """GitHub-flavoured Markdown. Nothing of the machine can break out of its code span or fence."""
+    verdict = headline(snapshot, diagnosed)
+    lines = [f"### envdoctor: {_plain(verdict.text)}", "", "| | |", "|---|---|"]
+    lines += [f"| {label} | {_cell(text)} |" for label, text in machine_lines(snapshot)]
+    for finding in diagnosed.findings:
+        lines += ["", *_finding(finding)]
+    return "\n".join(lines)
+
+
+def _finding(finding: Finding) -> list[str]:
+    severity = (finding.severity or Severity.ERROR).value
+    lines = [f"#### `{finding.code}` ({severity})"]
+    if finding.consequence_of:
+        lines += ["", f"Follows from `{finding.consequence_of}`."]
+    lines += ["", _plain(finding.summary), "", "| fact | value |", "|---|---|"]
+    lines += [f"| `{e.fact}` | {_cell(e.value)} |" for e in finding.evidence]
+    for fix in finding.fixes:
+        needs = [word for word, needed in (("root", fix.needs_root), ("reboot", fix.needs_reboot)) if needed]
+        lines += ["", f"**{_plain(fix.title)}**" + (f" (needs {' and '.join(needs)})" if needs else "")]
+        commands = [*fix.commands, *((fix.verify,) if fix.verify else ())]
+        if commands:
+            fence = "`" * (3 + max(line.count("```") for line in commands))
+            lines += ["", f"{fence}sh", *commands, fence]
+        if fix.note:
+            lines += ["", _plain(fix.note)]
+    return lines
+
+
+def _plain(text: str) -> str:
+    for character in "\\`*_<>[]|#":
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.split())
+
+
+def _cell(text: str) -> str:
+    return "`" + " ".join(text.split()).replace("`", "'").replace("|", "\\|") + "`"
+
+
+def to_github(snapshot: Snapshot, diagnosed: Diagnosed) -> str:
+    """Workflow commands of GitHub Actions, one a finding (docs.github.com, 'Workflow commands')."""
+    levels = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+    lines = []
+    for finding in diagnosed.findings:
+        level = levels[finding.severity or Severity.ERROR]
+        fixes = [
+            f"{fix.title}: {' && '.join(fix.commands)}" if fix.commands else fix.title for fix in finding.fixes[:1]
+        ]
+        message = "\n".join([finding.summary, *fixes])
+        lines.append(f"::{level} title={_property(finding.code)}::{_data(message)}")
+    return "\n".join(lines) or f"::notice title=envdoctor::{_data(headline(snapshot, diagnosed).text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def to_junit(snapshot: Snapshot, diagnosed: Diagnosed) -> str:
+    """JUnit XML: a test case a diagnosis that ran; an error-level finding is a failure, a milder one is told in system-out."""
+    found = {finding.code: finding for finding in diagnosed.findings}
+    failures = sum(f.severity is Severity.ERROR for f in diagnosed.findings)
+    suite = ElementTree.Element(
+        "testsuite", name="envdoctor", tests=str(len(diagnosed.ran)), failures=str(failures), errors="0", skipped="0"
+    )
+    for code in diagnosed.ran:
+        case = ElementTree.SubElement(suite, "testcase", classname="envdoctor", name=code)
+        finding = found.get(code)
+        if finding is None:
+            continue
+        detail = "\n".join([finding.summary, *(f"{e.fact}: {e.value}" for e in finding.evidence)])
+        detail = "".join(c for c in detail if c.isprintable() or c in "\n\t")  # XML 1.0 has no control characters
+        if finding.severity is Severity.ERROR:
+            ElementTree.SubElement(case, "failure", message=finding.title, type=code).text = detail
+        else:
+            ElementTree.SubElement(case, "system-out").text = detail
+    ElementTree.indent(suite)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode")
