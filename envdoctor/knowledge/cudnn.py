@@ -44,8 +44,6 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: str
     as_of: str
     sources: dict[str, str]
-    published: dict[str, dict[str, str]]
-    """CUDA major ("cu12") -> version -> upload date, on PyPI"""
     kernels: tuple[CudnnRelease, ...]
     support_matrix: tuple[CudnnSupport, ...]
     rules: tuple[CudnnRule, ...]
@@ -85,7 +83,3 @@ class Cudnn:
             msgspec.structs.replace(row, source=source_texts(row.source, self.table.sources))
             for row in self.table.support_matrix
         )
-
-    def published(self, cuda_major: int) -> dict[str, str]:
-        """The versions of nvidia-cudnn-cu<major> on PyPI with their upload dates."""
-        return self.table.published.get(f"cu{cuda_major}", {})

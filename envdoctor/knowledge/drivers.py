@@ -35,7 +35,6 @@ class Toolkit(Row, frozen=True, kw_only=True):
     linux_bundled: bool | None = None
     """whether the installer carries that driver"""
     windows_bundled: bool | None = None
-    pypi_date: str | None = None
     note: str | None = None
     source: tuple[str, ...]
 

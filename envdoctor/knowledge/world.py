@@ -19,6 +19,7 @@ from envdoctor.knowledge.drivers import DriverBranch, Drivers, ImageRequirement,
 from envdoctor.knowledge.gpus import GpuRecord, Gpus
 from envdoctor.knowledge.images import CudaImage, Images, PytorchImage
 from envdoctor.knowledge.linux_packages import LinuxPackages, PackageRule
+from envdoctor.knowledge.published import Published
 from envdoctor.knowledge.selection import Selection, Unlock
 from envdoctor.knowledge.torch_tables import Builds
 from envdoctor.knowledge.versions import cuda_key, version
@@ -39,6 +40,7 @@ class Knowledge:
         self._images = Images()
         self._linux_packages = LinuxPackages()
         self._companions = Companions()
+        self._published = Published()
         self._selection = Selection(self._builds, self._drivers, self._architectures, self._cudnn)
 
     @property
@@ -309,9 +311,10 @@ class Knowledge:
         """Rows of NVIDIA's cuDNN support matrix that were read."""
         return self._cudnn.support_matrix()
 
-    def cudnn_published(self, cuda_major: int) -> dict[str, str]:
-        """Versions of nvidia-cudnn-cu<major> on PyPI, with upload dates."""
-        return self._cudnn.published(cuda_major)
+    def published(self, package: str) -> dict[str, str]:
+        """Versions on PyPI with upload days, oldest first, of a package that torch pins: cuda-toolkit,
+        nvidia-cudnn-cu11/12/13, nvidia-nccl-cu11/12/13, triton. Empty for any other."""
+        return self._published.versions(package)
 
     def host_compilers(self, cuda: str) -> HostCompilers | None:
         """The host compilers that nvcc of this CUDA and torch's extension builder accept. None: not read."""
