@@ -1,0 +1,42 @@
+"""What the child processes of the driver probes share: they speak one JSON object a line, and say what they are about
+to do before they do it, so that a hang or a crash names its call."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import sys
+from collections.abc import Sequence
+
+
+def say(**record: object) -> None:
+    sys.stdout.write(json.dumps(record) + "\n")
+    sys.stdout.flush()
+
+
+def load(names: Sequence[str]) -> ctypes.CDLL | None:
+    """The first library that loads; says the loader's words about the others."""
+    for name in names:
+        say(call=f"dlopen({name})")
+        try:
+            library = ctypes.CDLL(name)
+        except OSError as error:
+            say(load_error=str(error), load_name=name)
+        else:
+            say(library=_mapped_file(name) or name)
+            return library
+    return None
+
+
+def _mapped_file(name: str) -> str | None:
+    """The file that the loader mapped for a library: its links followed, as no search of ours could know."""
+    stem = name.replace("\\", "/").rpartition("/")[2].partition(".so")[0]
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:  # noqa: PTH123 - pathlib costs 5 ms here
+            for line in maps:
+                path = line.rstrip("\n").partition("/")[2]
+                if path.rpartition("/")[2].startswith(f"{stem}.so"):
+                    return f"/{path}"
+    except OSError:
+        pass
+    return None

@@ -1,0 +1,75 @@
+"""What NVML says of every GPU; nvidia-smi is asked only where NVML's library could not be used from here."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from envdoctor.facts.driver_libraries import NVML, is_not_found, load_names, not_found_words
+from envdoctor.facts.host import Machine
+from envdoctor.facts.probes import nvidia_smi
+from envdoctor.facts.probes._ask import Answer, ask_child
+from envdoctor.facts.sections.gpu import Gpu, Nvml
+
+# Without persistence mode, starting NVML wakes every GPU: one to three seconds for each of eight.
+TIMEOUT = 20.0
+
+
+def probe(machine: Machine) -> Nvml:
+    names = load_names(machine, NVML)
+    if not names:
+        found = Nvml(source="nvml", status="LIBRARY_NOT_FOUND", message=not_found_words(NVML))
+    else:
+        found = _ask_nvml(machine, names)
+    if found.status not in (None, "LIBRARY_NOT_FOUND", "LIBRARY_ERROR"):
+        return found
+    fallback = nvidia_smi.query(machine)
+    if fallback is None or fallback.status in (None, "LIBRARY_NOT_FOUND"):
+        return found
+    return fallback
+
+
+def _ask_nvml(machine: Machine, names: tuple[str, ...]) -> Nvml:
+    binding = find_spec("pynvml")
+    if binding is None or binding.origin is None:
+        return Nvml(source="nvml", message="nvidia-ml-py is missing from envdoctor's own environment")
+    file = Path(binding.origin)
+    folder = file.parents[1] if file.name == "__init__.py" else file.parent
+    answer = ask_child(machine, "_nvml_child.py", *names, folders=(folder,), timeout=TIMEOUT)
+    system = answer.collected("system")
+    library = answer.last("library")
+    if library is not None:
+        system["library"] = machine.name(Path(library))
+    elif answer.outcome == "ok":
+        system |= _load_failure(answer)
+    if answer.outcome in ("timeout", "crash"):
+        system |= {"status": answer.outcome.upper(), "status_code": None, "message": answer.message}
+    elif answer.outcome == "failed":
+        system |= {"status": None, "status_code": None, "message": answer.message}
+    return msgspec.convert({"source": "nvml", **system, "gpus": _gpus(answer)}, Nvml)
+
+
+def _load_failure(answer: Answer) -> dict[str, Any]:
+    errors = [(record["load_name"], record["load_error"]) for record in answer.records if "load_error" in record]
+    unusable = [words for name, words in errors if not is_not_found(name, words)]
+    if unusable:
+        return {"status": "LIBRARY_ERROR", "message": unusable[0]}
+    return {"status": "LIBRARY_NOT_FOUND", "message": errors[0][1] if errors else None}
+
+
+def _gpus(answer: Answer) -> tuple[Gpu, ...] | None:
+    count = answer.last("count")
+    if count is None:
+        return None
+    facts: list[dict[str, Any]] = [{"index": index, "unavailable": {}} for index in range(count)]
+    for record in answer.records:
+        if "gpu" in record:
+            facts[record["gpu"]] |= record.get("facts", {})
+            facts[record["gpu"]]["unavailable"] |= record.get("unavailable", {})
+    if answer.outcome == "ok":
+        for gpu in facts:
+            gpu.setdefault("lost", False)
+    return msgspec.convert(facts, tuple[Gpu, ...])
