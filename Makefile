@@ -48,7 +48,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 bench-cli: $(VENV)/.dev
-	$(BIN)/python tests/bench_cli.py
+	$(BIN)/python -m tests.bench_cli
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

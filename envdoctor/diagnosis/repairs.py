@@ -41,7 +41,7 @@ def _installer(snapshot: Snapshot) -> tuple[list[str], list[str], list[str]]:
 def verify_torch(snapshot: Snapshot) -> str:
     """A command that proves that torch computes on the GPU."""
     code = "import torch; print(torch.__version__, torch.ones(2, device='cuda').sum().item())"
-    return quoted([_python(snapshot.interpreter), "-c", code])
+    return f'{quoted([_python(snapshot.interpreter)])} -c "{code}"'
 
 
 def install_torch(snapshot: Snapshot, build: TorchBuild, *, why: str) -> Fix:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity
@@ -29,7 +27,7 @@ def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> 
     mark = symbol if console.encoding.lower().startswith("utf") else word
     console.print(Text(f"{mark} {verdict.text}", style=style))
     console.print()
-    console.print(_machine(snapshot))
+    _rows(console, list(machine_lines(snapshot)))
     roots = [f for f in diagnosed.findings if f.consequence_of is None]
     for number, finding in enumerate(roots, 1):
         console.print()
@@ -40,13 +38,20 @@ def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> 
         console.print(Text(f"Not everything could be looked at: {'; '.join(failed)}", style="yellow"))
 
 
-def _machine(snapshot: Snapshot) -> Table:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for label, text in machine_lines(snapshot):
-        grid.add_row(label, Text(text))
-    return grid
+def _rows(console: Console, rows: Sequence[tuple[str, str]], indent: int = 0) -> None:
+    """Label and text in two columns; long text goes on under its own column."""
+    width = max((len(label) for label, _ in rows), default=0)
+    for label, text in rows:
+        _hanging(console, Text(text), indent + width + 2, Text(f"{' ' * indent}{label:<{width}}  ", style="dim"))
+
+
+def _hanging(console: Console, body: Text, indent: int, first: Text | None = None) -> None:
+    """Prints `body` wrapped to the terminal and indented, without the padding at line ends that rich's tables leave."""
+    lead = first or Text(" " * indent)
+    for line in body.wrap(console, max(console.width - indent, 20)):
+        line.rstrip()
+        console.print(lead + line, soft_wrap=True)
+        lead = Text(" " * indent)
 
 
 def _finding(console: Console, number: int | None, finding: Finding, diagnosed: Diagnosed) -> None:
@@ -57,21 +62,16 @@ def _finding(console: Console, number: int | None, finding: Finding, diagnosed: 
     if finding.confidence < 1:
         head.append(", likely" if finding.confidence > 0.5 else ", one of two causes", style="dim")
     console.print(head)
-    _block(console, Text(finding.summary))
+    _hanging(console, Text(finding.summary), INDENT)
     console.print()
-    why = Table.grid(padding=(0, 2, 0, 0))
-    why.add_column(no_wrap=True, style="dim")
-    why.add_column(overflow="fold")
-    for evidence in finding.evidence:
-        why.add_row(evidence.fact, Text(evidence.value))
-    _block(console, why)
+    _rows(console, [(e.fact, e.value) for e in finding.evidence], INDENT)
     for position, fix in enumerate(finding.fixes):
         console.print()
         _fix(console, fix, first=position == 0)
     behind = [f.code for f in diagnosed.findings if f.consequence_of == finding.code]
     if behind:
         console.print()
-        _block(console, Text(f"Follows from it and goes with it: {', '.join(behind)}", style="dim"))
+        _hanging(console, Text(f"Follows from it and goes with it: {', '.join(behind)}", style="dim"), INDENT)
 
 
 def _fix(console: Console, fix: Fix, *, first: bool) -> None:
@@ -80,12 +80,12 @@ def _fix(console: Console, fix: Fix, *, first: bool) -> None:
     needs = [word for word, needed in (("root", fix.needs_root), ("reboot", fix.needs_reboot)) if needed]
     if needs:
         title.append(f"  (needs {' and '.join(needs)})", style="yellow")
-    _block(console, title)
+    _hanging(console, title, INDENT)
     for line in _command_lines(fix):
         # Never wrapped by us: a command must come out of the terminal in one piece.
-        console.print(" " * (INDENT + 2), line, sep="", no_wrap=True, overflow="ignore", crop=False, soft_wrap=True)
+        console.print(Text(" " * (INDENT + 2)) + line, soft_wrap=True)
     if fix.note:
-        _block(console, Text(fix.note, style="italic"), INDENT + 2)
+        _hanging(console, Text(fix.note, style="italic"), INDENT + 2)
 
 
 def _command_lines(fix: Fix) -> Iterator[Text]:
@@ -94,7 +94,3 @@ def _command_lines(fix: Fix) -> Iterator[Text]:
     if fix.verify:
         yield Text("# then see that it worked:", style="dim")
         yield Text(fix.verify, style="cyan")
-
-
-def _block(console: Console, content: Text | Table, indent: int = INDENT) -> None:
-    console.print(Padding(content, (0, 0, 0, indent)))

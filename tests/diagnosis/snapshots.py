@@ -62,7 +62,7 @@ def torch(version: str = "2.15.0+cu132", cuda: str | None = "13.2", flags: str |
         build="cuda" if cuda else "cpu",
         cuda=cuda,
         arch_flags=tuple(flags.split()) if flags else None,
-        run=more.pop("run", TorchRun(outcome="ok", cuda_available=False)),
+        run=more.pop("run", TorchRun(outcome="ok")),
         **more,
     )
 
