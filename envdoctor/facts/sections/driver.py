@@ -93,6 +93,8 @@ class Driver(Facts, frozen=True, kw_only=True):
 
     module: KernelModule | None = None
     module_files: tuple[ModuleFile, ...] | None = None
+    kernel_headers: bool | None = None
+    """Whether the build folder of the running kernel is there, without which DKMS cannot build the module."""
     dkms: tuple[DkmsState, ...] | None = None
     packages: tuple[Package, ...] | None = None
     libraries: tuple[DriverLibrary, ...] | None = None
