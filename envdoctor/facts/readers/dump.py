@@ -1,0 +1,92 @@
+"""Text of many layouts -> one Snapshot: every line goes to the first reader that knows it, the rest are messages."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from envdoctor.errors import InputError
+from envdoctor.facts.model import Snapshot
+from envdoctor.facts.readers import interpreter_facts, machine_facts
+from envdoctor.facts.readers.labelled import Labelled
+from envdoctor.facts.readers.lightning import Lightning
+from envdoctor.facts.readers.merging import Merged
+from envdoctor.facts.readers.messages import Messages
+from envdoctor.facts.readers.nvidia_smi import NvidiaSmi
+from envdoctor.facts.readers.packages import Packages
+from envdoctor.facts.readers.sheet import Findings
+from envdoctor.facts.readers.shell import Shell
+from envdoctor.facts.readers.text import Line, lines
+from envdoctor.facts.readers.torch_config import TorchConfig
+
+ACCEPTED = (
+    "accepted are: an envdoctor snapshot, report or bench file (JSON); the output of `python -m torch.utils.collect_env`, of "
+    "vLLM's, sglang's, detectron2's or mmcv's environment script, of `transformers env`; of nvidia-smi, `pip list` or `conda list`. "
+    "For an error message use `envdoctor explain`"
+)
+
+
+class Reader(Protocol):
+    """A family of layouts."""
+
+    def feed(self, line: Line) -> bool:
+        """Takes a line; False where it is not its own."""
+
+
+def read(text: str) -> Snapshot:
+    """The Snapshot of a pasted text; InputError where nothing in it is recognised."""
+    findings = Findings()
+    messages = Messages(findings)
+    config = TorchConfig(findings)
+    readers: tuple[Reader, ...] = (
+        NvidiaSmi(findings),
+        config,
+        Lightning(findings),
+        Labelled(findings),
+        Packages(findings),
+        Shell(findings),
+    )
+    for line in lines(text):
+        if not line.bare:
+            for reader in readers:
+                reader.feed(line)
+            continue
+        if not any(reader.feed(line) for reader in readers):
+            messages.take(line)
+    snapshot = _assemble(Merged(findings), messages.result())
+    if snapshot is None:
+        raise InputError(f"nothing is recognised in this text ({len(text):,} characters); {ACCEPTED}.")
+    return snapshot
+
+
+def _assemble(merged: Merged, messages: tuple[str, ...]) -> Snapshot | None:
+    python = interpreter_facts.python_version(merged)
+    interpreter = interpreter_facts.interpreter(merged)
+    host = machine_facts.host(merged, python, merged.text("python"))
+    system = host.system if host else None
+    torch = interpreter.torch if interpreter else None
+    hip = torch is not None and torch.build == "rocm"
+    environment: dict[str, str] = {}
+    for sheet in merged:
+        for name, value in sheet.environment.items():
+            environment.setdefault(name, value)
+    arch_list = merged.text("env.TORCH_CUDA_ARCH_LIST")
+    if arch_list:
+        environment.setdefault("TORCH_CUDA_ARCH_LIST", arch_list)
+    allocator = merged.text("allocator")
+    if allocator and not allocator.startswith("{"):
+        environment.setdefault("PYTORCH_CUDA_ALLOC_CONF", allocator)
+    facts = Snapshot(
+        host=host,
+        driver=machine_facts.driver(merged, system),
+        nvml=machine_facts.nvml(merged, system, hip),
+        cuda_driver=machine_facts.cuda_driver(merged),
+        toolkit=machine_facts.toolkit(merged),
+        libraries=machine_facts.libraries(merged, environment or None),
+        environment=environment or None,
+        interpreter=interpreter,
+    )
+    if facts == Snapshot():
+        return None
+    from msgspec.structs import replace
+
+    return replace(facts, source=merged.source(), environment_complete=False, messages=messages)

@@ -1,0 +1,242 @@
+"""Sheets -> the sections on the machine: host, driver, GPUs, toolkit, libraries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+
+from envdoctor.facts.readers import systems, values
+from envdoctor.facts.readers.merging import Merged
+from envdoctor.facts.readers.sheet import says_nothing
+from envdoctor.facts.sections.driver import Driver
+from envdoctor.facts.sections.gpu import CudaDriver, Gpu, MigInstance, Nvml
+from envdoctor.facts.sections.host import Distribution, Host
+from envdoctor.facts.sections.software import Compiler, Libraries, LibraryFile, Nvcc, Toolkit
+
+T = TypeVar("T")
+
+_GPU_LINE = re.compile(r"GPU (\d{1,3}):\s*(.*?)\s*(?:\(UUID:\s*([^)\s]*)\)?)?$")
+_MIG_LINE = re.compile(r"MIG\s+(\S+).*?Device\s+\d+:\s*(?:\(UUID:\s*([^)\s]*)\)?)?")
+_CARD = re.compile(
+    r"nvidia|geforce|quadro|tesla|\b[rg]tx\b|titan|\b(?:[ABHLTPV]\d{1,3}|GB?\d{2,3}|GH200|RTX ?\d{4})\b", re.IGNORECASE
+)
+_TIMES = re.compile(r"(\d{1,2})\s*[x*\u00d7]\s+(?=\S)|(?<=\S)\s+[x*\u00d7]\s*(\d{1,2})$", re.IGNORECASE)
+_CUDNN = re.compile(r"(lib)?(cudnn\w*?)(?:64_\d+)?\.(?:so|dylib|dll)(?:\.(\d+(?:\.\d+)*))?$", re.IGNORECASE)
+
+SILENT = "nvidia-smi gave no list of GPUs: it is missing, or it failed"
+
+
+def host(merged: Merged, python: str | None, python_text: str | None) -> Host | None:
+    """The operating system, the kernel and the processor."""
+    parts: list[systems.System] = []
+    for sheet in merged:
+        for key, read in (("os", systems.operating_system), ("platform", lambda v: systems.python_platform(v, python))):
+            value = sheet.get(key)
+            found = read(value) if value else None
+            if found is not None and (
+                not parts or not found.system or found.system == (parts[0].system or found.system)
+            ):
+                parts.append(found)
+    system = _first(p.system for p in parts) or {"linux": "Linux", "win32": "Windows", "darwin": "Darwin"}.get(
+        (merged.text("sys.platform") or "").split(" ", 1)[0]
+    )
+    system = system or merged.text("system") or _lightning_system(merged)
+    windows_machine = re.search(r"\((AMD64|ARM64)\)", python_text or "")
+    machine = _first(p.architecture for p in parts) or merged.text("machine")
+    if machine is None and windows_machine and system in (None, "Windows"):
+        machine, system = windows_machine[1], "Windows"
+    if machine is None:
+        machine = merged.first("cpu.machine", _machine) or merged.first("system.processor", _machine)
+    kernel = _first(p.kernel for p in parts) or merged.text("kernel") or merged.text("system.release")
+    libc = merged.first("libc", lambda v: v.removeprefix("glibc-") if re.fullmatch(r"glibc-2\.\d{1,2}", v) else None)
+    if libc is not None and not systems.trustworthy_libc(python):
+        libc = None
+    if python is None and libc is None:
+        libc = merged.text("glibc")
+    release = merged.get("os-release")
+    distribution = _first(p.distribution for p in parts)
+    os_name = _first(p.os_name for p in parts)
+    if release is not None:
+        given = release.values
+        distribution = Distribution(
+            id=given.get("ID"), version_id=given.get("VERSION_ID"), codename=given.get("VERSION_CODENAME"),
+            name=given.get("PRETTY_NAME") or given.get("NAME"), like=tuple((given.get("ID_LIKE") or "").split()),
+        )  # fmt: skip
+        os_name = given.get("PRETTY_NAME") or os_name
+        system = system or "Linux"
+    count = merged.first("cpu.count", lambda v: int(v) if v.isdigit() and len(v) < 6 else None)
+    facts = Host(
+        system=system,
+        architecture=machine,
+        kernel=kernel,
+        distribution=distribution,
+        os_name=os_name,
+        glibc=libc or _first(p.glibc for p in parts) or merged.text("glibc"),
+        wsl=systems.wsl(kernel) if system == "Linux" else None,
+        virtualization=merged.first("cpu.hypervisor", lambda v: systems.HYPERVISORS.get(v.lower())),
+        cpu_model=merged.text("cpu.model"),
+        cpu_count=count,
+        memory_total=merged.first("memory", _gigabytes),
+    )
+    return None if facts == Host() else facts
+
+
+def driver(merged: Merged, system: str | None) -> Driver | None:
+    """What nvidia-smi called the driver's version; on macOS that line holds a kernel extension's."""
+    version = merged.first("driver", values.driver)
+    return Driver(reported_version=version) if version and system != "Darwin" else None
+
+
+def nvml(merged: Merged, system: str | None, hip: bool) -> Nvml | None:
+    """The GPUs as nvidia-smi listed them, and how it failed."""
+    gpus: dict[int, Gpu] = {}
+    answered = False
+    message = None
+    smi = merged.get("nvidia-smi")
+    if smi is not None:
+        gpus.update(smi.gpus)
+        answered = "driver" in smi.values or "listed" in smi.values or "empty" in smi.values
+    for layout in ("collect_env", "nvidia-smi -L"):
+        sheet = merged.get(layout)
+        lines = sheet.lists.get("gpus", []) if sheet else []
+        if lines and not hip:
+            answered = True
+            _listed(gpus, lines)
+    sheet = merged.get("collect_env")
+    told = sheet.values.get("gpus") if sheet else None
+    if told is not None and not gpus and not hip and system != "Darwin":
+        if not says_nothing(told):
+            gpus = _by_hand(told)
+        elif (
+            sheet is not None
+            and told
+            and says_nothing(sheet.values.get("driver", "x"))
+            and "distinctive" in sheet.values
+        ):
+            message = SILENT
+    if not gpus and merged.text("gpu.note"):
+        gpus = _by_hand(merged.text("gpu.note") or "")
+    values_ = smi.values if smi else {}
+    status = values_.get("status") or ("SUCCESS" if answered else None)
+    code = values_.get("code")
+    facts = Nvml(
+        source="nvidia-smi" if smi or answered or message else None,
+        status=status,
+        status_code=int(code) if code else (0 if status == "SUCCESS" else None),
+        message=values_.get("message") or message,
+        cuda_version=merged.first("cuda", values.two_numbers),
+        nvml_version=values.driver(values_.get("nvml")),
+        gpus=tuple(gpus[index] for index in sorted(gpus)) if gpus or "empty" in values_ else None,
+    )
+    return None if facts == Nvml() else facts
+
+
+def cuda_driver(merged: Merged) -> CudaDriver | None:
+    """The driver's CUDA version, as torch's complaint about an old driver has it ('found version 11040')."""
+    found = merged.text("driver.cuda")
+    if found is None:
+        return None
+    number = int(found)
+    return CudaDriver(version=f"{number // 1000}.{number % 1000 // 10}")
+
+
+def toolkit(merged: Merged) -> Toolkit | None:
+    """nvcc, CUDA_HOME as torch's extension builder sees it, and the host compilers."""
+    compilers_ = {}
+    for key, name in (("gcc", "gcc"), ("cxx", "c++"), ("clang", "clang"), ("msvc", "cl")):
+        version = merged.first(key, _msvc if name == "cl" else values.compiler)
+        if version:
+            compilers_[name] = Compiler(name=name, version=version)
+    found: list[Nvcc] = []
+    table = merged.get("table")
+    home = table.get("cuda_home") if table else None
+    missing = home is not None and "invalid" in home
+    home = home.partition(" - invalid")[0] if home else None
+    for sheet in merged:
+        version = values.nvcc(sheet.get("nvcc"))
+        if version:
+            by_home = sheet.layout == "table" and home is not None
+            path = f"{home}/bin/nvcc" if by_home else "nvcc"
+            found.append(Nvcc(path=path, version=version, found_by=("CUDA_HOME",) if by_home else ("PATH",)))
+    if home is None and table is not None and table.values.get("cuda_home", "").startswith("None"):
+        home = ""
+    if home == "None":
+        home, missing = "", False
+    facts = Toolkit(
+        nvcc=tuple(dict.fromkeys(found)) or None,
+        cuda_home=home,
+        cuda_home_exists=False if missing else None,
+        compilers=tuple(compilers_.values()) or None,
+    )
+    return None if facts == Toolkit() else facts
+
+
+def libraries(merged: Merged, environment: dict[str, str] | None) -> Libraries | None:
+    """The system's cuDNN files, in the alphabet's order (collect_env cannot tell which is used), and the loader's path."""
+    sheet = merged.get("collect_env")
+    files = []
+    for path in sheet.lists.get("cudnn", [])[:64] if sheet else ():
+        found = _CUDNN.search(path)
+        if found:
+            # collect_env asks `ldconfig -p`, and %CUDA_PATH%\\bin on Windows.
+            via = "ld.so.cache" if path.startswith("/") else "CUDA_PATH"
+            files.append(LibraryFile(name=f"lib{found[2].lower()}", path=path, version=found[3], via=via))
+    search = (environment or {}).get("LD_LIBRARY_PATH")
+    facts = Libraries(
+        files=tuple(files) or None,
+        ld_library_path=tuple(part for part in search.split(":") if part) if search is not None else None,
+    )
+    return None if facts == Libraries() else facts
+
+
+def _listed(gpus: dict[int, Gpu], lines: Iterable[str]) -> None:
+    """Lines of `nvidia-smi -L`; their names are whole where the table's are cut."""
+    last = None
+    for text in lines:
+        found = _GPU_LINE.match(text)
+        mig = _MIG_LINE.match(text)
+        if found and found[2] and len(gpus) < 256:
+            last = int(found[1])
+            gpu = gpus.get(last) or Gpu(index=last)
+            gpus[last] = msgspec.structs.replace(gpu, name=found[2], uuid=found[3] or gpu.uuid)
+        elif mig and last is not None:
+            instance = MigInstance(name=mig[1], uuid=mig[2] or None)
+            gpus[last] = msgspec.structs.replace(
+                gpus[last], mig_enabled=True, mig_instances=(*(gpus[last].mig_instances or ())[:64], instance)
+            )
+
+
+def _by_hand(text: str) -> dict[int, Gpu]:
+    """'RTX 3090', '2x Tesla V100': a card that a person named."""
+    text = text.strip("`'\" ")
+    if len(text) > 80 or not _CARD.search(text):
+        return {}
+    times = _TIMES.search(text)
+    name = _TIMES.sub("", text).strip() if times else text
+    count = min(int(times[1] or times[2]), 16) if times else 1
+    return {index: Gpu(index=index, name=name) for index in range(count)}
+
+
+def _first(values_: Iterable[T | None]) -> T | None:
+    return next((value for value in values_ if value is not None), None)
+
+
+def _machine(value: str) -> str | None:
+    return value if value in ("x86_64", "aarch64", "arm64", "AMD64", "ARM64", "ppc64le") else None
+
+
+def _lightning_system(merged: Merged) -> str | None:
+    return merged.first("system.os", lambda v: v if v in ("Linux", "Windows", "Darwin") else None)
+
+
+def _gigabytes(value: str) -> int | None:
+    found = re.match(r"(\d{1,6}(?:\.\d{1,3})?)\s*GB", value)
+    return int(float(found[1]) * 1024**3) if found else None
+
+
+def _msvc(value: str) -> str | None:
+    found = re.search(r"\b(19\.\d{2}\.\d{4,6}(?:\.\d)?)\b", value)
+    return found[1] if found else None

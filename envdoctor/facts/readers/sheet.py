@@ -1,0 +1,82 @@
+"""What the layouts collect before it is understood: raw values under canonical names, a sheet for each layout in the text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from envdoctor.facts.sections.gpu import Gpu
+
+MOST_ITEMS = 5_000
+"""Longest list that a sheet keeps, far above any real package list."""
+
+
+@dataclass
+class Sheet:
+    """One dump: the first value of each name stands."""
+
+    layout: str
+    title: str = ""
+    """The name for people, where the layout has several."""
+    values: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    packages: dict[str, str | None] = field(default_factory=dict)
+    """Distributions that the layout names beside its own facts."""
+    gpus: dict[int, Gpu] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    """Lists that were seen to end."""
+
+    def put(self, key: str, value: str) -> None:
+        self.values.setdefault(key, value.strip())
+
+    def add(self, key: str, value: str) -> None:
+        items = self.lists.setdefault(key, [])
+        if len(items) < MOST_ITEMS:
+            items.append(value)
+
+    def get(self, key: str) -> str | None:
+        """The value, None where it is missing or says nothing ('Could not collect', 'N/A')."""
+        value = self.values.get(key)
+        return None if value is None or says_nothing(value) else value
+
+    @property
+    def size(self) -> int:
+        return len(self.values) + len(self.lists) + len(self.gpus) + (1 if self.environment else 0)
+
+
+_NOTHING = frozenset(
+    (
+        "", "-", "?", "n/a", "na", "none", "no cuda", "nil", "null", "unknown", "could not collect", "not available",
+        "not found", "<not set>", "not set", "not installed", "<fill in>", "no relevant packages", "x", "unset",
+        "can not collect", "cannot collect", "couldn't collect", "[n/a]", "[not supported]", "module not found",
+    )
+)  # fmt: skip
+
+
+def says_nothing(value: str) -> bool:
+    """Whether a value is one of the words for 'I do not know'."""
+    return value.strip("`'\" .").lower() in _NOTHING
+
+
+@dataclass
+class Findings:
+    """All sheets of a text, in the order in which their layouts first appeared."""
+
+    sheets: list[Sheet] = field(default_factory=list)
+
+    def of(self, layout: str) -> Sheet | None:
+        """The fullest dump of a layout: the first one with four facts or more, else the largest."""
+        same = [sheet for sheet in self.sheets if sheet.layout == layout]
+        return next((s for s in same if s.size >= 4), None) or max(same, key=lambda s: s.size, default=None)
+
+    def current(self, layout: str, *, start: str | None = None) -> Sheet:
+        """The sheet that a layout writes to; a new one where `start`, its first value, comes again."""
+        for sheet in reversed(self.sheets):
+            if sheet.layout == layout:
+                if start is None or start not in sheet.values:
+                    return sheet
+                break
+        sheet = Sheet(layout)
+        if len(self.sheets) < 200:
+            self.sheets.append(sheet)
+        return sheet

@@ -1,0 +1,122 @@
+"""Pasted text as clean lines: without quoting, fences, colours, HTML and Markdown dress. One pass, bounded memory."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# A dump whose line breaks were lost is one line of some kB; whatever is longer is data (base64, a minified page).
+LONGEST_LINE = 16_000
+
+_BREAKS = re.compile(r"([^\r\n\u2028\u2029\x0b\x0c\x85]*)(?:\r\n|[\r\n\u2028\u2029\x0b\x0c\x85]|$)")
+_ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,40}[ -/]?[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)?|[()][AB0-2]|[=>])")
+# A terminal's colour codes keep their brackets where the escape character was lost on the way.
+_ANSI_REMAINS = re.compile(r"\[(?:\d{1,3}(?:;\d{1,3}){0,4})?m")
+_SPACES = str.maketrans(
+    dict.fromkeys("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000", " ")
+)
+_NOTHING = str.maketrans(dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad\x00\x08\x07"))
+_TAGS = re.compile(
+    r"</?(?:p|pre|code|details|summary|div|span|td|tr|th|table|tbody|thead|li|ul|ol|b|i|em|strong|blockquote|font|samp|kbd"
+    r"|h[1-6]|a|hr|u|sup|sub|body|html|center)(?:\s[^<>]{0,300})?/?>",
+    re.IGNORECASE,
+)
+_BR = re.compile(r"<br\s{0,3}/?>", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\([_*\[\]()#+.!|~<>`-])")
+_BULLET = re.compile(r"(?:[-*+\u2022\u2023\u25cf\u25e6\u00b7]|\(?\d{1,2}[.)])\s+(?=\S)")
+_RULE = re.compile(r"[\s=*_#~+|:-]+$")
+# Where a dump's line breaks were lost, each of these starts a line.
+_LOST_BREAKS = re.compile(
+    r"(?<=\s)(?=(?:PyTorch version|Is debug build|CUDA used to build PyTorch|ROCM used to build PyTorch|"
+    r"ROCm SDK used to build PyTorch|HIP used to build PyTorch|OS|GCC version|Clang version|CMake version|Libc version|"
+    r"Python version|Python platform|Is CUDA available|CUDA runtime version|CUDA_MODULE_LOADING set to|"
+    r"GPU models and configuration|Nvidia driver version|cuDNN version|HIP runtime version|MIOpen runtime version|"
+    r"Is XNNPACK available|Is XPU available|Versions of relevant libraries)\s{0,20}:\s|GPU \d{1,3}: |\[(?:pip3?|conda)\] )"
+)
+
+
+class Line(NamedTuple):
+    """One line: `text` keeps indentation and bullet, `bare` has neither."""
+
+    text: str
+    bare: str
+    indent: int
+
+
+def decode(data: bytes) -> str:
+    """Text of a file's bytes: UTF-8, UTF-16 (what PowerShell's `>` writes) with or without its mark, else Windows-1252."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    head = data[:4000]
+    if head.count(0) > len(head) // 4:
+        return data.decode("utf-16-be" if head[:1] == b"\0" else "utf-16-le", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # A file cut in the middle of a character is still UTF-8.
+        if error.end >= len(data) - 3:
+            return data.decode("utf-8-sig", "replace")
+        return data.decode("cp1252", "replace")
+
+
+def lines(text: str) -> Iterator[Line]:
+    """The cleaned lines of a pasted text, blank ones included, fences and HTML dress left out."""
+    if text.count("\n") < 3 and text.count("\\n") > 3:
+        text = text.replace("\\r", "").replace("\\n", "\n").replace("\\t", "\t")
+    for match in _BREAKS.finditer(text):
+        raw = match[1][:LONGEST_LINE]
+        if "<" in raw and "<br" in raw.lower():
+            for part in _BR.split(raw):
+                yield from _cleaned(part)
+        else:
+            yield from _cleaned(raw)
+
+
+def _cleaned(raw: str) -> Iterator[Line]:
+    line = raw.expandtabs(8).rstrip() if "\t" in raw else raw.rstrip()
+    if not line.isascii():
+        line = line.translate(_NOTHING).translate(_SPACES).rstrip()
+    elif "\x1b" in line or "\x00" in line or "\x08" in line or "\x07" in line:
+        line = _ANSI.sub("", line).translate(_NOTHING).rstrip()
+    if "[" in line:
+        line = _ANSI.sub("", line)
+        if "m" in line:
+            line = _ANSI_REMAINS.sub("", line)
+    if "&" in line and ";" in line:
+        line = html.unescape(line).replace("\u00a0", " ").rstrip()
+    if "<" in line:
+        line = _TAGS.sub("", line).rstrip()
+    line = _unquoted(line)
+    stripped = line.lstrip()
+    if stripped.startswith(("```", "~~~")):
+        rest = stripped.strip("`~").strip()
+        # An opening fence may carry the first line behind it; a mere language name is not one.
+        if " " not in rest:
+            return
+        stripped = line = rest
+    if "\\" in stripped and ":\\" not in stripped:  # not a Windows path
+        stripped = _ESCAPED.sub(r"\1", stripped)
+    if stripped.count(": ") > 2 and (
+        "PyTorch version" in stripped or "CUDA available" in stripped or "[pip" in stripped
+    ):
+        for part in _LOST_BREAKS.split(stripped):
+            yield Line(part.strip(), part.strip(), 0)
+        return
+    bullet = _BULLET.match(stripped) if stripped and (not stripped[0].isalnum() or stripped[0].isdigit()) else None
+    yield Line(line, (stripped[bullet.end() :] if bullet else stripped), len(line) - len(line.lstrip()))
+
+
+def _unquoted(line: str) -> str:
+    """Without mail quoting; a Python prompt (`>>> `) is not quoting."""
+    stripped = line.lstrip()
+    while stripped.startswith(">") and stripped != ">>>" and not stripped.startswith(">>> "):
+        line = stripped[2:] if stripped.startswith("> ") else stripped[1:]
+        stripped = line.lstrip()
+    return line
+
+
+def is_rule(bare: str) -> bool:
+    """A line that only draws: '-----', '=====', '|---|---|'."""
+    return _RULE.match(bare) is not None
