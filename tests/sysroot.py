@@ -96,7 +96,10 @@ class Sysroot:
         root.mkdir(parents=True, exist_ok=True)
 
     def path(self, name: str) -> Path:
-        return self.root / name.lstrip("/")
+        """Where a file lies; links of its folders are followed inside the root, so make them before what lies under them."""
+        folder, _, last = name.rstrip("/").rpartition("/")
+        machine = Machine(root=self.root, environment={})
+        return machine.path(machine.resolve(folder)) / last
 
     def machine(self, environment: Mapping[str, str] | None = None) -> Machine:
         return Machine(root=self.root, environment=dict(environment or {"PATH": "/usr/local/bin:/usr/bin:/bin"}))

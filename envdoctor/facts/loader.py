@@ -79,6 +79,12 @@ def _search(machine: Machine, wanted: Callable[[str], bool]) -> Iterator[Found]:
         yield from _in_folder(machine, folder, wanted, DEFAULT)
 
 
+def has_folders(machine: Machine) -> bool:
+    """Whether there is anything to search at all, so that nothing found means nothing there."""
+    folders = any(machine.exists(folder) for folder in (*_DEFAULT_FOLDERS, "/etc/ld.so.cache"))
+    return not machine.windows and (folders or bool(library_path(machine)))
+
+
 def library_path(machine: Machine) -> tuple[str, ...]:
     """The folders of LD_LIBRARY_PATH; an empty entry is the current folder."""
     value = machine.variable(LD_LIBRARY_PATH)

@@ -35,10 +35,9 @@ _TIMEOUT = 2.0
 
 
 def probe(machine: Machine) -> Container:
-    kubernetes = _kubernetes(machine)
     return Container(
-        kind=_kind(machine, kubernetes),
-        kubernetes=kubernetes,
+        kind=kind(machine),
+        kubernetes=_kubernetes(machine),
         slurm=machine.variable("SLURM_JOB_ID") is not None,
         toolkit_version=_toolkit(machine),
         docker_runtimes=_docker_runtimes(machine),
@@ -53,11 +52,12 @@ def _kubernetes(machine: Machine) -> bool:
     return any(machine.exists(f"{run}/secrets/kubernetes.io") for run in ("/run", "/var/run"))
 
 
-def _kind(machine: Machine, kubernetes: bool) -> str | None:
+def kind(machine: Machine) -> str | None:
+    """The container's kind as Container.kind has it."""
     variable = machine.variable
     if variable("APPTAINER_CONTAINER") or variable("SINGULARITY_CONTAINER") or machine.exists("/.singularity.d"):
         return "apptainer"
-    if kubernetes:
+    if _kubernetes(machine):
         return "kubernetes"
     groups = "\n".join(machine.read(f"/proc/{process}/cgroup") or "" for process in ("self", "1"))
     mounts = machine.read("/proc/self/mountinfo") or ""
@@ -109,6 +109,8 @@ def _toolkit(machine: Machine) -> str | None:
         return re.split(r"[-~+]", package.version.partition(":")[2] or package.version)[0]
     command = machine.which("nvidia-ctk")
     if command is None:
+        if not machine.exists("/usr"):
+            return None
         return None if any(machine.exists(f"/usr/bin/{name}") for name in _TOOLKIT_COMMANDS) else ""
     done = machine.run([command, "--version"], timeout=_TIMEOUT)
     found = re.search(r"version\s+v?([0-9]+(?:\.[0-9]+)+)", done.stdout)
@@ -118,7 +120,7 @@ def _toolkit(machine: Machine) -> str | None:
 def _docker_runtimes(machine: Machine) -> tuple[str, ...] | None:
     text = machine.read("/etc/docker/daemon.json")
     if text is None:
-        return () if machine.exists("/etc/docker/daemon.json") is False else None
+        return () if machine.exists("/etc") and machine.exists("/etc/docker/daemon.json") is False else None
     try:
         runtimes = json.loads(text)["runtimes"]
     except (ValueError, KeyError, TypeError):
@@ -126,7 +128,9 @@ def _docker_runtimes(machine: Machine) -> tuple[str, ...] | None:
     return tuple(sorted(str(name) for name in runtimes)) if isinstance(runtimes, dict) else ()
 
 
-def _cdi_specs(machine: Machine) -> tuple[str, ...]:
+def _cdi_specs(machine: Machine) -> tuple[str, ...] | None:
+    if not machine.exists("/etc"):
+        return None
     found = []
     for folder in ("/etc/cdi", "/var/run/cdi"):
         for pattern in ("*.yaml", "*.yml", "*.json"):

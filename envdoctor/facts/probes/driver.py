@@ -35,7 +35,9 @@ def probe(machine: Machine) -> Driver:
     )
 
 
-def _libraries(machine: Machine) -> tuple[DriverLibrary, ...]:
+def _libraries(machine: Machine) -> tuple[DriverLibrary, ...] | None:
+    if not loader.has_folders(machine):
+        return None
     found = []
     for library in loader.search(machine, lambda name: name in SONAMES):
         # libcuda.so.580.159.04; WSL's libcuda.so.1.1 has no driver version in its name.

@@ -55,7 +55,7 @@ def probe(machine: Machine) -> Libraries:
 
 def _files(machine: Machine) -> tuple[LibraryFile, ...] | None:
     """One entry for each file, in the loader's order; several names of one file are one entry."""
-    if machine.windows:
+    if not loader.has_folders(machine):
         return None
     found: dict[tuple[str, str], LibraryFile] = {}
     for library in loader.search(machine, lambda name: _WANTED.fullmatch(name) is not None):

@@ -49,9 +49,11 @@ def _module_paths(machine: Machine, folder: str) -> list[str]:
         "updates/dkms",
         "updates/nvidia*",
         "extra",
-        "extra/*",
+        "extra/nvidia*",
+        "extra/drivers/video/nvidia*",
         "weak-updates",
-        "weak-updates/*",
+        "weak-updates/nvidia*",
+        "weak-updates/drivers/video/nvidia*",
         "kernel/drivers/video",
         "kernel/drivers/video/nvidia*",
         "kernel/drivers/char/drm",
@@ -166,7 +168,7 @@ def headers(machine: Machine, kernel: str | None) -> bool | None:
 def dkms(machine: Machine) -> tuple[DkmsState, ...] | None:
     """DKMS's tree: /var/lib/dkms/nvidia*/VERSION/KERNEL/ARCH/module, with a log of what was tried."""
     names = machine.list("/var/lib/dkms")
-    if names is None:
+    if names is None or not machine.exists("/var"):
         return None
     found: list[DkmsState] = []
     for module in (name for name in names if name.startswith("nvidia") and "peer" not in name and "fs" not in name):

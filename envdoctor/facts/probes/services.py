@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from envdoctor.facts.host import Machine
+from envdoctor.facts.probes import container
 from envdoctor.facts.sections.driver import FabricManager, Package
 from envdoctor.facts.sections.host import PciDevice
 
@@ -30,8 +31,7 @@ def fabric_manager(
     if present:
         running = _running(machine, _FABRIC_MANAGER, "/run/nvidia-fabricmanager/nv-fabricmanager.pid")
     elif needed:
-        # In a container the daemon may run on the host, where we cannot see it.
-        running = True if _running(machine, _FABRIC_MANAGER, None) else running
+        running = _running(machine, _FABRIC_MANAGER, None) or running
     return FabricManager(
         needed=needed,
         installed=present,
@@ -57,20 +57,19 @@ def _upstream(version: str) -> str:
 
 
 def persistenced_running(machine: Machine) -> bool | None:
-    if not machine.exists("/proc/1"):
-        return None
     if machine.exists("/run/nvidia-persistenced/socket"):
         return True
     return _running(machine, "nvidia-persistenced", "/run/nvidia-persistenced/nvidia-persistenced.pid")
 
 
 def _running(machine: Machine, command: str, pid_file: str | None) -> bool | None:
-    """Whether a process of that name runs; None where processes cannot be seen."""
+    """Whether a process of that name runs; None where it may run unseen: in a container its home is the host."""
     wanted = command[:_COMM_LIMIT]
     number = machine.read(pid_file) if pid_file else None
     if number and number.isdigit() and machine.read(f"/proc/{number}/comm") == wanted:
         return True
     processes = [name for name in machine.list("/proc") or () if name.isdigit()]
-    if not processes:
-        return None
-    return any(machine.read(f"/proc/{process}/comm", 64) == wanted for process in processes)
+    if any(machine.read(f"/proc/{process}/comm", 64) == wanted for process in processes):
+        return True
+    whole = container.kind(machine) in (("none", None) if machine.simulated else ("none",))
+    return False if processes and whole else None

@@ -14,13 +14,14 @@ _TIMEOUT = 5.0  # nvcc --version answers within 10 ms; a first run from a networ
 
 
 def probe(machine: Machine) -> Toolkit:
+    known = machine.windows or bool(machine.exists("/usr") or machine.exists("/opt"))
     home = machine.variable("CUDA_HOME") or machine.variable("CUDA_PATH") or ""
     return Toolkit(
-        nvcc=_compilers_of_cuda(machine),
+        nvcc=_compilers_of_cuda(machine) if known else None,
         cuda_home=home,
         cuda_home_exists=machine.exists(machine.name_of(home)) if home else None,
-        compilers=compilers(machine),
-        ninja=_ninja(machine),
+        compilers=compilers(machine) if known else None,
+        ninja=_ninja(machine) if known else None,
     )
 
 
