@@ -43,6 +43,11 @@ class CodeRules:
             kind != "compute_" and self._runs(code, suffix, device, cuda) for kind, code, suffix, _ in _parsed(flags)
         )
 
+    def serving(self, flags: Iterable[str], capability: str, cuda: str | None = None) -> str | None:
+        """The flag whose compiled code the device would run: the highest that fits. None where none does."""
+        fitting = [flag for flag in flags if self.native((flag,), capability, cuda)]
+        return max(fitting, key=lambda flag: _parsed((flag,))[0][1], default=None)
+
     def by_ptx(self, flags: Iterable[str], capability: str) -> bool:
         """Whether PTX among `flags` can be compiled for this device (by a driver as new as the toolkit)."""
         device = capability_key(capability)

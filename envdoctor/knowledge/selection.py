@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -158,20 +159,16 @@ class Selection:
                 continue
             if glibc is not None and build.glibc is not None and not at_least(glibc, build.glibc):
                 continue
-            if suits(build) and (best is None or self._preference(build) > self._preference(best)):
+            if suits(build) and (best is None or self.preference(build) > self.preference(best)):
                 best = build
         return best
 
-    def _preference(self, build: TorchBuild) -> tuple[bool, bool, tuple[int, int]]:
-        """Among builds of one release: what PyPI serves here, else the CUDA that PyPI serves on Linux (the release's
-        main one, where Windows has only the CPU build on PyPI), else the newest CUDA."""
-        default = next(
-            (
-                other.variant
-                for other in self._builds.all
-                if other.torch == build.torch and other.index_url is None and other.cuda is not None
-            ),
-            None,
-        )
+    def preference(self, build: TorchBuild) -> tuple[bool, bool, tuple[int, int]]:
+        """Among builds of one release, higher is better: what PyPI serves here, else the CUDA that PyPI serves on
+        Linux (the release's main one, where Windows has only the CPU build on PyPI), else the newest CUDA."""
         cuda = cuda_key(build.cuda) if build.cuda else (0, 0)
-        return (build.index_url is None, build.variant == default, cuda)
+        return (build.index_url is None, build.variant == self._main_variants.get(build.torch), cuda)
+
+    @cached_property
+    def _main_variants(self) -> dict[str, str]:
+        return {build.torch: build.variant for build in self._builds.all if build.index_url is None and build.cuda}

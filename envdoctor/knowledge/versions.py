@@ -23,9 +23,13 @@ def version(text: str) -> Version:
         raise KnowledgeError(f"{text!r} is not a version number") from None
 
 
+@lru_cache(maxsize=4096)
 def at_least(have: str, need: str) -> bool:
-    """Whether version `have` is `need` or newer ("535.183.01" against "525.60.13")."""
-    return version(have) >= version(need)
+    """Whether version `have` is `need` or newer ("535.183.01" against "525.60.13").
+
+    What `have` leaves open counts in its favour: "525" is a branch whose later releases satisfy 525.60.13."""
+    given = version(have).release
+    return given >= version(need).release[: len(given)]
 
 
 def cuda_key(cuda: str) -> tuple[int, int]:

@@ -121,6 +121,10 @@ class Knowledge:
         """The same without PTX: compiled code only, which needs no compilation by the driver."""
         return self._architectures.code.native(arch_flags, capability, cuda)
 
+    def serving_flag(self, arch_flags: Iterable[str], capability: str, cuda: str | None = None) -> str | None:
+        """The flag ("sm_80") whose compiled code a device of this capability runs; None where none fits."""
+        return self._architectures.code.serving(arch_flags, capability, cuda)
+
     def device_code_source(self) -> tuple[str, ...]:
         """Where the device-code rules come from."""
         return self._architectures.code_source
@@ -216,6 +220,10 @@ class Knowledge:
         return self._selection.unlocks(
             capabilities=tuple(capabilities), driver=driver, python=python, platform=platform, glibc=glibc
         )
+
+    def preference(self, build: TorchBuild) -> tuple[bool, bool, tuple[int, int]]:
+        """The order among builds of one release, higher is better: PyPI's own, the release's main CUDA, the newest."""
+        return self._selection.preference(build)
 
     def has_code(self, build: TorchBuild, capability: str) -> bool:
         """Whether this build carries device code that serves the capability."""

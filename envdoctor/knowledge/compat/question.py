@@ -1,0 +1,231 @@
+"""What is asked, taken out of words: `gpu "RTX 5090" torch 2.6`, or "does torch 2.15 run on a V100 with driver 570?"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from envdoctor.knowledge.errors import KnowledgeError
+from envdoctor.knowledge.versions import cuda_key, python_tag, specifier, version
+
+PLATFORMS = ("linux_x86_64", "linux_aarch64", "windows_amd64", "macos_arm64", "macos_x86_64")
+
+_NUMBER = r"\d+(?:\.\d+)*"
+_IS = r"(?:\s*(?:version|branch|toolkit|runtime|release|wheel|is|==|=|:|v))*\s*"
+_TORCH = re.compile(rf"\b(?:py)?torch{_IS}([<>=!~]*\s*\d[\w.*+]*(?:\s*,\s*[<>=!~]+\s*\d[\w.*]*)*)")
+_DRIVER = (re.compile(rf"\bdrivers?{_IS}r?(\d{{3}}(?:\.\d+)*)\b"), re.compile(r"\br(\d{3})\b"))
+_DRIVER_AFTER = re.compile(r"(?<![\w.])r?(\d{3}(?:\.\d+)*)\s+drivers?\b")
+_CUDA = (re.compile(rf"\bcuda{_IS}({_NUMBER})\b"), re.compile(r"\bcu(\d{3})\b"))
+_PYTHON = (re.compile(rf"\b(?:c?python|py){_IS}(\d\.\d+(?:\.\d+)?t?)\b"), re.compile(r"\bcp(3\d+t?)\b"))
+_GLIBC = re.compile(rf"\bglibc{_IS}(\d\.\d+)\b")
+_PLATFORM = (
+    (re.compile(r"\b(windows|win_amd64|win)\b"), "windows_amd64"),
+    (re.compile(r"\b(linux_aarch64|aarch64|arm64 linux|linux arm64|sbsa)\b"), "linux_aarch64"),
+    (re.compile(r"\b(macos_x86_64|intel mac)\b"), "macos_x86_64"),
+    (re.compile(r"\b(macos_arm64|macos|mac|apple silicon)\b"), "macos_arm64"),
+    (re.compile(r"\b(linux_x86_64|linux|x86_64|amd64|wsl2?)\b"), "linux_x86_64"),
+)
+# A name that is asked about cannot consist of these; they only carry the sentence.
+_FILLER = frozenset(
+    {
+        "does",
+        "do",
+        "will",
+        "would",
+        "can",
+        "could",
+        "is",
+        "are",
+        "was",
+        "run",
+        "runs",
+        "running",
+        "work",
+        "works",
+        "working",
+    }
+    | {
+        "support",
+        "supports",
+        "supported",
+        "compatible",
+        "with",
+        "on",
+        "in",
+        "for",
+        "a",
+        "an",
+        "the",
+        "my",
+        "this",
+        "that",
+    }
+    | {
+        "these",
+        "have",
+        "has",
+        "i",
+        "we",
+        "you",
+        "it",
+        "its",
+        "and",
+        "or",
+        "of",
+        "to",
+        "at",
+        "using",
+        "use",
+        "used",
+        "need",
+    }
+    | {
+        "needs",
+        "needed",
+        "which",
+        "what",
+        "newest",
+        "latest",
+        "best",
+        "any",
+        "be",
+        "if",
+        "machine",
+        "server",
+        "computer",
+    }
+    | {
+        "system",
+        "from",
+        "under",
+        "get",
+        "gpu",
+        "gpus",
+        "card",
+        "cards",
+        "graphics",
+        "there",
+        "still",
+        "together",
+        "go",
+        "goes",
+    }
+    | {"platform", "os", "version", "versions", "install", "installed", "nvidia", "please"}
+)
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is asked about. Versions are strings as the user wrote them; `torch` may be a requirement (">=2.4,<2.8");
+    `gpus` are names, PCI ids in brackets of lspci, or capabilities ("sm_90", "9.0")."""
+
+    gpus: tuple[str, ...] = ()
+    torch: str | None = None
+    driver: str | None = None
+    cuda: str | None = None
+    python: str | None = None
+    glibc: str | None = None
+    platform: str | None = None
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The kinds of thing asked about, of gpu, torch, driver, cuda, python, glibc; a platform alone asks nothing."""
+        given = {"gpu": self.gpus} | {
+            name: getattr(self, name) for name in ("torch", "driver", "cuda", "python", "glibc")
+        }
+        return tuple(name for name, value in given.items() if value)
+
+    def checked(self) -> Question:
+        """Itself, once everything that should be a version is one. KnowledgeError otherwise."""
+        if self.torch is not None:
+            specifier(self.torch)
+        if self.driver is not None:
+            version(self.driver)
+        if self.cuda is not None:
+            cuda_key(self.cuda)
+        if self.python is not None:
+            python_tag(self.python)
+        if self.glibc is not None:
+            version(self.glibc)
+        if self.platform is not None and self.platform not in PLATFORMS:
+            raise KnowledgeError(f"{self.platform!r} is not a platform: write one of {', '.join(PLATFORMS)}")
+        return self
+
+
+def parse(words: Iterable[str]) -> Question:
+    """Takes the versions out of the words and reads what is left as GPU names. KnowledgeError where a keyword has no
+    value ("torch" alone) or nothing is asked at all."""
+    text = " " + re.sub(r"[?!;]", " ", " ".join(words)).strip() + " "
+    found: dict[str, str | None] = {}
+
+    torch, text = _take(text, (_TORCH,))
+    cuda_of_torch = None
+    if torch is not None:
+        torch = re.sub(r"\s+", "", torch).rstrip(".,").removeprefix("==")
+        torch, _, local = torch.partition("+")
+        cuda_of_torch = local if re.fullmatch(r"cu\d{3}", local) else None
+    found["torch"] = torch
+    found["cuda"], text = _take(text, _CUDA)
+    found["cuda"] = _dotted_cuda(found["cuda"] or cuda_of_torch)
+    found["driver"], text = _take(text, _DRIVER)
+    if found["driver"] is None:
+        found["driver"], text = _take(text, (_DRIVER_AFTER,))
+    found["python"], text = _take(text, _PYTHON)
+    found["glibc"], text = _take(text, (_GLIBC,))
+    platform = platform_named(text)
+    for pattern, name in _PLATFORM:
+        if name == platform:
+            text = pattern.sub(" ", text.lower()) if pattern.search(text.lower()) else text
+    lone = re.search(r"\b(pytorch|torch|driver|cuda|python|glibc)\b", text.lower())
+    text = re.sub(r"(?i)\b(pytorch|torch|drivers?|cuda|python|glibc)\b", " ", text)
+    gpus = tuple(name for part in re.split(r"(?i),|\band\b|\bgpus?\b|\+|&", text) if (name := _gpu_name(part)))
+    if lone and not gpus and not any(found.values()):
+        raise KnowledgeError(f"{lone[1]!r} needs a version after it, as in {_EXAMPLES[lone[1]]!r}")
+    question = Question(gpus=gpus, platform=platform, **found)
+    if not question.subjects:
+        raise KnowledgeError('ask about a GPU, torch, driver, CUDA or Python: gpu "RTX 5090", torch 2.6 driver 535')
+    return question.checked()
+
+
+def platform_named(text: str) -> str | None:
+    """The platform that words mean: "Windows", "linux_aarch64", "arm64 linux"; None where none is named."""
+    for pattern, name in _PLATFORM:
+        if pattern.search(text.lower()):
+            return name
+    return None
+
+
+_EXAMPLES = {
+    "torch": "torch 2.15",
+    "pytorch": "torch 2.15",
+    "driver": "driver 535.183",
+    "cuda": "cuda 12.8",
+    "python": "python 3.13",
+    "glibc": "glibc 2.31",
+}
+
+
+def _take(text: str, patterns: Iterable[re.Pattern[str]]) -> tuple[str | None, str]:
+    for pattern in patterns:
+        if match := pattern.search(text.lower()):
+            return match[1], text[: match.start()] + " " + text[match.end() :]
+    return None, text
+
+
+def _dotted_cuda(text: str | None) -> str | None:
+    """ "128" and "cu128" as "12.8"."""
+    if text is None:
+        return None
+    digits = text.removeprefix("cu")
+    return f"{digits[:2]}.{digits[2]}" if re.fullmatch(r"\d{3}", digits) else digits
+
+
+def _gpu_name(part: str) -> str:
+    """The words of a part without those that only carry the sentence, as they were written."""
+    words = [word.strip("\"'.:") for word in part.split()]
+    while words and words[0].lower() in _FILLER:
+        words.pop(0)
+    while words and words[-1].lower() in _FILLER:
+        words.pop()
+    return " ".join(word for word in words if word)
