@@ -1,4 +1,4 @@
-"""Where the driver's own libraries (NVML, libcuda) would be loaded from, found out without loading them.
+"""Where the driver's own libraries (NVML, libcuda) and nvidia-smi are, found out without loading or running them.
 
 Loading a library runs its code, so that happens in a child process only. This module spares the child on the many
 machines where there is certainly nothing to load.
@@ -50,6 +50,14 @@ def load_names(machine: Machine, soname: str) -> tuple[str, ...]:
     return (soname, in_wsl) if soname == NVML and machine.exists(in_wsl) else (soname,)
 
 
+def find_nvidia_smi(machine: Machine) -> str | None:
+    """The driver's own command line tool: on PATH, or where WSL keeps it."""
+    found = machine.which("nvidia-smi")
+    if found is None and machine.exists(f"{WSL_FOLDER}/nvidia-smi"):
+        found = str(machine.real(f"{WSL_FOLDER}/nvidia-smi"))
+    return found
+
+
 def not_found_words(soname: str) -> str:
     """The loader's own words for a library that is nowhere."""
     return f"{soname}: cannot open shared object file: No such file or directory"
@@ -73,11 +81,11 @@ def _library_path(machine: Machine) -> list[str]:
 def _paths_under_root(machine: Machine, soname: str) -> tuple[str, ...]:
     found = []
     for folder in _library_path(machine):
-        inside = machine.path(machine.resolve(f"{folder}/{soname}"))
+        inside = machine.real(f"{folder}/{soname}")
         # A folder named as this process sees it (a test's, a bind mount's) is as good as one named as the machine does.
         found += [str(path) for path in (inside, Path(folder, soname)) if path.is_file()][:1]
     for folder in FOLDERS:
-        inside = machine.path(machine.resolve(f"{folder}/{soname}"))
+        inside = machine.real(f"{folder}/{soname}")
         if inside.is_file():
             found.append(str(inside))
     return tuple(dict.fromkeys(found))

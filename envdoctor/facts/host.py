@@ -46,6 +46,11 @@ class Completed:
             return f"signal {-self.code}"
 
 
+def _text(output: str | bytes | None) -> str:
+    """What TimeoutExpired holds of a stream: bytes, even where text was asked for."""
+    return output.decode("utf-8", "replace") if isinstance(output, bytes) else output or ""
+
+
 @dataclass(frozen=True)
 class Machine:
     """A machine to be observed: this one, or the one whose file system lies under `root`."""
@@ -219,13 +224,23 @@ class Machine:
             self._kill(process)
             try:
                 stdout, stderr = process.communicate(timeout=KILL_GRACE)
-            except subprocess.TimeoutExpired:
-                stdout = stderr = ""
+            except subprocess.TimeoutExpired as left:
+                stdout, stderr = self._leave(process, left)
             return Completed(None, stdout, stderr, timed_out=True, error=f"no answer within {timeout:g} s")
         except BaseException:  # Ctrl-C: the child must not outlive us
             self._kill(process)
             raise
         return Completed(process.returncode, stdout, stderr)
+
+    @staticmethod
+    def _leave(process: subprocess.Popen[str], left: subprocess.TimeoutExpired) -> tuple[str, str]:
+        """What a child wrote that cannot be killed, or whose own child holds its pipes: often it names what hung."""
+        process.poll()
+        if os.name == "posix":  # elsewhere a thread is still reading them
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+        return _text(left.stdout), _text(left.stderr)
 
     @staticmethod
     def _kill(process: subprocess.Popen[str]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from envdoctor.facts.driver_libraries import is_not_found
 from envdoctor.facts.host import Machine
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[3]
@@ -34,6 +35,23 @@ class Answer:
     def last(self, key: str) -> Any:
         """The last value said for a key, or None."""
         return next((record[key] for record in reversed(self.records) if key in record), None)
+
+    def library(self, machine: Machine) -> str | None:
+        """The library that was loaded, by the machine's own name for the file."""
+        mapped = self.last("library")
+        if mapped is None or not machine.simulated:
+            return mapped and str(mapped)
+        # The loader's map has links followed, those on the way to the root too.
+        real_root = Path(os.path.realpath(machine.root))
+        path = Path(mapped)
+        return machine.name(machine.root / path.relative_to(real_root) if path.is_relative_to(real_root) else path)
+
+    def load_error(self) -> tuple[str | None, bool]:
+        """The loader's words where nothing was loaded, and whether they say no more than that there is no such library."""
+        errors = [(record["load_name"], record["load_error"]) for record in self.records if "load_error" in record]
+        unusable = [words for name, words in errors if not is_not_found(name, words)]
+        words = [*unusable, *(words for _, words in errors)]
+        return (words[0], not unusable) if words else (None, False)
 
 
 def ask_child(machine: Machine, script: str, *arguments: str, folders: Sequence[Path] = (), timeout: float) -> Answer:

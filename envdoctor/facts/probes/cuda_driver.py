@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import msgspec
 
-from envdoctor.facts.driver_libraries import CUDA, is_not_found, load_names, not_found_words
+from envdoctor.facts.driver_libraries import CUDA, load_names, not_found_words
 from envdoctor.facts.host import Machine
-from envdoctor.facts.probes._ask import Answer, ask_child
 from envdoctor.facts.sections.gpu import CudaDriver
 
 # cuInit takes about two seconds on eight GPUs without persistence mode; beyond this, frameworks look hung as well.
@@ -40,15 +36,18 @@ def probe(machine: Machine) -> CudaDriver:
     names = load_names(machine, CUDA)
     if not names:
         return CudaDriver(library_missing=True, load_error=not_found_words(CUDA))
+    from envdoctor.facts.probes._ask import ask_child
+
     answer = ask_child(machine, "_cuda_child.py", *names, timeout=TIMEOUT)
     facts = answer.collected("driver")
-    library = answer.last("library")
-    if library is None:
-        facts |= _load_failure(answer)
-    else:
-        facts |= {"library": machine.name(Path(library)), "library_missing": False}
+    library = answer.library(machine)
+    if library is not None:
+        facts |= {"library": library, "library_missing": False}
         if answer.outcome == "ok":
             facts["outcome"] = "ok"
+    elif answer.outcome == "ok":
+        words, missing = answer.load_error()
+        facts |= {"load_error": words, "library_missing": missing}
     if answer.outcome != "ok":
         # 'failed' is a fault of ours or of this interpreter: nothing is known of the driver then.
         facts |= {"outcome": None if answer.outcome == "failed" else answer.outcome, "message": answer.message}
@@ -60,11 +59,3 @@ def probe(machine: Machine) -> CudaDriver:
     elif facts.get("device_count") is not None:
         facts["devices"] = [record["device"] for record in answer.records if "device" in record]
     return msgspec.convert(facts, CudaDriver)
-
-
-def _load_failure(answer: Answer) -> dict[str, Any]:
-    errors = [(record["load_name"], record["load_error"]) for record in answer.records if "load_error" in record]
-    if not errors:
-        return {}
-    unusable = [words for name, words in errors if not is_not_found(name, words)]
-    return {"load_error": unusable[0] if unusable else errors[0][1], "library_missing": not unusable}

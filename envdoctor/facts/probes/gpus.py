@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from envdoctor.facts.driver_libraries import NVML, is_not_found, load_names, not_found_words
+from envdoctor.facts.driver_libraries import NVML, find_nvidia_smi, load_names, not_found_words
 from envdoctor.facts.host import Machine
-from envdoctor.facts.probes import nvidia_smi
-from envdoctor.facts.probes._ask import Answer, ask_child
 from envdoctor.facts.sections.gpu import Gpu, Nvml
+
+if TYPE_CHECKING:
+    from envdoctor.facts.probes._ask import Answer
 
 # Without persistence mode, starting NVML wakes every GPU: one to three seconds for each of eight.
 TIMEOUT = 20.0
@@ -26,6 +26,10 @@ def probe(machine: Machine) -> Nvml:
         found = _ask_nvml(machine, names)
     if found.status not in (None, "LIBRARY_NOT_FOUND", "LIBRARY_ERROR"):
         return found
+    if find_nvidia_smi(machine) is None:
+        return found
+    from envdoctor.facts.probes import nvidia_smi  # hardly any machine without the library has it
+
     fallback = nvidia_smi.query(machine)
     if fallback is None or fallback.status in (None, "LIBRARY_NOT_FOUND"):
         return found
@@ -33,6 +37,10 @@ def probe(machine: Machine) -> Nvml:
 
 
 def _ask_nvml(machine: Machine, names: tuple[str, ...]) -> Nvml:
+    from importlib.util import find_spec
+
+    from envdoctor.facts.probes._ask import ask_child
+
     binding = find_spec("pynvml")
     if binding is None or binding.origin is None:
         return Nvml(source="nvml", message="nvidia-ml-py is missing from envdoctor's own environment")
@@ -40,24 +48,17 @@ def _ask_nvml(machine: Machine, names: tuple[str, ...]) -> Nvml:
     folder = file.parents[1] if file.name == "__init__.py" else file.parent
     answer = ask_child(machine, "_nvml_child.py", *names, folders=(folder,), timeout=TIMEOUT)
     system = answer.collected("system")
-    library = answer.last("library")
+    library = answer.library(machine)
     if library is not None:
-        system["library"] = machine.name(Path(library))
+        system["library"] = library
     elif answer.outcome == "ok":
-        system |= _load_failure(answer)
+        words, missing = answer.load_error()
+        system |= {"status": "LIBRARY_NOT_FOUND" if missing else "LIBRARY_ERROR", "message": words}
     if answer.outcome in ("timeout", "crash"):
         system |= {"status": answer.outcome.upper(), "status_code": None, "message": answer.message}
     elif answer.outcome == "failed":
         system |= {"status": None, "status_code": None, "message": answer.message}
     return msgspec.convert({"source": "nvml", **system, "gpus": _gpus(answer)}, Nvml)
-
-
-def _load_failure(answer: Answer) -> dict[str, Any]:
-    errors = [(record["load_name"], record["load_error"]) for record in answer.records if "load_error" in record]
-    unusable = [words for name, words in errors if not is_not_found(name, words)]
-    if unusable:
-        return {"status": "LIBRARY_ERROR", "message": unusable[0]}
-    return {"status": "LIBRARY_NOT_FOUND", "message": errors[0][1] if errors else None}
 
 
 def _gpus(answer: Answer) -> tuple[Gpu, ...] | None:

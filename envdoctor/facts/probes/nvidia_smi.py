@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from envdoctor.facts.driver_libraries import WSL_FOLDER
+from envdoctor.facts.driver_libraries import find_nvidia_smi
 from envdoctor.facts.host import Completed, Machine
 from envdoctor.facts.probes._nvml_fields import throttle_reasons
 from envdoctor.facts.sections.gpu import Gpu, Nvml
@@ -118,7 +118,7 @@ ATTEMPTS = 8
 
 def query(machine: Machine) -> Nvml | None:
     """What nvidia-smi tells of the GPUs, or of why it cannot; None where there is no nvidia-smi."""
-    command = _command(machine)
+    command = find_nvidia_smi(machine)
     if command is None:
         return None
     columns = {field: names[0] for field, (names, _) in FIELDS.items()}
@@ -132,13 +132,6 @@ def query(machine: Machine) -> Nvml | None:
             break
         _give_up(columns, unknown[1])
     return _read(completed, tuple(columns))
-
-
-def _command(machine: Machine) -> str | None:
-    found = machine.which("nvidia-smi")
-    if found is None and machine.exists(f"{WSL_FOLDER}/nvidia-smi"):
-        found = str(machine.path(f"{WSL_FOLDER}/nvidia-smi"))
-    return found
 
 
 def _give_up(columns: dict[str, str], name: str) -> None:

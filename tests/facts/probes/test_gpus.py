@@ -312,7 +312,7 @@ def test_failed_start_keeps_nvmls_code_name_and_words(tmp_path: Path, code: int,
 
 def test_count_that_fails_after_the_start_is_the_status(tmp_path: Path) -> None:
     found = probe(FakeDriver(gpus=[FakeGpu(H100)], errors={"nvmlDeviceGetCount": "UNKNOWN"}), tmp_path)
-    assert (found.status, found.gpus) == ("UNKNOWN", None)
+    assert (found.status, found.status_code, found.gpus) == ("UNKNOWN", 999, None)
     assert found.driver_version == "580.159.04"
 
 
@@ -338,6 +338,18 @@ def test_hang_midway_keeps_what_was_known_of_every_gpu(tmp_path: Path, monkeypat
     assert [gpu.power_draw for gpu in found.gpus] == [70, None, None]
     assert [gpu.sm_clock for gpu in found.gpus] == [330, 330, None]
     assert found.gpus[0].fabric_state == "completed"
+
+
+def test_hang_that_outlives_being_killed_still_tells_what_was_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpus, "TIMEOUT", ENOUGH)
+    began = time.monotonic()
+    found = probe(FakeDriver(gpus=[FakeGpu(H100, errors={"nvmlDeviceGetPowerUsage": "linger"})]), tmp_path)
+    assert time.monotonic() - began < ENOUGH + 3
+    assert found.message == f"nvmlDeviceGetPowerUsage of GPU 0 did not answer within {ENOUGH:g} s"
+    assert found.gpus is not None
+    assert found.gpus[0].name == H100
 
 
 @pytest.mark.parametrize(

@@ -170,8 +170,7 @@ def test_very_old_nvidia_smi_still_tells_the_least_there_is_to_know(tmp_path: Pa
     ("words", "exit_code", "status", "code"),
     [
         (
-            "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest "
-            "NVIDIA driver is installed and running.",
+            "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that it is loaded.",
             9,
             "DRIVER_NOT_LOADED",
             9,

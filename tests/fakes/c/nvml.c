@@ -134,16 +134,22 @@ EXPORT int nvmlSystemGetNVMLVersion(char *out, unsigned size) {
     return code ? code : text_of(look("nvml_version"), out, size);
 }
 
-static int cuda_version(const char *symbol, int *out) {
+static int cuda_version(const char *symbol, const char *key, int *out) {
     int code = ordered(NULL, symbol, errors);
-    const char *value = look("cuda_version");
+    const char *value = look(key);
     if (code || !value) return code ? code : NOT_FOUND;
     *out = atoi(value);
     return SUCCESS;
 }
 
-EXPORT int nvmlSystemGetCudaDriverVersion(int *out) { return cuda_version("nvmlSystemGetCudaDriverVersion", out); }
-EXPORT int nvmlSystemGetCudaDriverVersion_v2(int *out) { return cuda_version("nvmlSystemGetCudaDriverVersion_v2", out); }
+EXPORT int nvmlSystemGetCudaDriverVersion(int *out) {
+    return cuda_version("nvmlSystemGetCudaDriverVersion", "cuda_version", out);
+}
+
+/* The second version asks the libcuda that the loader finds. */
+EXPORT int nvmlSystemGetCudaDriverVersion_v2(int *out) {
+    return cuda_version("nvmlSystemGetCudaDriverVersion_v2", "libcuda_version", out);
+}
 
 static int device_count(void) {
     const char *value = look("gpus");

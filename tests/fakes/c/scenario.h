@@ -79,10 +79,18 @@ static int number_of(const char *text, const struct name *names) {
     return (int)strtol(text, NULL, 0);
 }
 
-/* Does what the value says: `hang`, `crash`, `sleep SECONDS` and then success, or an error by name or number. */
+/* Does what the value says: `hang`, `linger` (a hang that keeps its pipes open when killed, as in the kernel), `crash`, `sleep SECONDS` and then success, or an error by name or number. */
 static int behave(const char *value, const struct name *names) {
     if (!strcmp(value, "hang"))
         for (;;) pause();
+    if (!strcmp(value, "linger")) {
+        if (!fork()) {
+            setsid();
+            sleep(8);
+            _exit(0);
+        }
+        for (;;) pause();
+    }
     if (!strcmp(value, "crash")) raise(SIGSEGV);
     if (!strncmp(value, "sleep ", 6)) {
         double seconds = atof(value + 6);
