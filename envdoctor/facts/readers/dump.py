@@ -20,7 +20,8 @@ from envdoctor.facts.readers.torch_config import TorchConfig
 
 ACCEPTED = (
     "accepted are: an envdoctor snapshot, report or bench file (JSON); the output of `python -m torch.utils.collect_env`, of "
-    "vLLM's, sglang's, detectron2's or mmcv's environment script, of `transformers env`; of nvidia-smi, `pip list` or `conda list`. "
+    "vLLM's, sglang's, detectron2's or mmcv's environment script, of `transformers env`; of nvidia-smi, "
+    "`pip list` or `conda list`. "
     "For an error message use `envdoctor explain`"
 )
 
@@ -45,13 +46,14 @@ def read(text: str) -> Snapshot:
         Packages(findings),
         Shell(findings),
     )
+    feeds = tuple(reader.feed for reader in readers)
     for line in lines(text):
-        if not line.bare:
-            for reader in readers:
-                reader.feed(line)
-            continue
-        if not any(reader.feed(line) for reader in readers):
-            messages.take(line)
+        for feed in feeds:
+            if feed(line):
+                break
+        else:
+            if line.bare:
+                messages.take(line)
     snapshot = _assemble(Merged(findings), messages.result())
     if snapshot is None:
         raise InputError(f"nothing is recognised in this text ({len(text):,} characters); {ACCEPTED}.")

@@ -40,7 +40,7 @@ def interpreter(merged: Merged) -> Interpreter | None:
         installed, torch = False, None
     facts = Interpreter(
         version=version,
-        implementation="PyPy" if "[PyPy" in text else "CPython" if "[" in text else None,
+        implementation="pypy" if "[PyPy" in text else "cpython" if "[" in text else None,
         bits=int(bits[1] or bits[2]) if bits else None,
         free_threaded=_free_threaded(version, text),
         distributions=distributions,

@@ -38,6 +38,7 @@ _PATH = re.compile(r"(?:/|[A-Za-z]:\\)\S")
 _COLUMNS = re.compile(r"\s{2,}")
 _DOTS = re.compile(r"\s*\.{4,}\s*")
 _DEVICE = re.compile(r"GPU\s+(\d{1,3}(?:\s?,\s?\d{1,3})*)(\s+Compute Capability)?(?:\s*:\s*|\s+)(\S.*)$", re.IGNORECASE)
+_COMPILER = re.compile(r"Compiler (?:GCC|[Cc]lang|MSVC|AppleClang)\s?\d")
 _LISTED = re.compile(r"GPU (\d{1,3}):\s*(\S.*)?$")
 _MIG = re.compile(r"MIG\s+\S+.*Device\s+\d+:")
 _PACKAGE = re.compile(r"[A-Za-z][\w.-]{0,60}$")
@@ -76,13 +77,12 @@ class Labelled:
             return True
         if (self.mode == "table" or self._table_starts(bare)) and self._table_row(bare):
             return True
-        mps = _MPS.match(bare)
+        mps = _MPS.match(bare) if bare.startswith("Is MPS") else None
         if mps:
             if mps[1] == "available":
                 self._open("collect_env").put("torch.mps_available", mps[2])
             return True
-        listed = _LISTED.match(bare)
-        if listed and "nvidia" in bare.lower():
+        if bare.startswith("GPU ") and _LISTED.match(bare) and "nvidia" in bare.lower():
             self._open("nvidia-smi -L").add("gpus", bare)
             return True
         return False
@@ -119,7 +119,9 @@ class Labelled:
         bare = line.bare
         label, colon, value = bare.partition(":")
         if not colon or len(label) > 90:
-            parts = _DOTS.split(bare, maxsplit=1) if "...." in bare else ()
+            if "...." not in bare:
+                return False
+            parts = _DOTS.split(bare, maxsplit=1)
             if len(parts) != 2:
                 return False
             label, value = parts
@@ -144,9 +146,10 @@ class Labelled:
             self.mode = "table" if self.mode != "report" else "report"
         elif name in REPORT_MARKS:
             self.mode = "report"
-            self._open("report").title = REPORT_MARKS[name]
-            if name.endswith("version"):
-                self._open("report").packages.setdefault(name.split()[-2], value)
+            sheet = self._open("report")
+            sheet.title = sheet.title or REPORT_MARKS[name]
+            if name.endswith(" version"):
+                sheet.packages.setdefault(name.split()[-2], value)
             return True
         if self.mode == "table" and name in TABLE:
             return self._tabled(name, value)
@@ -254,10 +257,13 @@ class Labelled:
     def _table_starts(self, bare: str) -> bool:
         """Whether detectron2's columns begin here."""
         name, _, value = bare.partition(" ")
+        columns = value.startswith(" ")
         value = value.strip()
-        if (name == "sys.platform" and len(value) < 10) or (name == "Python" and _SYS_VERSION.match(value)):
+        if (name == "sys.platform" and len(value) < 10) or (name == "Python" and columns and _SYS_VERSION.match(value)):
             self.mode = "table"
             return True
+        if name == "Python" and _SYS_VERSION.match(value):  # the banner of an interactive Python
+            self._open("python session").put("python", value)
         return False
 
     def _table_row(self, bare: str) -> bool:
@@ -283,8 +289,10 @@ class Labelled:
         # A table copied from a rendered page has single spaces left.
         low = bare.lower()
         best = max((k for k in _SINGLE if low.startswith(k)), key=len, default="")
+        if best == "compiler " and not _COMPILER.match(bare):
+            return False
         return bool(best) and self._tabled(best.rstrip(), bare[len(best) :].strip())
 
 
 _KNOWN = frozenset((*COLLECT_ENV, *TABLE, *REPORT, *REPORT_MARKS, *NOTES))
-_SINGLE = tuple(f"{name} " for name in TABLE if name not in ("compiler", "python"))
+_SINGLE = tuple(f"{name} " for name in TABLE if name != "python")

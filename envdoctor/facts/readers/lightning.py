@@ -19,11 +19,11 @@ class Lightning:
 
     def feed(self, line: Line) -> bool:
         bare = line.bare
-        if not bare:
+        if not bare or (not self.part and bare[-1] != ":"):
             return False
         label, colon, value = bare.partition(":")
         name, value = normal(label), value.strip()
-        if colon and not value and name in _PARTS and (line.indent < 4 or self.part):
+        if colon and not value and name in _PARTS:
             # "System:" and "CUDA:" are also what people write; without the list below they change nothing.
             self.part, self.devices = name, False
             return True

@@ -13,11 +13,11 @@ MOST_CHARACTERS = 20_000
 LONGEST = 1_000
 
 # Lines to keep before others where there are too many: what an error, a warning or a loader says.
-_TELLING = re.compile(
-    r"error|exception|warning|fail|cuda|nvidia|nvml|cudnn|nccl|cannot|can't|could not|couldn't|unable|undefined symbol|\.so\b|"
-    r"\.dll|no module named|not found|no such|xid|killed|abort|segmentation|mismatch|incompatible|unsupported|not compatible",
-    re.IGNORECASE,
-)
+_TELLING = (
+    "error", "exception", "warning", "fail", "cuda", "nvidia", "nvml", "cudnn", "nccl", "cannot", "can't", "could not",
+    "couldn't", "unable", "undefined symbol", ".so", ".dll", "no module named", "not found", "no such", "xid", "killed",
+    "abort", "segmentation", "mismatch", "incompatible", "unsupported", "not compatible", "capabilit", "driver", "hardware cc",
+)  # fmt: skip
 
 # Texts from torch/cuda/__init__.py (1.0 to 2.15) and c10/cuda/CUDAFunctions.cpp.
 _INCOMPATIBLE = re.compile(r"(?:^|Warning:\s*)([^:]{3,80}?) with CUDA capability sm_(\d{2,3}\w?) is not compatible")
@@ -25,6 +25,7 @@ _SUPPORTS = re.compile(r"install supports CUDA capabilities ((?:(?:sm|compute)_\
 _FOUND = re.compile(
     r"Found GPU\s?(\d{1,3}) (.{3,80}?) which is (?:only )?of (?:cuda|compute) capability (?:\(CC\) )?(\d{1,2})\.(\d)"
 )
+_BUILT_FOR = re.compile(r"(\d{1,2}\.\d) which supports hardware CC ")
 _DRIVER = re.compile(r"NVIDIA driver on your system is too old \(found version (\d{4,6})\)")
 
 
@@ -43,9 +44,9 @@ class Messages:
         if not any(character.isalnum() for character in bare[:80]):
             return
         self.number += 1
-        # The bare name of a section or a fence's language says nothing.
         kept = (self.number, line.text[:LONGEST])
-        if _TELLING.search(bare, 0, LONGEST):
+        low = bare[:LONGEST].lower()
+        if any(word in low for word in _TELLING):
             self._facts(bare)
             if len(self.telling) < MOST_LINES // 2:
                 self.telling.append(kept)
@@ -55,7 +56,7 @@ class Messages:
             self.prose.append(kept)
 
     def _facts(self, bare: str) -> None:
-        if "apabilit" in bare:
+        if "apabilit" in bare or "hardware CC" in bare:
             found = _INCOMPATIBLE.search(bare)
             if found:
                 self.findings.current("torch warning").add("capabilities", f"{found[1].strip()}\t{found[2]}")
@@ -64,6 +65,9 @@ class Messages:
                 self.findings.current("torch warning").add(
                     "found", f"{found[1]}\t{found[2].strip()}\t{found[3]}.{found[4]}"
                 )
+            found = _BUILT_FOR.match(bare)
+            if found:
+                self.findings.current("torch warning").add("arches", f"sm_{found[1].replace('.', '')}")
             found = _SUPPORTS.search(bare)
             if found:
                 for arch in found[1].replace(",", " ").split():

@@ -15,6 +15,7 @@ MIB = 1024 * 1024
 
 # Up to driver 609 "Driver Version: X  CUDA Version: Y"; from 610 on "KMD Version: X  CUDA UMD Version: Y".
 _BANNER = re.compile(r"NVIDIA-SMI\s+\S+\s+(?:Driver|KMD) Version:\s*(\S+)(?:\s+CUDA (?:UMD )?Version:\s*(\S+))?")
+_DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d \d\d:\d\d:\d\d (?:\w{2,5} )?\d{4}$")
 _BUS = re.compile(r"\b(?:[0-9A-F]{4,8}:)?[0-9A-F]{2}:[0-9A-F]{2}\.[0-9A-F]\b", re.IGNORECASE)
 _ROW = re.compile(r"\s*(\d{1,3})\s+(\S.*?)\s*$")
 _SWITCH = re.compile(r"\s+(On|Off|N/A|WDDM|TCC|MCDM|ERR!)\s*$")
@@ -63,6 +64,8 @@ class NvidiaSmi:
             self.columns = []
             return False
         first = bare[0]
+        if first in "FMSTW" and _DATE.match(bare):
+            return True
         if first == "|":
             return self._framed(bare)
         if first == "+":

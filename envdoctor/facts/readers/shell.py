@@ -118,7 +118,6 @@ class Shell:
     def _answer(self, bare: str) -> bool:
         """The line after a question, where it has the form of an answer; several at once were asked by one print."""
         keys, self.asked = self.asked, []
-        sheet = self.findings.current("python session")
         if keys[0].startswith("echo "):
             if bare.startswith(("/", ":")) or bare.replace(",", "").isdigit():
                 self.findings.current("environment").environment.setdefault(keys[0][5:], bare)
@@ -133,13 +132,13 @@ class Shell:
             form = _BOOL if key == "torch.cuda_available" else _QUOTED
             found = form.match(answer)
             if key == "device" and ("NVIDIA" in bare or "GeForce" in bare or "Tesla" in bare):
-                sheet.add("names", bare.strip("'\""))
+                self.findings.current("python session").add("names", bare.strip("'\""))
                 taken = True
             elif found:
-                sheet.put(key, found[1])
+                self.findings.current("python session").put(key, found[1])
                 taken = True
             elif key == "torch.cuda" and answer == "None":
-                sheet.put(key, "None")
+                self.findings.current("python session").put(key, "None")
                 taken = True
         if not taken:
             self.asked = []

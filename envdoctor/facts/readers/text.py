@@ -10,6 +10,13 @@ from typing import NamedTuple
 # A dump whose line breaks were lost is one line of some kB; whatever is longer is data (base64, a minified page).
 LONGEST_LINE = 16_000
 
+LONG = 4_000_000
+_BLOCK = 32_000
+_WORDS = (
+    "CUDA", "Cuda", "NVIDIA", "nvidia", "Nvidia", "NVRM", "orch", "GPU", "ython", "rror", "RROR", "arning", "xception", "ersion",
+    "ailed", "annot", "==", "LD_LIBRARY_PATH", "Linux", "conda", "lib", "OS", "\0",
+)  # fmt: skip
+
 _BREAKS = re.compile(r"([^\r\n\u2028\u2029\x0b\x0c\x85]*)(?:\r\n|[\r\n\u2028\u2029\x0b\x0c\x85]|$)")
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,40}[ -/]?[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)?|[()][AB0-2]|[=>])")
 # A terminal's colour codes keep their brackets where the escape character was lost on the way.
@@ -18,14 +25,21 @@ _SPACES = str.maketrans(
     dict.fromkeys("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000", " ")
 )
 _NOTHING = str.maketrans(dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad\x00\x08\x07"))
-_TAGS = re.compile(
-    r"</?(?:p|pre|code|details|summary|div|span|td|tr|th|table|tbody|thead|li|ul|ol|b|i|em|strong|blockquote|font|samp|kbd"
-    r"|h[1-6]|a|hr|u|sup|sub|body|html|center)(?:\s[^<>]{0,300})?/?>",
+# Tags that end a line, and those that do not. Others stay: conda prints `<pip>`, detectron2 `<not set>`.
+_BREAKING = re.compile(
+    r"</?(?:br|p|pre|div|details|summary|tr|table|tbody|thead|li|ul|ol|blockquote|h[1-6]|hr|body|html)(?:\s[^<>]{0,300})?/?>",
     re.IGNORECASE,
 )
-_BR = re.compile(r"<br\s{0,3}/?>", re.IGNORECASE)
+_INLINE = re.compile(
+    r"</?(?:code|span|b|i|em|strong|font|samp|kbd|a|u|sup|sub|center|tt)(?:\s[^<>]{0,300})?/?>", re.IGNORECASE
+)
+_CELL = re.compile(r"</?t[dh](?:\s[^<>]{0,300})?>", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\([_*\[\]()#+.!|~<>`-])")
 _BULLET = re.compile(r"(?:[-*+\u2022\u2023\u25cf\u25e6\u00b7]|\(?\d{1,2}[.)])\s+(?=\S)")
+# What no plain line has: any of these, or a bullet, or the labels of a dump whose line breaks were lost.
+_SPECIAL = re.compile(
+    r"[\x00-\x08\x0e-\x1f\t<>&\\`~\[\x7f]|^\s*(?:[-*+]\s|\(?\d{1,2}[.)]\s)|PyTorch version|CUDA available"
+)
 _RULE = re.compile(r"[\s=*_#~+|:-]+$")
 # Where a dump's line breaks were lost, each of these starts a line.
 _LOST_BREAKS = re.compile(
@@ -65,10 +79,33 @@ def lines(text: str) -> Iterator[Line]:
     """The cleaned lines of a pasted text, blank ones included, fences and HTML dress left out."""
     if text.count("\n") < 3 and text.count("\\n") > 3:
         text = text.replace("\\r", "").replace("\\n", "\n").replace("\\t", "\t")
+    for part in _relevant(text):
+        yield from _lines(part)
+
+
+def _relevant(text: str) -> Iterator[str]:
+    """A short text whole; of a long log only the blocks in which a word of any dump or error stands, cut at line ends."""
+    if len(text) < LONG:
+        yield text
+        return
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _BLOCK) + 1 or len(text)
+        block = text[start : min(end, start + 2 * _BLOCK)]
+        if start == 0 or end == len(text) or any(word in block for word in _WORDS):
+            yield block
+        start = end
+
+
+def _lines(text: str) -> Iterator[Line]:
     for match in _BREAKS.finditer(text):
         raw = match[1][:LONGEST_LINE]
-        if "<" in raw and "<br" in raw.lower():
-            for part in _BR.split(raw):
+        if raw.isascii() and not _SPECIAL.search(raw):  # nearly every line of a long log
+            line = raw.rstrip()
+            bare = line.lstrip()
+            yield Line(line, bare, len(line) - len(bare))
+        elif "<" in raw:
+            for part in _BREAKING.split(raw):
                 yield from _cleaned(part)
         else:
             yield from _cleaned(raw)
@@ -87,7 +124,7 @@ def _cleaned(raw: str) -> Iterator[Line]:
     if "&" in line and ";" in line:
         line = html.unescape(line).replace("\u00a0", " ").rstrip()
     if "<" in line:
-        line = _TAGS.sub("", line).rstrip()
+        line = _CELL.sub("  ", _INLINE.sub("", line)).rstrip()
     line = _unquoted(line)
     stripped = line.lstrip()
     if stripped.startswith(("```", "~~~")):

@@ -86,6 +86,7 @@ def compiler(value: str | None) -> str | None:
 def cudnn_number(value: str | None) -> int | None:
     """'7.6.5' -> 7605, '8.9.7' -> 8907, '9.1.0' -> 90100: how torch.backends.cudnn.version() writes it."""
     parts = (value or "").split(".")[:3]
+    parts += ["0"] * (len(parts) == 2)  # torch leaves a patch number of 0 out
     if len(parts) < 3 or not all(part.isdigit() and len(part) < 4 for part in parts):
         return None
     major, minor, patch = (int(part) for part in parts)
