@@ -56,27 +56,33 @@ class Cudnn:
     def table(self) -> _Table:
         return read("cudnn", _Table)
 
+    @cached_property
+    def _by_major(self) -> dict[int, list[CudnnRelease]]:
+        """The measured releases of each CUDA major, oldest first."""
+        rows: dict[int, list[CudnnRelease]] = {}
+        for row in sorted(self.table.kernels, key=lambda row: version(row.version)):
+            rows.setdefault(row.cuda_major, []).append(row)
+        return rows
+
+    def _nearest(self, cudnn: str, cuda: str) -> CudnnRelease | None:
+        rows = self._by_major.get(cuda_key(cuda)[0], [])
+        wanted = version(cudnn)
+        below = [row for row in rows if version(row.version) <= wanted]
+        return below[-1] if below else next(iter(rows), None)
+
     def release(self, cudnn: str, cuda: str) -> CudnnRelease | None:
         """The measured release nearest below this one for the same CUDA major; the oldest where none is below.
 
         Kernels for old GPUs are dropped at a release and do not come back, so the nearest below bounds them."""
-        major = cuda_key(cuda)[0]
-        rows = sorted(
-            (row for row in self.table.kernels if row.cuda_major == major), key=lambda row: version(row.version)
+        row = self._nearest(cudnn, cuda)
+        return (
+            None if row is None else msgspec.structs.replace(row, source=source_texts(row.source, self.table.sources))
         )
-        if not rows:
-            return None
-        wanted = version(cudnn)
-        below = [row for row in rows if version(row.version) <= wanted]
-        row = below[-1] if below else rows[0]
-        return msgspec.structs.replace(row, source=source_texts(row.source, self.table.sources))
 
     def supports(self, cudnn: str, cuda: str, capability: str) -> bool | None:
         """Whether cuDNN has kernels for a GPU this old. None where no release of that CUDA major was read."""
-        row = self.release(cudnn, cuda)
-        if row is None:
-            return None
-        return capability_key(capability) >= capability_key(row.min_capability)
+        row = self._nearest(cudnn, cuda)
+        return None if row is None else capability_key(capability) >= capability_key(row.min_capability)
 
     def support_matrix(self) -> tuple[CudnnSupport, ...]:
         return tuple(

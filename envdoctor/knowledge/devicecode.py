@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from envdoctor.knowledge.tables import Row
 from envdoctor.knowledge.versions import capability_key, cuda_key
 
 _FLAG = re.compile(r"(sm_|compute_)?(\d{1,2})\.?(\d)([af]?)(\+ptx)?$")
+
+_Flag = tuple[str, tuple[int, int], str, bool]
 
 
 class CodeRule(Row, frozen=True, kw_only=True):
@@ -81,10 +84,14 @@ class CodeRules:
         return same_family and device not in {capability_key(other) for other in excluded}
 
 
-def _parsed(flags: Iterable[str]) -> list[tuple[str, tuple[int, int], str, bool]]:
-    """(kind, capability, suffix, with PTX) of each CUDA flag; others (ROCm's "gfx90a") are no code for NVIDIA."""
-    return [
-        (match[1] or "sm_", (int(match[2]), int(match[3])), match[4], match[5] is not None)
-        for flag in flags
-        if (match := _FLAG.match(flag.strip().lower()))
-    ]
+def _parsed(flags: Iterable[str]) -> tuple[_Flag, ...]:
+    return tuple(parsed for flag in flags if (parsed := _parse(flag)) is not None)
+
+
+@lru_cache(maxsize=512)
+def _parse(flag: str) -> _Flag | None:
+    """(kind, capability, suffix, with PTX) of a CUDA flag; None for others: ROCm's "gfx90a" is no code for NVIDIA."""
+    match = _FLAG.match(flag.strip().lower())
+    if match is None:
+        return None
+    return match[1] or "sm_", (int(match[2]), int(match[3])), match[4], match[5] is not None

@@ -41,11 +41,13 @@ class Toolkit(Row, frozen=True, kw_only=True):
 
 class DriverBranch(Row, frozen=True, kw_only=True):
     """A driver branch. `max_cuda`: the newest CUDA whose features it has (what nvidia-smi prints), None if unread.
+    `cuda_major`: the newest major it runs without a forward-compatibility package, where NVIDIA's page says so.
     `eol`: "2028-06", or "passed" where only that is known. `newer_than_table`: judged by rules alone.
     `known`: False for a branch number between two known ones; its `max_cuda` is then a lower bound."""
 
     branch: str
     max_cuda: str | None = None
+    cuda_major: int | None = None
     confidence: str = "unknown"
     designation: str | None = None
     eol: str | None = None

@@ -32,6 +32,7 @@ def at_least(have: str, need: str) -> bool:
     return given >= version(need).release[: len(given)]
 
 
+@lru_cache(maxsize=1024)
 def cuda_key(cuda: str) -> tuple[int, int]:
     """(major, minor) of a CUDA version: "12.8", "12.8.1", "cu128" and "13" are all understood."""
     text = cuda.strip().lower()
@@ -41,6 +42,7 @@ def cuda_key(cuda: str) -> tuple[int, int]:
     return parsed.major, parsed.minor
 
 
+@lru_cache(maxsize=1024)
 def capability_key(capability: str) -> tuple[int, int]:
     """(major, minor) of a compute capability: "9.0", "sm_90", "90" and "10.3" are all understood."""
     match = _CAPABILITY.match(capability.strip().lower())
@@ -49,6 +51,7 @@ def capability_key(capability: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+@lru_cache(maxsize=1024)
 def python_tag(python: str) -> str:
     """The tag a wheel is named by: "3.13" for 3.13.1, "3.13t" for a free-threaded 3.13."""
     match = _PYTHON.match(python.strip().lower())

@@ -93,6 +93,8 @@ def _without_torch(world: Knowledge, case: Case) -> list[Reason]:
     """What can be said of driver, CUDA and GPU among themselves."""
     question = case.question
     reasons = [judge.jetson(gpu) for gpu in case.gpus if gpu.jetson]
+    if (clash := judge.kernel_modules(case.gpus)) is not None:
+        reasons.append(clash)
     if question.driver is not None:
         desktop = [gpu for gpu in case.gpus if not gpu.jetson]
         reasons += [judge.driver_and_gpu(world, question.driver, gpu) for gpu in desktop]

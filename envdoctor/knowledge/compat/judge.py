@@ -53,6 +53,25 @@ def driver_and_gpu(world: Knowledge, driver: str, gpu: Gpu) -> Reason:
     )
 
 
+def kernel_modules(gpus: tuple[Gpu, ...]) -> Reason | None:
+    """A no where one driver cannot serve all the GPUs of a machine: open kernel modules needed by one, impossible for
+    another."""
+
+    def of(gpu: Gpu) -> str | None:
+        own = gpu.record.open_kernel_modules if gpu.record is not None else None
+        return own or (gpu.architecture.open_kernel_modules if gpu.architecture is not None else None)
+
+    needing = [gpu for gpu in gpus if of(gpu) == "required"]
+    refusing = [gpu for gpu in gpus if of(gpu) == "unsupported"]
+    if not needing or not refusing:
+        return None
+    text = (
+        f"{needing[0].name} needs NVIDIA's open kernel modules and {refusing[0].name} does not work with them: "
+        "one machine cannot drive both."
+    )
+    return Reason(about="driver and GPU", verdict="no", text=text, sources=(*needing[0].sources, *refusing[0].sources))
+
+
 def jetson(gpu: Gpu) -> Reason:
     """The caution that goes with every Jetson."""
     text = f"{gpu.name} is a Jetson: its driver comes with JetPack, so pick a JetPack whose CUDA has the build's major."
@@ -203,12 +222,13 @@ def _why_no_code(build: TorchBuild, gpu: Gpu) -> str:
 
 def _unknown_major(world: Knowledge, cuda: str, driver: str, subject: str) -> Reason:
     branch = world.driver_branch(driver)
-    major = cuda_key(cuda)[0]
-    newest = branch.max_cuda if branch is not None else None
-    if newest is not None and cuda_key(newest)[0] < major:
+    limit = branch.cuda_major if branch is not None else None
+    if limit is None and branch is not None and branch.max_cuda is not None:
+        limit = cuda_key(branch.max_cuda)[0]
+    if limit is not None and limit < cuda_key(cuda)[0]:
         text = (
-            f"{subject} is newer than the table ({world.newest_cuda()}). Driver {driver} is of CUDA {newest}, and a "
-            f"runtime of a newer major has never run on a driver of an older one."
+            f"{subject} is newer than the table ({world.newest_cuda()}). Driver {driver} is of CUDA {limit}, and a runtime "
+            "of a newer major has never run on a driver of an older one."
         )
         return Reason(about="driver", verdict="no", text=text, confidence="rule", sources=(_MINOR_VERSION,))
     text = (
