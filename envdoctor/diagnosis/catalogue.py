@@ -12,10 +12,16 @@ from envdoctor.errors import InputError
 def all_diagnoses() -> tuple[Diagnosis, ...]:
     """Every diagnosis, in the order in which findings of equal severity are reported."""
     # Imported here, not above: `check` needs them all, other commands none.
+    from envdoctor.diagnosis.driver.driver_flavour_mismatch import driver_flavour_mismatch
     from envdoctor.diagnosis.driver.driver_library_mismatch import driver_library_mismatch
     from envdoctor.diagnosis.driver.driver_missing import driver_missing
     from envdoctor.diagnosis.driver.driver_not_loaded import driver_not_loaded
     from envdoctor.diagnosis.driver.driver_too_old import driver_too_old
+    from envdoctor.diagnosis.driver.driver_too_old_for_gpu import driver_too_old_for_gpu
+    from envdoctor.diagnosis.driver.fabric_manager_down import fabric_manager_down
+    from envdoctor.diagnosis.driver.forward_compat_broken import forward_compat_broken
+    from envdoctor.diagnosis.driver.gpu_legacy_driver_dropped import gpu_legacy_driver_dropped
+    from envdoctor.diagnosis.driver.uvm_broken import uvm_broken
     from envdoctor.diagnosis.environment.visible_devices_hidden import visible_devices_hidden
     from envdoctor.diagnosis.pytorch.gpu_arch_too_new_for_torch import gpu_arch_too_new_for_torch
     from envdoctor.diagnosis.pytorch.gpu_arch_too_old_for_torch import gpu_arch_too_old_for_torch
@@ -26,8 +32,14 @@ def all_diagnoses() -> tuple[Diagnosis, ...]:
 
     return (
         driver_missing,
+        gpu_legacy_driver_dropped,
+        driver_too_old_for_gpu,
+        driver_flavour_mismatch,
         driver_not_loaded,
         driver_library_mismatch,
+        forward_compat_broken,
+        fabric_manager_down,
+        uvm_broken,
         visible_devices_hidden,
         torch_missing,
         torch_cpu_only,

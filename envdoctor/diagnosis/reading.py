@@ -124,6 +124,16 @@ def select_devices(selection: str, present: Sequence[Gpu]) -> tuple[tuple[int, .
     return tuple(chosen), None
 
 
+def compat_libcuda(snapshot: Snapshot) -> str | None:
+    """The forward-compatibility libcuda (cuda-compat) that the loader picks before the driver's own; None where it does not."""
+    loaded = snapshot.cuda_driver.library if snapshot.cuda_driver else None
+    if loaded is not None:
+        return loaded if "/compat/" in loaded else None
+    files = (snapshot.libraries.files or ()) if snapshot.libraries else ()
+    first = next((file for file in files if file.name == "libcuda" and not file.stub), None)
+    return first.path if first is not None and first.compat else None
+
+
 def plain_list(items: Sequence[object], limit: int = 4) -> str:
     """'a, b and c', each once, with how often it occurs; at most `limit` kinds."""
     counts: dict[str, int] = {}

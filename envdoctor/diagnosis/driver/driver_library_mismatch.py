@@ -8,7 +8,8 @@ Told apart by
     The version of the loaded module (/sys/module/nvidia/version) against that in the name of the library the loader picks.
     The module on disk tells the two cases apart: when it is of the libraries' version, an update waits for a reboot; when it
     is of the loaded version, the libraries come from a second install (a .run file over packages, a copy in an image).
-    A newer libcuda from cuda-compat is allowed to differ: see `forward-compat-broken`.
+    libcuda alone can be the odd one (error 803 while NVML works). A newer libcuda from cuda-compat is allowed to differ: see
+    `forward-compat-broken`.
 
 Repair
     Reboot, or reload the module when nothing uses the GPU; after two installs, remove one.
@@ -21,7 +22,8 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.driver_repairs import REBOOT
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import in_container, is_wsl
+from envdoctor.diagnosis.reading import compat_libcuda, in_container, is_wsl
+from envdoctor.diagnosis.symptoms import DRIVER_MISMATCH, cuda_errors, cuda_starts
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
@@ -40,11 +42,15 @@ RELOAD = Fix(
 @diagnosis("driver-library-mismatch", layer=Layer.DRIVER, severity=Severity.ERROR)
 def driver_library_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     nvml, driver = machine.nvml, machine.driver
-    if is_wsl(machine) or (nvml is not None and nvml.working):
+    if is_wsl(machine):
         return None
     loaded = driver.module.version if driver and driver.module else None
+    if nvml is not None and nvml.working:
+        return _odd_libcuda(machine, loaded)
     library = next(iter(driver.library_versions("libnvidia-ml.so.1")), None) if driver else None
     said = nvml is not None and nvml.status == "LIB_RM_VERSION_MISMATCH"
+    if not said and (nvml is None or nvml.status is None) and library is None:
+        return _bare_803(machine)
     differs = loaded is not None and library is not None and loaded != library
     if not said and not differs:
         return None
@@ -93,4 +99,54 @@ def driver_library_mismatch(machine: Snapshot, world: Knowledge) -> Finding | No
         evidence=tuple(evidence),
         fixes=(REBOOT, RELOAD),
         confidence=1.0 if on_disk else 0.8,
+    )
+
+
+def _odd_libcuda(machine: Snapshot, loaded: str | None) -> Finding | None:
+    """NVML agrees with the module, and the libcuda that the loader picks is another driver's."""
+    errors = cuda_errors(machine)
+    found = next(iter(machine.driver.library_versions("libcuda.so.1") if machine.driver else ()), None)
+    if DRIVER_MISMATCH not in errors or compat_libcuda(machine) or found is None or loaded in (None, found):
+        return None
+    path = machine.cuda_driver.library if machine.cuda_driver else None
+    return Finding(
+        summary=f"Two driver installs are mixed: the kernel runs module {loaded}, and libcuda is {found}.",
+        evidence=(errors[DRIVER_MISMATCH], fact("driver.module.version", loaded), fact("driver.libraries", found)),
+        fixes=(
+            Fix(
+                title=f"Remove the libcuda {found} that does not belong to the driver",
+                commands=(
+                    f"ls -l {path or '/usr/lib/*/libcuda.so* /usr/lib64/libcuda.so*'}",
+                    "sudo nvidia-uninstall   # only if a .run installer put it there",
+                    "sudo ldconfig",
+                ),
+                note="In an image, remove the driver packages (libnvidia-compute, cuda-drivers): the host's are mounted in."
+                if in_container(machine)
+                else None,
+                needs_root=True,
+                verify="nvidia-smi -L",
+            ),
+        ),
+    )
+
+
+def _bare_803(machine: Snapshot) -> Finding | None:
+    """CUDA's error alone, with nothing known of NVML and the libraries: two causes are possible."""
+    errors = cuda_errors(machine)
+    if DRIVER_MISMATCH not in errors or compat_libcuda(machine) or cuda_starts(machine):
+        return None
+    return Finding(
+        summary="CUDA error 803: libcuda and the loaded kernel module do not go together. Either the driver was updated and not "
+        "rebooted since (then `nvidia-smi` says 'Driver/library version mismatch'), or a cuda-compat libcuda is in "
+        "the way (then `nvidia-smi` works).",
+        evidence=(errors[DRIVER_MISMATCH],),
+        fixes=(
+            Fix(title="Find out which of the two it is", commands=("nvidia-smi",)),
+            REBOOT,
+            Fix(
+                title="Or take cuda-compat out of the way",
+                commands=("echo $LD_LIBRARY_PATH; ldconfig -p | grep libcuda",),
+            ),
+        ),
+        confidence=0.5,
     )

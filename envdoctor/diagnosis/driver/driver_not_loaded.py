@@ -19,8 +19,8 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.distributions import family
 from envdoctor.diagnosis.driver.driver_missing import is_driver_package
-from envdoctor.diagnosis.driver_repairs import family
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, in_container, is_wsl
 from envdoctor.facts.model import Snapshot
@@ -30,7 +30,13 @@ from envdoctor.knowledge import Knowledge
 VERIFY = "nvidia-smi -L"
 
 
-@diagnosis("driver-not-loaded", layer=Layer.DRIVER, severity=Severity.ERROR)
+@diagnosis(
+    "driver-not-loaded",
+    layer=Layer.DRIVER,
+    severity=Severity.ERROR,
+    # A module that finds no GPU which it drives refuses to load.
+    follows_from=("gpu-legacy-driver-dropped", "driver-too-old-for-gpu", "driver-flavour-mismatch"),
+)
 def driver_not_loaded(machine: Snapshot, world: Knowledge) -> Finding | None:
     driver = machine.driver
     if not bus_gpus(machine) or driver is None or in_container(machine) or is_wsl(machine):

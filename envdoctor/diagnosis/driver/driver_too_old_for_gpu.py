@@ -1,0 +1,77 @@
+"""The NVIDIA driver is older than this GPU and does not know it.
+
+What it is
+    A driver knows the GPUs that existed when it was made. It loads on a machine with a newer one and finds nothing: 'No devices
+    were found'. The kernel log says that the GPU 'is not supported by the NVIDIA ... driver release'.
+
+Told apart by
+    The GPU stands on the PCI bus and NVML does not list it, and the driver's branch is below the first one for GPUs of that
+    architecture (or for that very model). A GPU that NVML lists is known. A driver that knows the GPU and is too old for
+    torch's CUDA is `driver-too-old`; one that has dropped the GPU is `gpu-legacy-driver-dropped`.
+
+Repair
+    A newer driver, from NVIDIA's repository where the distribution has none so new; then reboot.
+
+Sources
+    github.com/NVIDIA/open-gpu-kernel-modules, 'Compatible GPUs' of each release; docs.nvidia.com/datacenter/tesla/drivers,
+    CUDA toolkit, driver and architecture matrix
+"""
+
+from __future__ import annotations
+
+import re
+
+from packaging.version import Version
+
+from envdoctor.diagnosis.driver_branches import branch_number
+from envdoctor.diagnosis.driver_repairs import install_driver
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.reading import in_container, is_wsl, plain_list
+from envdoctor.diagnosis.symptoms import driver_on_disk, kernel_text, undriven
+from envdoctor.facts.model import Snapshot
+from envdoctor.knowledge import Knowledge
+
+_UNKNOWN_GPU = re.compile(
+    r"\(PCI ID: 10de:([0-9a-f]{4})\) installed in this system is not supported by the NVIDIA ([\d.]+) driver release",
+    re.IGNORECASE,
+)
+
+
+@diagnosis("driver-too-old-for-gpu", layer=Layer.DRIVER, severity=Severity.ERROR)
+def driver_too_old_for_gpu(machine: Snapshot, world: Knowledge) -> Finding | None:
+    if is_wsl(machine) or in_container(machine):
+        return None
+    said = _UNKNOWN_GPU.search(kernel_text(machine))
+    version = driver_on_disk(machine) or (said[2].rstrip(".") if said else None)
+    if version is None:
+        return None
+    first: dict[str, str] = {}
+    certain = True
+    devices = [device.device for device in undriven(machine)]
+    if said and machine.pci is None and not machine.gpus:
+        devices.append(said[1].lower())
+    for device in devices:
+        capability, record = world.capability_of_pci_id(device), world.gpu_by_pci_id(device)
+        architecture = world.architecture(capability) if capability else None
+        name = record.name if record else f"NVIDIA GPU 10de:{device}"
+        branch = architecture.first_driver_branch if architecture and not architecture.jetson else None
+        model = record.first_driver if record else None
+        if branch is not None and branch_number(world, version) < int(branch):
+            first[name] = max((branch, model or branch), key=Version)
+        # The model's first driver is the first that lists it; a slightly older one of its branch may know it too.
+        elif model is not None and Version(version) < Version(model):
+            first[name], certain = model, bool(said)
+    if not first:
+        return None
+    needed = max(first.values(), key=Version)
+    return Finding(
+        summary=f"Driver {version} does not know {plain_list(list(first))}, which needs driver {needed} or newer.",
+        severity=Severity.WARNING if machine.gpus else None,
+        evidence=(
+            fact("driver.version", version),
+            *(fact("pci", f"{name}, known from driver {driver} on") for name, driver in first.items()),
+            *((fact("logs", said[0]),) if said else ()),
+        ),
+        fixes=(install_driver(machine, world, minimum=needed, update=True),),
+        confidence=1.0 if certain else 0.8,
+    )
