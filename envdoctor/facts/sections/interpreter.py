@@ -6,7 +6,7 @@ from envdoctor.facts.sections.base import Facts
 
 
 class Distribution(Facts, frozen=True, kw_only=True):
-    """An installed distribution of interest: torch and its family, nvidia-*, numpy, and whatever requires torch or an nvidia-* wheel."""
+    """An installed distribution of interest: torch's family, nvidia-*, numpy, and what requires torch or an nvidia-* wheel."""
 
     name: str
     """Normalised (PEP 503)."""
@@ -16,14 +16,19 @@ class Distribution(Facts, frozen=True, kw_only=True):
     installer: str | None = None
     """pip, uv, conda, poetry, ... from INSTALLER."""
     requires: tuple[str, ...] = ()
-    """Requires-Dist lines that apply here (markers evaluated, extras left out) and name a distribution of interest."""
+    """Requires-Dist lines that apply here and name a distribution of interest: markers evaluated, and of the extras only those
+    that another requirement here asks for (torch asks for cuda-toolkit[cublas,...])."""
     origin: str | None = None
     """The URL or path of direct_url.json, for installs from a file, a folder or version control."""
     editable: bool = False
     tag: str | None = None
     """A tag of its wheel: 'cp311-cp311-manylinux_2_28_x86_64'."""
+    build: str | None = None
+    """What the version.py of torchvision or torchaudio says, with the build's variant: '0.29.2+cu132'."""
     missing_files: tuple[str, ...] = ()
     """Files of its RECORD that are not there, at most ten (checked for torch and the libraries it loads only)."""
+    damaged_files: tuple[str, ...] = ()
+    """Shared libraries whose size is not that of RECORD, at most ten, with both sizes: truncated, or another wheel's."""
 
 
 class BrokenPin(Facts, frozen=True, kw_only=True):
@@ -76,6 +81,8 @@ class MappedLibrary(Facts, frozen=True, kw_only=True):
     """The soname's stem: libcudart, libcudnn, libnccl, libcublas, libcuda, libgomp, libiomp5, libmkl_core, libstdc++, ..."""
     path: str
     version: str | None = None
+    distribution: str | None = None
+    """The distribution whose RECORD lists the file; None where none that was looked at does."""
 
 
 class TorchRun(Facts, frozen=True, kw_only=True):
@@ -93,6 +100,8 @@ class TorchRun(Facts, frozen=True, kw_only=True):
     stage: str | None = None
     """What was under way when it ended badly: import, is_available, properties, computation."""
     cuda_available: bool | None = None
+    cuda_error: str | None = None
+    """What torch.cuda.init() raises where CUDA is not available in a GPU build, or the error of a device's properties."""
     warnings: tuple[str, ...] = ()
     """Texts of the warnings that torch gave, each once."""
     device_count: int | None = None
@@ -105,6 +114,8 @@ class TorchRun(Facts, frozen=True, kw_only=True):
     """The same as `computation`, for a small convolution through cuDNN."""
     nccl_version: str | None = None
     mapped: tuple[MappedLibrary, ...] | None = None
+    stderr: str | None = None
+    """The end of what the libraries themselves wrote to stderr while all this went well."""
     mps_available: bool | None = None
     xpu_available: bool | None = None
 
@@ -180,6 +191,8 @@ class Interpreter(Facts, frozen=True, kw_only=True):
     """False where only some were listed (a dump): then one that is in neither list, pip's or conda's, is unknown."""
     broken_pins: tuple[BrokenPin, ...] | None = None
     duplicates: tuple[Duplicate, ...] | None = None
+    leftovers: tuple[str, ...] | None = None
+    """What an interrupted pip left on sys.path: '~orch' folders, and *.dist-info folders without METADATA."""
     shadowed: tuple[ShadowedModule, ...] | None = None
     conda_packages: tuple[CondaPackage, ...] | None = None
     extension_builds: tuple[ExtensionBuild, ...] | None = None

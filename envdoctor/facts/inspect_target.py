@@ -1,0 +1,80 @@
+"""What runs first in the interpreter that is looked at: it says which Python that is, then runs the part given on stdin.
+
+    PYTHON -c <this text> WORD [ARGUMENT...] < inspect_packages.py or inspect_torch.py
+
+Standard library only. This file is valid in Python 2 as well, so that every Python can tell its age; the parts run on 3.8 and
+later. An answer is a line "<WORD>" with a JSON object behind it, in ASCII; whatever else is printed is somebody else's.
+"""
+
+import sys
+
+# -c puts '' first: a random.py or a torch folder of the current directory must not stand in for a module that is imported
+# here. PYTHONPATH, user site and .pth files stay as they are, for faults come from there.
+if sys.path and sys.path[0] == "":
+    del sys.path[0]
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any  # noqa: F401 - in a comment, for Python 2
+
+OLDEST = (3, 8)
+# Put together only here, so that a command which merely echoes its arguments is not taken for a Python.
+MARK = "<" + sys.argv[1] + ">"
+ARGUMENTS = sys.argv[2:]
+# Descriptor 1 is copied before sitecustomize's heirs or torch can redirect it.
+ANSWERS = os.dup(1)
+
+
+def own_modules():
+    # type: () -> list[str]
+    """The folders of the standard library: PYTHONPATH comes before them, and may hold a json.py."""
+    home = os.path.dirname(os.__file__)
+    return [
+        folder
+        for folder in sys.path
+        if folder == home
+        or os.path.basename(folder) in ("lib-dynload", "DLLs")
+        or (folder.endswith(".zip") and os.path.dirname(folder) == os.path.dirname(home))
+    ]
+
+
+def dumps(value):
+    # type: (object) -> str
+    """JSON in ASCII; the json module would take a third of the whole inspection's time to import."""
+    if value is None or value is True or value is False:
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, dict):
+        return "{" + ",".join(dumps(str(key)) + ":" + dumps(value[key]) for key in value) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(dumps(item) for item in value) + "]"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    # File names may hold bytes that are no UTF-8; JSON cannot.
+    return quoted(str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+
+
+def say(**record):
+    # type: (object) -> None
+    """Writes one answer at once, so that what is said stays said when the process dies in the next call."""
+    data = ("\n" + MARK + dumps(record) + "\n").encode("ascii")
+    while data:
+        data = data[os.write(ANSWERS, data) :]
+
+
+os.write(ANSWERS, ("\n" + MARK + '{"python":"%d.%d.%d"}\n' % sys.version_info[:3]).encode("ascii"))
+if sys.version_info >= OLDEST:
+    everything, sys.path[:] = sys.path[:], own_modules()
+    try:
+        from _json import encode_basestring_ascii as quoted
+    except ImportError:  # PyPy
+        from json.encoder import encode_basestring_ascii as quoted
+    part = os.fdopen(0, "rb").read()
+    if part:
+        namespace = {"__name__": "envdoctor_inspection"}  # type: dict[str, Any]
+        exec(compile(part, "<envdoctor>", "exec"), namespace)
+    sys.path[:] = everything
+    sys.argv[1:] = []
+    if part:
+        namespace["inspect"](say, ARGUMENTS)
