@@ -55,8 +55,8 @@ class Answer:
 
 
 def ask_child(machine: Machine, script: str, *arguments: str, folders: Sequence[Path] = (), timeout: float) -> Answer:
-    """Runs the script beside this file; `folders` are added to its sys.path, as is the one that holds envdoctor."""
-    search = os.pathsep.join(map(str, (PACKAGE_FOLDER, *folders)))
+    """Runs the script beside this file; `folders` end its sys.path, before the one that holds envdoctor."""
+    search = os.pathsep.join(map(str, (*folders, PACKAGE_FOLDER)))
     completed = machine.run_own(Path(__file__).with_name(script), search, *arguments, timeout=timeout)
     records = tuple(_records(completed.stdout))
     if any("done" in record for record in records):

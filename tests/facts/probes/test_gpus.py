@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import time
 from pathlib import Path
 
@@ -134,6 +135,17 @@ def test_every_field_of_a_gpu_comes_through_in_its_unit(tmp_path: Path) -> None:
     assert [(n.link, n.active, n.version, n.errors) for n in gpu.nvlinks] == [(0, True, 4, 10), (1, False, 3, None)]
     assert (gpu.fabric_state, gpu.fabric_status) == ("in_progress", None)
     assert (gpu.mig_enabled, gpu.mig_instances) == (False, ())
+
+
+def test_no_field_of_the_section_is_forgotten(tmp_path: Path) -> None:
+    gpu = only_gpu(probe(FakeDriver(gpus=[FakeGpu(H100)]), tmp_path))
+    silent = {field for field in Gpu.__struct_fields__ if getattr(gpu, field) is None} - set(gpu.unavailable)
+    assert silent == set()
+
+
+def test_slow_start_is_waited_for(tmp_path: Path) -> None:
+    found = probe(FakeDriver(gpus=[FakeGpu(H100)], errors={"nvmlInit": "sleep 1.5"}), tmp_path)
+    assert only_gpu(found).name == H100
 
 
 def test_gpus_of_a_mixed_machine_keep_their_order_and_their_own_facts(tmp_path: Path) -> None:
@@ -423,6 +435,53 @@ def test_user_modules_named_like_the_standard_library_do_not_reach_the_child(tmp
     (tmp_path / "json.py").write_text("raise SystemExit(3)")
     driver = FakeDriver(gpus=[FakeGpu("Tesla T4")])
     assert only_gpu(probe(driver, tmp_path, PYTHONPATH=str(tmp_path))).name == "Tesla T4"
+
+
+# --- nvidia-ml-py ----------------------------------------------------------------------------------------------------
+
+
+def replace_binding(monkeypatch: pytest.MonkeyPatch, folder: Path, source: str) -> None:
+    """Puts another pynvml before nvidia-ml-py's; a package, as those that other projects published under the name."""
+    package = folder / "other" / "pynvml"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(source)
+    monkeypatch.syspath_prepend(package.parent)
+    monkeypatch.delitem(sys.modules, "pynvml", raising=False)
+
+
+def test_binding_that_does_not_import_leaves_the_status_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_binding(monkeypatch, tmp_path, "raise ImportError('damaged install')")
+    found = probe(FakeDriver(gpus=[FakeGpu(H100)]), tmp_path)
+    assert (found.status, found.gpus, found.working) == (None, None, None)
+    assert found.message == "ImportError: damaged install"
+
+
+def test_nvidia_smi_is_asked_where_the_binding_is_unusable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_binding(monkeypatch, tmp_path, "raise ImportError('damaged install')")
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'Failed to initialize NVML: Driver/library version mismatch'; exit 18\n")
+    program.chmod(0o755)
+    found = probe(FakeDriver(gpus=[FakeGpu(H100)]), tmp_path)
+    assert (found.source, found.status) == ("nvidia-smi", "LIB_RM_VERSION_MISMATCH")
+
+
+def test_older_binding_costs_only_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pynvml
+
+    source = f"""
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("pynvml", {pynvml.__file__!r})
+module = sys.modules["pynvml"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+for lacking in ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetGpuFabricInfoV", "c_nvmlGpuFabricInfo_v2_t", "nvmlDeviceGetSerial"):
+    delattr(module, lacking)
+"""
+    replace_binding(monkeypatch, tmp_path, source)
+    gpu = only_gpu(probe(FakeDriver(gpus=[FakeGpu(H100)]), tmp_path))
+    assert (gpu.temperature, gpu.fabric_state) == (34, "completed")
+    assert (gpu.serial, gpu.unavailable["serial"]) == (None, "FUNCTION_NOT_FOUND")
 
 
 # --- the fake itself -------------------------------------------------------------------------------------------------
