@@ -34,7 +34,7 @@ _DEFAULT_FOLDERS = (
     "/lib",
     "/usr/lib",
 )
-_MAX_CONFIGURATIONS = 200
+_MAX_INCLUDES = 4  # a file that includes itself must end somewhere
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _search(machine: Machine, wanted: Callable[[str], bool]) -> Iterator[Found]:
 
 def has_folders(machine: Machine) -> bool:
     """Whether there is anything to search at all, so that nothing found means nothing there."""
-    folders = any(machine.exists(folder) for folder in (*_DEFAULT_FOLDERS, "/etc/ld.so.cache"))
+    folders = any(machine.exists(folder) for folder in (*_DEFAULT_FOLDERS, "/etc/ld.so.cache", "/etc/ld.so.conf"))
     return not machine.windows and (folders or bool(library_path(machine)))
 
 
@@ -155,19 +155,16 @@ def _string(data: bytes, start: int) -> str:
     return data[start : data.index(b"\0", start)].decode("utf-8", "replace")
 
 
-def _configured(machine: Machine) -> list[str]:
-    """The folders of /etc/ld.so.conf and the files that it includes, for a machine without a cache."""
+def _configured(machine: Machine, name: str = "/etc/ld.so.conf", depth: int = 0) -> list[str]:
+    """The folders of /etc/ld.so.conf and of the files that it includes, for a machine without a cache."""
     folders: list[str] = []
-    pending = ["/etc/ld.so.conf"]
-    read = 0
-    while pending and read < _MAX_CONFIGURATIONS:
-        read += 1
-        for line in (machine.read(pending.pop(0)) or "").splitlines():
-            text = line.partition("#")[0].strip()
-            if text.startswith("include "):
-                pattern = text.split(None, 1)[1]
-                folder, _, last = (pattern if pattern.startswith("/") else f"/etc/{pattern}").rpartition("/")
-                pending += machine.glob(folder, last)
-            elif text.startswith("/"):
-                folders.append(text.rstrip("/"))
+    for line in (machine.read(name) or "").splitlines():
+        text = line.partition("#")[0].strip()
+        if text.startswith("include ") and depth < _MAX_INCLUDES:
+            pattern = text.split(None, 1)[1]
+            folder, _, last = (pattern if pattern.startswith("/") else f"/etc/{pattern}").rpartition("/")
+            for included in machine.glob(folder, last):
+                folders += _configured(machine, included, depth + 1)
+        elif text.startswith("/"):
+            folders.append(text.rstrip("/"))
     return folders
