@@ -11,7 +11,8 @@ class TorchBuild(msgspec.Struct, frozen=True, kw_only=True):
     """One published torch wheel family: a release, a variant, a platform.
 
     `confidence` says how the architecture flags are known: measured (read out of the wheel), observed (a user's
-    get_arch_list()), source-script, source-doc, runtime-table (torch's own table of its releases), conflict, unknown.
+    get_arch_list()), source-script, source-doc, runtime-table (torch's own table of its releases), conflict (sources
+    differ; the flags are those they agree on), unknown. The last three may recommend a build, never rule one out.
     `cudnn`, `nccl`, `triton`: the pinned version or specifier; None where not read (Windows wheels bundle theirs).
     `glibc`: the lowest that the wheel accepts, None off Linux. `min_driver`: by minor-version compatibility.
     `index_url`: None where pip's default index (PyPI) serves this build to this platform."""

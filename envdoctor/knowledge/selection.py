@@ -95,11 +95,11 @@ class Selection:
             needed = {self.driver_needed(build, capability) for capability in capabilities or (None,)}
             return all(need is not None and at_least(driver, need) for need in needed)
 
-        return self._first(suits, python=python, platform=platform, glibc=glibc, torch=torch)
+        return self._first(suits, capabilities, python=python, platform=platform, glibc=glibc, torch=torch)
 
     def cpu(self, *, python: str | None, platform: str, glibc: str | None, torch: str | None) -> TorchBuild | None:
         return self._first(
-            lambda build: build.variant == "cpu", python=python, platform=platform, glibc=glibc, torch=torch
+            lambda build: build.variant == "cpu", (), python=python, platform=platform, glibc=glibc, torch=torch
         )
 
     def unlocks(
@@ -138,6 +138,7 @@ class Selection:
     def _first(
         self,
         suits: Callable[[TorchBuild], bool],
+        capabilities: Sequence[str],
         *,
         python: str | None,
         platform: str,
@@ -159,15 +160,24 @@ class Selection:
                 continue
             if glibc is not None and build.glibc is not None and not at_least(glibc, build.glibc):
                 continue
-            if suits(build) and (best is None or self.preference(build) > self.preference(best)):
+            if suits(build) and (
+                best is None or self.preference(build, capabilities) > self.preference(best, capabilities)
+            ):
                 best = build
         return best
 
-    def preference(self, build: TorchBuild) -> tuple[bool, bool, tuple[int, int]]:
-        """Among builds of one release, higher is better: what PyPI serves here, else the CUDA that PyPI serves on
-        Linux (the release's main one, where Windows has only the CPU build on PyPI), else the newest CUDA."""
+    def preference(
+        self, build: TorchBuild, capabilities: Sequence[str] = ()
+    ) -> tuple[bool, bool, bool, tuple[int, int]]:
+        """Among builds of one release, higher is better: a CUDA that knows the GPUs (on GB10, code for 12.0 runs with
+        CUDA 12.8 too, but what is compiled at run time does not), what PyPI serves here, the CUDA that PyPI serves on
+        Linux (the release's main one, where Windows has only the CPU build on PyPI), the newest CUDA."""
         cuda = cuda_key(build.cuda) if build.cuda else (0, 0)
-        return (build.index_url is None, build.variant == self._main_variants.get(build.torch), cuda)
+        found = [self._architectures.find(capability) for capability in capabilities]
+        known = all(
+            record is None or record.first_cuda is None or cuda_key(record.first_cuda) <= cuda for record in found
+        )
+        return (known, build.index_url is None, build.variant == self._main_variants.get(build.torch), cuda)
 
     @cached_property
     def _main_variants(self) -> dict[str, str]:

@@ -221,9 +221,12 @@ class Knowledge:
             capabilities=tuple(capabilities), driver=driver, python=python, platform=platform, glibc=glibc
         )
 
-    def preference(self, build: TorchBuild) -> tuple[bool, bool, tuple[int, int]]:
-        """The order among builds of one release, higher is better: PyPI's own, the release's main CUDA, the newest."""
-        return self._selection.preference(build)
+    def preference(
+        self, build: TorchBuild, capabilities: Sequence[str] = ()
+    ) -> tuple[bool, bool, bool, tuple[int, int]]:
+        """The order among builds of one release, higher is better: a CUDA that knows the GPUs, PyPI's own build, the
+        release's main CUDA, the newest."""
+        return self._selection.preference(build, capabilities)
 
     def has_code(self, build: TorchBuild, capability: str) -> bool:
         """Whether this build carries device code that serves the capability."""

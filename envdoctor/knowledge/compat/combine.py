@@ -115,7 +115,7 @@ def _best_build(world: Knowledge, case: Case) -> tuple[TorchBuild | None, list[R
     if not candidates:
         return None, [_no_build(world, case)]
     judged = [(build, judge_build(world, case, build)) for build in candidates]
-    best, reasons = max(judged, key=lambda pair: _merit(world, pair[1], pair[0]))
+    best, reasons = max(judged, key=lambda pair: _merit(world, case, pair[1], pair[0]))
     if assumed:
         reasons = [
             msgspec.structs.replace(reason, confidence="rule", text=_conditional(reason.text, best, assumed))
@@ -167,7 +167,8 @@ def _candidates(world: Knowledge, case: Case) -> tuple[list[TorchBuild], str | N
 def judge_build(world: Knowledge, case: Case, build: TorchBuild) -> list[Reason]:
     """Every wish against one build."""
     question = case.question
-    reasons = [judge.build_and_gpu(world, build, gpu) for gpu in case.gpus]
+    reasons = [judge.published(build)] if question.torch is not None or question.cuda is not None else []
+    reasons += [judge.build_and_gpu(world, build, gpu) for gpu in case.gpus]
     if question.driver is not None:
         reasons.append(judge.build_and_driver(world, build, question.driver, case.gpus))
     if question.python is not None:
@@ -185,11 +186,12 @@ def possible(world: Knowledge, case: Case) -> TorchBuild | None:
     return build if build is not None and _verdict(reasons) == "yes" else None
 
 
-def _merit(world: Knowledge, reasons: list[Reason], build: TorchBuild) -> tuple[object, ...]:
+def _merit(world: Knowledge, case: Case, reasons: list[Reason], build: TorchBuild) -> tuple[object, ...]:
     """Fewest broken wishes first, then fewest unknowns, the newest torch, the preferred build of it."""
     broken = sum(reason.verdict == "no" for reason in reasons)
     unknown = sum(reason.verdict == "unknown" for reason in reasons)
-    return (-broken, -unknown, version(build.torch), build.cuda is not None, world.preference(build))
+    preference = world.preference(build, [gpu.capability for gpu in case.gpus])
+    return (-broken, -unknown, version(build.torch), build.cuda is not None, preference)
 
 
 def _verdict(reasons: list[Reason]) -> Literal["yes", "no", "unknown"]:

@@ -10,6 +10,9 @@ from envdoctor.knowledge.world import Knowledge
 
 _MINOR_VERSION = "docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html"
 
+# Lists known by these ways were seen to be wrong for other builds: they may recommend, they may not rule out.
+_TOO_WEAK_FOR_NO = frozenset({"runtime-table", "conflict"})
+
 
 def driver_and_gpu(world: Knowledge, driver: str, gpu: Gpu) -> Reason:
     """Whether the driver branch drives the GPU at all."""
@@ -121,6 +124,14 @@ def cuda_and_gpu(world: Knowledge, cuda: str, gpu: Gpu) -> Reason:
     if not world.cuda_major_known(cuda):
         text = f"CUDA {cuda} is newer than the table ({world.newest_cuda()}); whether it keeps {name} is not known."
         return Reason(about="CUDA and GPU", verdict="unknown", text=text, confidence="unknown")
+    compilers = world.host_compilers(cuda)
+    if (
+        architecture.first_cuda is None
+        and compilers is not None
+        and gpu.capability.replace(".", "") in compilers.nvcc_sm
+    ):
+        text = f"CUDA {cuda} compiles for {name}."
+        return Reason(about="CUDA and GPU", verdict="yes", text=text, confidence="measured", sources=compilers.source)
     if architecture.first_cuda is None:
         text = f"The first toolkit for {name} was not read."
         return Reason(about="CUDA and GPU", verdict="unknown", text=text, confidence="unknown")
@@ -137,6 +148,14 @@ def cuda_and_gpu(world: Knowledge, cuda: str, gpu: Gpu) -> Reason:
     )
 
 
+def published(build: TorchBuild) -> Reason:
+    """Where the build is to be had; only builds with evidence of publication are ever judged."""
+    where = f"at {build.index_url}" if build.index_url else "on PyPI"
+    text = f"torch {build.name} is published for {build.platform} {where}."
+    confidence = "measured" if build.index_url is None else "documented"
+    return Reason(about="torch", verdict="yes", text=text, confidence=confidence, sources=build.evidence)
+
+
 def build_and_gpu(world: Knowledge, build: TorchBuild, gpu: Gpu) -> Reason:
     """Device code, then cuDNN's kernels."""
     name = f"torch {build.name}"
@@ -150,6 +169,11 @@ def build_and_gpu(world: Knowledge, build: TorchBuild, gpu: Gpu) -> Reason:
     compiled = ", ".join(build.arch_flags)
     if not world.has_code(build, gpu.capability):
         text = f"{name} has code for {compiled} only; {gpu.name} is {gpu.capability}{_why_no_code(build, gpu)}."
+        if build.confidence in _TOO_WEAK_FOR_NO:
+            text = f"{name} seems to have no code for {gpu.name} ({gpu.capability}), but its architectures are not certain."
+            return Reason(
+                about="device code", verdict="unknown", text=text, confidence=build.confidence, sources=sources
+            )
         return Reason(about="device code", verdict="no", text=text, confidence=build.confidence, sources=sources)
     if not world.has_cudnn_kernels(build, gpu.capability):
         release = world.cudnn_release(build.cudnn or "0", build.cuda)
@@ -227,8 +251,8 @@ def _unknown_major(world: Knowledge, cuda: str, driver: str, subject: str) -> Re
         limit = cuda_key(branch.max_cuda)[0]
     if limit is not None and limit < cuda_key(cuda)[0]:
         text = (
-            f"{subject} is newer than the table ({world.newest_cuda()}). Driver {driver} is of CUDA {limit}, and a runtime "
-            "of a newer major has never run on a driver of an older one."
+            f"{subject} is newer than the table ({world.newest_cuda()}). Driver {driver} is of CUDA {limit}, and no driver "
+            "runs a newer major without NVIDIA's forward-compatibility package."
         )
         return Reason(about="driver", verdict="no", text=text, confidence="rule", sources=(_MINOR_VERSION,))
     text = (
