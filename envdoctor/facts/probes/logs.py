@@ -30,7 +30,7 @@ _NOISE = re.compile(
 )
 _XID = re.compile(r"\bXid \((?:PCI:)?[0-9a-f:.]+\): (\d+)", re.IGNORECASE)
 _ADDRESS = re.compile(
-    r"(?<![0-9a-f:])([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})(?:\.([0-7]))?(?![0-9a-f:])", re.IGNORECASE
+    r"(?:(?<=PCI:)|(?<![0-9a-f:]))([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})(?:\.([0-7]))?(?![0-9a-f:])", re.IGNORECASE
 )
 
 
