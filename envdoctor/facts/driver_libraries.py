@@ -10,28 +10,15 @@ import os
 import sys
 from pathlib import Path
 
+from envdoctor.facts import loader
 from envdoctor.facts.host import Machine
 
 NVML = "libnvidia-ml.so.1"
 CUDA = "libcuda.so.1"
 # WSL mounts the Windows driver's libraries here; its ld.so.conf entry may be missing from a custom distribution.
 WSL_FOLDER = "/usr/lib/wsl/lib"
-# Where glibc and musl look without being told, on Debian's, Red Hat's and everybody else's layouts; and where a container
-# runtime mounts the driver where it has no ld.so.cache to write to.
-FOLDERS = (
-    "/lib/x86_64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu",
-    "/lib/aarch64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
-    "/usr/local/lib",
-    "/usr/local/nvidia/lib64",
-    "/usr/local/nvidia/lib",
-    WSL_FOLDER,
-)
+# Besides those that every loader knows: musl's, and where a container runtime mounts a driver that no cache knows of.
+FOLDERS = (*loader.DEFAULT_FOLDERS, "/usr/local/lib", "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", WSL_FOLDER)
 
 
 def load_names(machine: Machine, soname: str) -> tuple[str, ...]:
@@ -72,22 +59,16 @@ def is_not_found(name: str, error: str) -> bool:
     return glibc or musl or apple or windows
 
 
-def _library_path(machine: Machine) -> list[str]:
-    # Both separators are the loader's; an empty entry means the working folder.
-    value = machine.variable("LD_LIBRARY_PATH")
-    return [folder or "." for folder in value.replace(";", ":").split(":")] if value else []
-
-
 def _paths_under_root(machine: Machine, soname: str) -> tuple[str, ...]:
     found = []
-    for folder in _library_path(machine):
+    for folder in loader.library_path(machine):
         inside = machine.real(f"{folder}/{soname}")
         # A folder named as this process sees it (a test's, a bind mount's) is as good as one named as the machine does.
         found += [str(path) for path in (inside, Path(folder, soname)) if path.is_file()][:1]
-    for folder in FOLDERS:
-        inside = machine.real(f"{folder}/{soname}")
-        if inside.is_file():
-            found.append(str(inside))
+    cached = (file.resolved for file in loader.search(machine, soname.__eq__) if file.via == loader.CACHE)
+    # The plain list last: it has what the loader passes over, so that its words about it are known.
+    inside_root = [*map(machine.path, cached), *(machine.real(f"{folder}/{soname}") for folder in FOLDERS)]
+    found += [str(path) for path in inside_root if path.is_file()]
     return tuple(dict.fromkeys(found))
 
 
@@ -115,7 +96,7 @@ def _may_exist(machine: Machine, soname: str) -> bool:
     own = [
         str(Path(prefix, "lib")) for prefix in {sys.prefix, sys.base_prefix}
     ]  # the interpreter's own RPATH, as conda's
-    for folder in [*_library_path(machine), *own, *FOLDERS]:
+    for folder in [*loader.library_path(machine), *own, *FOLDERS]:
         if os.path.lexists(f"{folder}/{soname}"):
             return True
         # glibc looks into glibc-hwcaps/x86-64-v3 and the like first; hardly any machine has such folders.

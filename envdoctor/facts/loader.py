@@ -24,7 +24,7 @@ _MAGIC = b"glibc-ld.so.cache1.1"
 _OLD_MAGIC = b"ld.so-1.7.0\0"
 # Bits 8 to 15 of an entry's flags: the ABI. 0 is 32-bit x86, 0x08 x32, 0x09 and 0x0b 32-bit Arm (dl-cache.h).
 _NARROW = (0x00, 0x08, 0x09, 0x0B)
-_DEFAULT_FOLDERS = (
+DEFAULT_FOLDERS = (
     "/lib/x86_64-linux-gnu",
     "/usr/lib/x86_64-linux-gnu",
     "/lib/aarch64-linux-gnu",
@@ -75,13 +75,13 @@ def _search(machine: Machine, wanted: Callable[[str], bool]) -> Iterator[Found]:
     else:
         for folder in _configured(machine):
             yield from _in_folder(machine, folder, wanted, CACHE)
-    for folder in _DEFAULT_FOLDERS:
+    for folder in DEFAULT_FOLDERS:
         yield from _in_folder(machine, folder, wanted, DEFAULT)
 
 
 def has_folders(machine: Machine) -> bool:
     """Whether there is anything to search at all, so that nothing found means nothing there."""
-    folders = any(machine.exists(folder) for folder in (*_DEFAULT_FOLDERS, "/etc/ld.so.cache", "/etc/ld.so.conf"))
+    folders = any(machine.exists(folder) for folder in (*DEFAULT_FOLDERS, "/etc/ld.so.cache", "/etc/ld.so.conf"))
     return not machine.windows and (folders or bool(library_path(machine)))
 
 

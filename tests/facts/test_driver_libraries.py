@@ -63,6 +63,15 @@ def test_library_path_entry_of_a_sysroot_may_be_named_as_the_machine_does(tmp_pa
 
 
 @needs_compiler
+def test_driver_in_a_folder_of_ld_so_conf_is_found_in_a_sysroot(tmp_path: Path) -> None:
+    FakeDriver(gpus=[FakeGpu("Tesla T4")]).install(tmp_path / "usr/lib64/nvidia")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/ld.so.conf").write_text("/usr/lib64/nvidia\n")
+    found = gpus.probe(machine_without_driver(tmp_path))
+    assert found.library == "/usr/lib64/nvidia/libnvidia-ml.so.580.159.04"
+
+
+@needs_compiler
 def test_library_of_a_sysroot_reached_through_a_link_keeps_the_machines_name(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "root").symlink_to("real")

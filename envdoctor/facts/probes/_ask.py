@@ -48,10 +48,20 @@ class Answer:
 
     def load_error(self) -> tuple[str | None, bool]:
         """The loader's words where nothing was loaded, and whether they say no more than that there is no such library."""
-        errors = [(record["load_name"], record["load_error"]) for record in self.records if "load_error" in record]
-        unusable = [words for name, words in errors if not is_not_found(name, words)]
-        words = [*unusable, *(words for _, words in errors)]
-        return (words[0], not unusable) if words else (None, False)
+        unusable, nowhere = [], []
+        for record in self.records:
+            if "load_error" in record:
+                name, words = record["load_name"], record["load_error"]
+                if not is_not_found(name, words):
+                    unusable.append(words)
+                elif "/" in name and os.path.exists(name):  # noqa: PTH110 - Path.exists raises for a closed folder
+                    # glibc's way of passing over a library for another processor
+                    unusable.append(f"{words} (the file is there, but it is not for this processor)")
+                else:
+                    nowhere.append(words)
+        if unusable:
+            return unusable[0], False
+        return (nowhere[0], True) if nowhere else (None, False)
 
 
 def ask_child(machine: Machine, script: str, *arguments: str, folders: Sequence[Path] = (), timeout: float) -> Answer:

@@ -407,15 +407,24 @@ def test_file_that_is_no_library_gives_the_loaders_words(tmp_path: Path, content
     assert words in (found.message or "")
 
 
-def test_library_for_32_bits_gives_the_loaders_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("position", "value", "words"),
+    [
+        (4, 1, "wrong ELF class: ELFCLASS32"),  # EI_CLASS
+        (18, 0xF3, "not for this processor"),  # e_machine: RISC-V
+    ],
+)
+def test_library_for_another_architecture_gives_the_loaders_words(
+    tmp_path: Path, position: int, value: int, words: str
+) -> None:
     image = bytearray(build("nvml").read_bytes())
-    image[4] = 1  # EI_CLASS: ELFCLASS32
+    image[position] = value
     file = tmp_path / "usr/lib/libnvidia-ml.so.1"
     file.parent.mkdir(parents=True)
     file.write_bytes(image)
     found = gpus.probe(machine_without_driver(tmp_path))
     assert found.status == "LIBRARY_ERROR"
-    assert "wrong ELF class" in (found.message or "")
+    assert words in (found.message or "")
 
 
 def test_driver_of_a_sysroot_is_found_in_its_own_folders_and_named_as_it_names_it(tmp_path: Path) -> None:
