@@ -69,6 +69,10 @@ def cli() -> None:
 
 def main() -> None:
     """The console script: runs a command and turns every way of ending into the documented exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A name that the terminal's encoding lacks (LANG=C) must not end the report.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -6,14 +6,14 @@ from xml.etree import ElementTree
 
 from envdoctor.diagnosis.model import Diagnosed, Finding, Severity
 from envdoctor.facts.model import Snapshot
-from envdoctor.report.words import headline, machine_lines
+from envdoctor.report.words import SEPARATOR, headline, machine_lines
 
 
 def to_markdown(snapshot: Snapshot, diagnosed: Diagnosed) -> str:
     """GitHub-flavoured Markdown. Nothing of the machine can break out of its code span or fence."""
     verdict = headline(snapshot, diagnosed)
     lines = [f"### envdoctor: {_plain(verdict.text)}", "", "| | |", "|---|---|"]
-    lines += [f"| {label} | {_cell(text)} |" for label, text in machine_lines(snapshot)]
+    lines += [f"| {label} | {_cell(SEPARATOR.join(parts))} |" for label, parts in machine_lines(snapshot)]
     for finding in diagnosed.findings:
         lines += ["", *_finding(finding)]
     return "\n".join(lines)

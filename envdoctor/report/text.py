@@ -9,7 +9,7 @@ from rich.text import Text
 
 from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity
 from envdoctor.facts.model import Snapshot
-from envdoctor.report.words import headline, machine_lines
+from envdoctor.report.words import SEPARATOR, headline, machine_lines
 
 TONES = {
     "good": ("✓", "ok:", "bold green"),
@@ -18,16 +18,18 @@ TONES = {
 }
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 INDENT = 3
+LABEL = 9
+"""Width of the machine's labels with their gap."""
 
 
 def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
     """Headline, machine, findings worst first; each: what, why, the commands."""
     verdict = headline(snapshot, diagnosed)
     symbol, word, style = TONES[verdict.tone]
-    mark = symbol if console.encoding.lower().startswith("utf") else word
-    console.print(Text(f"{mark} {verdict.text}", style=style))
+    mark = symbol if _unicode(console) else word
+    _hanging(console, Text(verdict.text, style=style), len(mark) + 1, Text(f"{mark} ", style=style))
     console.print()
-    _rows(console, list(machine_lines(snapshot)))
+    _rows(console, [(label, _folded(console, parts)) for label, parts in machine_lines(snapshot)])
     roots = [f for f in diagnosed.findings if f.consequence_of is None]
     for number, finding in enumerate(roots, 1):
         console.print()
@@ -38,11 +40,29 @@ def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> 
         console.print(Text(f"Not everything could be looked at: {'; '.join(failed)}", style="yellow"))
 
 
+def _unicode(console: Console) -> bool:
+    return console.encoding.lower().startswith("utf")
+
+
 def _rows(console: Console, rows: Sequence[tuple[str, str]], indent: int = 0) -> None:
     """Label and text in two columns; long text goes on under its own column."""
     width = max((len(label) for label, _ in rows), default=0)
     for label, text in rows:
         _hanging(console, Text(text), indent + width + 2, Text(f"{' ' * indent}{label:<{width}}  ", style="dim"))
+
+
+def _folded(console: Console, parts: Sequence[str]) -> str:
+    """The parts in one line, or in several that break between parts and not inside one ('23.5 GiB')."""
+    room = max(console.width - LABEL, 20)
+    separator = SEPARATOR if _unicode(console) else ", "
+    lines = [""]
+    for part in parts:
+        longer = f"{lines[-1]}{separator}{part}" if lines[-1] else part
+        if len(longer) <= room or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return "\n".join(lines)
 
 
 def _hanging(console: Console, body: Text, indent: int, first: Text | None = None) -> None:

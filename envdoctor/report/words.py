@@ -65,8 +65,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
-def machine_lines(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-    """(label, text) a line: machine, GPU, driver, toolkit, Python, torch. Lines of which nothing is known are left out."""
+def machine_lines(snapshot: Snapshot) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(label, parts) a line: machine, GPU, driver, toolkit, Python, torch. Lines of which nothing is known are left out."""
     yield from _line("Machine", _host(snapshot))
     yield from _line("GPU", _gpus(snapshot))
     yield from _line("Driver", _driver(snapshot))
@@ -75,10 +75,10 @@ def machine_lines(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     yield from _line("torch", _torch(snapshot))
 
 
-def _line(label: str, parts: Sequence[str | None]) -> Iterator[tuple[str, str]]:
-    text = SEPARATOR.join(part for part in parts if part)
-    if text:
-        yield label, text
+def _line(label: str, parts: Sequence[str | None]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    known = tuple(part for part in parts if part)
+    if known:
+        yield label, known
 
 
 def gibibytes(size: int) -> str:
