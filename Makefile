@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PY38 := envdoctor/facts/inspect_target.py benchmarks
+PY38 := $(wildcard envdoctor/facts/inspect_*.py) benchmarks
 
 .PHONY: run test lint format bench-cli clean help
 help:
@@ -41,7 +41,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/vermin --quiet --violations --no-tips --eval-annotations --target=3.8- $(PY38)
+	$(BIN)/vermin --quiet --violations --no-tips --target=3.8- $(PY38)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

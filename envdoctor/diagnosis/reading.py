@@ -45,7 +45,17 @@ def driver_platform(snapshot: Snapshot) -> str | None:
     """The platform whose driver numbers count: under WSL it is Windows' driver."""
     if is_wsl(snapshot):
         return "windows_amd64"
-    return snapshot.host.platform if snapshot.host else None
+    return wheel_platform(snapshot)
+
+
+def wheel_platform(snapshot: Snapshot) -> str | None:
+    """The platform whose wheels run here. Dumps older than torch 1.8 name the system and not its architecture: x86-64 then."""
+    host = snapshot.host
+    if host is None:
+        return None
+    if host.platform is None and host.architecture is None and host.system in ("Linux", "Windows"):
+        return "linux_x86_64" if host.system == "Linux" else "windows_amd64"
+    return host.platform
 
 
 def gpus(snapshot: Snapshot, world: Knowledge) -> tuple[GpuFacts, ...] | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
+from packaging.requirements import Requirement
+
 from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.reading import driver_platform, gpus
+from envdoctor.diagnosis.reading import driver_platform, gpus, wheel_platform
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter
 from envdoctor.knowledge import Knowledge, TorchBuild
@@ -93,7 +95,7 @@ def fitting_torch(
     machine = gpus(snapshot, world)
     capabilities = [gpu.capability for gpu in machine or () if gpu.capability]
     host, interpreter = snapshot.host, snapshot.interpreter
-    platform = host.platform if host else None
+    platform = wheel_platform(snapshot)
     if platform is None or not platform.startswith(("linux", "windows")):
         return None
     return world.newest_torch(
@@ -126,3 +128,81 @@ def reinstall(snapshot: Snapshot, requirements: Sequence[str], index_url: str | 
         title=title,
         commands=(quoted([*install, "--force-reinstall", "--no-deps", *requirements, *index]),),
     )
+
+
+def uses_conda(snapshot: Snapshot) -> bool:
+    """Whether conda put this torch here: then pip would only lay a second one over it."""
+    interpreter = snapshot.interpreter
+    if interpreter is None:
+        return False
+    torch = interpreter.distribution("torch")
+    if torch is not None and torch.installer not in (None, "conda"):
+        return False
+    return any(p.name == "pytorch" and p.channel != "pypi" for p in interpreter.conda_packages or ())
+
+
+def conda_install(snapshot: Snapshot, specifications: Sequence[str], *, title: str, note: str | None = None) -> Fix:
+    """Installs into the target's conda environment."""
+    prefix = snapshot.interpreter.prefix if snapshot.interpreter else None
+    where = ["-p", prefix] if prefix else []
+    return Fix(title=title, commands=(quoted(["conda", "install", *where, *specifications]),), note=note)
+
+
+def install_into(
+    snapshot: Snapshot, requirements: Sequence[str], *, title: str, note: str | None = None, verify: str | None = None
+) -> Fix:
+    """Installs requirements into the target environment, with what they need."""
+    install, _, _ = _installer(snapshot)
+    return Fix(title=title, commands=(quoted([*install, *requirements]),), note=note, verify=verify)
+
+
+def uninstall_from(snapshot: Snapshot, names: Sequence[str]) -> str:
+    """The command that removes distributions from the target environment."""
+    _, uninstall, _ = _installer(snapshot)
+    return quoted([*uninstall, *names])
+
+
+def run_python(snapshot: Snapshot, code: str) -> str:
+    """A command that runs one line of Python in the target environment."""
+    return f'{quoted([_python(snapshot.interpreter)])} -c "{code}"'
+
+
+def index_of(snapshot: Snapshot, world: Knowledge) -> str | None:
+    """The index that the installed torch is published on; None where that is PyPI or not known."""
+    torch, platform = snapshot.torch, snapshot.host.platform if snapshot.host else None
+    if torch is None or torch.release is None:
+        return None
+    local = (torch.version or "").partition("+")[2]
+    for build in world.torch_builds(torch.release):
+        if build.platform == platform and (build.variant == local if local else build.cuda == torch.cuda):
+            return build.index_url
+    return None
+
+
+def restore_torch(snapshot: Snapshot, world: Knowledge) -> Fix:
+    """Installs the torch that is there once more, with every library that it pins."""
+    torch = snapshot.torch
+    release = torch.release if torch else None
+    if uses_conda(snapshot):
+        return conda_install(
+            snapshot,
+            ["--force-reinstall", f"pytorch={release}" if release else "pytorch"],
+            title=f"Install torch {release or ''} once more".replace("  ", " "),
+        )
+    index = index_of(snapshot, world)
+    wanted = [f"torch=={release}" if release else "torch", *(["--index-url", index] if index else [])]
+    install, uninstall, _ = _installer(snapshot)
+    return Fix(
+        title="Remove torch and install it once more, with the libraries that it pins",
+        # Over what is there pip would keep a broken library whose version is the right one.
+        commands=(quoted([*uninstall, "torch"]), quoted([*install, "--force-reinstall", *wanted])),
+        verify=run_python(snapshot, "import torch; print(torch.__version__, torch.cuda.is_available())"),
+    )
+
+
+def pinned(snapshot: Snapshot, names: Iterable[str]) -> tuple[str, ...]:
+    """The requirements of torch on these distributions, as pip takes them: 'nvidia-cudnn-cu13==9.26.0.51'."""
+    torch = snapshot.interpreter.distribution("torch") if snapshot.interpreter else None
+    wanted = set(names)
+    found = [Requirement(line) for line in (torch.requires if torch else ())]
+    return tuple(f"{r.name}{r.specifier}" for r in found if r.name.lower().replace("_", "-") in wanted)

@@ -62,8 +62,8 @@ def _by_cuda(machine: Snapshot) -> Finding | None:
         ),
         fixes=(
             Fix(title="Show CUDA all GPUs", commands=("unset CUDA_VISIBLE_DEVICES",), verify="nvidia-smi -L"),
-            Fix(title="Or name those to use", commands=(f"export CUDA_VISIBLE_DEVICES={every}",)),
-            Fix(title="If it comes back, find where it is set", commands=(FIND,)),
+            Fix(title="Name those to use", commands=(f"export CUDA_VISIBLE_DEVICES={every}",)),
+            Fix(title="When it comes back: find where it is set", commands=(FIND,)),
         ),
     )
 

@@ -40,7 +40,7 @@ def torch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
         fixes=(
             *_install(machine, world),
             Fix(
-                title="Or name the environment that has it",
+                title="Name the environment that has it",
                 commands=("envdoctor check --python PATH_OF_ENVIRONMENT_OR_PYTHON",),
             ),
         ),
