@@ -136,7 +136,7 @@ class Drivers:
         return ".".join(newest.split(".")[:2])
 
     def branch(self, driver: str) -> DriverBranch:
-        """Branches are multiples of five; a Windows driver counts on inside its branch (572.83 is R570)."""
+        """Branches are multiples of five (R418 apart); a Windows driver counts on inside its branch (572.83 is R570)."""
         major = version(driver).major
         number = major - major % 5
         branches = sorted(self.table.branches, key=lambda row: int(row.branch))
@@ -145,8 +145,8 @@ class Drivers:
             return DriverBranch(branch=str(number), newer_than_table=True, known=False)
         if number < int(oldest.branch):
             return DriverBranch(branch=str(number), known=False, note="older than the table", eol="passed")
-        below = [row for row in branches if int(row.branch) <= number][-1]
-        if int(below.branch) == number:
+        below = [row for row in branches if int(row.branch) <= major][-1]
+        if int(below.branch) >= number:
             return msgspec.structs.replace(below, source=self.cite(below.source))
         return DriverBranch(
             branch=str(number),

@@ -76,13 +76,14 @@ def read_torch_wheel(registry: Registry, file: IndexFile) -> PypiWheel:
         if local is None:
             raise RegistryError(f"{file.filename}: torch/version.py names no version")
         cuda = _assigned(version_py, "cuda")
-        linux = any(name.startswith("linux") for name in python_tags(file))
+        platform = next(iter(python_tags(file)), "")
+        linux = platform.startswith("linux")
         return PypiWheel(
             file=file.filename,
             local=local,
             cuda=cuda,
             flags=_arch_flags(wheel, file.filename) if cuda else None,
-            requires=tuple(sorted(_pin(r) for r in found if _is_library(r.name))) if linux else (),
+            requires=tuple(sorted(_pin(r) for r in found if _is_library(r.name) and _applies(r, platform))),
             glibc=glibc_of(file.filename),
             cxx11_abi=_cxx11_abi(wheel) if linux else None,
         )
@@ -96,6 +97,24 @@ def _assigned(source: str, name: str) -> str | None:
 def _is_library(name: str) -> bool:
     """The requirements that carry CUDA; the rest (sympy, jinja2, ...) has no say in what runs where."""
     return name.startswith(("nvidia-", "cuda-")) or name in ("triton", "pytorch-triton")
+
+
+def _applies(requirement: Requirement, platform: str) -> bool:
+    """Whether the requirement holds on the wheel's own platform: up to 2.10 the aarch64 wheel lists the x86_64 pins
+    too, behind a marker. Bounds on Python ("< 3.15") are taken as met."""
+    if requirement.marker is None:
+        return True
+    system, _, machine = platform.partition("_")
+    names = {"linux": ("Linux", "linux"), "windows": ("Windows", "win32"), "macos": ("Darwin", "darwin")}
+    platform_system, sys_platform = names.get(system, ("", ""))
+    environment = {
+        "platform_system": platform_system,
+        "sys_platform": sys_platform,
+        "platform_machine": machine,
+        "python_version": "3.12",
+        "extra": "",
+    }
+    return requirement.marker.evaluate(environment)
 
 
 def _pin(requirement: Requirement) -> str:
