@@ -192,6 +192,14 @@ def wanted_extras(requirement: str) -> set[str]:
     return {normalised(extra.strip()) for extra in inside.split(",") if extra.strip()}
 
 
+def is_library(line: str) -> bool:
+    """Whether a line of RECORD is about a shared library: 'torch/lib/libc10.so,sha256=...,1671217'."""
+    if ".so" not in line and ".dll" not in line and ".pyd" not in line and ".dylib" not in line:
+        return False
+    base = line.partition(",")[0].rpartition("/")[2]
+    return base.endswith(LIBRARY_ENDINGS) or ".so." in base
+
+
 def named(name: str) -> bool:
     return name in BY_NAME or name.startswith(BY_PREFIX)
 
@@ -251,26 +259,26 @@ class Found:
                 return line[4:].strip()
         return None
 
-    def files(self) -> dict[str, list[str]]:
+    def files(self, sizes: bool) -> dict[str, list[str]]:
         """Of its RECORD: what is missing, what has another size, and which shared libraries are its own."""
-        record = read(os.path.join(self.path, "RECORD"), 1 << 24)
+        record = read(os.path.join(self.path, "RECORD"), 1 << 24) or ""
         missing, damaged, libraries = [], [], []
-        for line in (record or "").splitlines():
-            name, _, rest = line.rpartition(",")[0].rpartition(",")[0].strip('"'), None, line.rpartition(",")[2]
-            base = name.rpartition("/")[2]
-            library = base.endswith(LIBRARY_ENDINGS) or ".so." in base
-            if not library and not (name.endswith(".py") and name.count("/") <= 1 + name.endswith("/__init__.py")):
+        for line in record.splitlines():
+            # torch has 15,000 files. Its modules are looked for one level deep, its libraries everywhere.
+            library = is_library(line)
+            if not library and not (".py," in line and line.count("/") < (3 if "/__init__.py," in line else 2)):
                 continue
+            name, size = line.rpartition(",")[0].rpartition(",")[0].strip('"'), line.rpartition(",")[2]
             path = os.path.normpath(os.path.join(self.folder, name))
             try:
-                size = os.stat(path).st_size
+                found = os.stat(path).st_size
             except OSError:
                 missing.append(name)
                 continue
             if library:
                 libraries.append(path)
-                if rest.isdigit() and size != int(rest):
-                    damaged.append("%s (%d bytes, %s by RECORD)" % (name, size, rest))
+                if sizes and size.isdigit() and found != int(size):
+                    damaged.append("%s (%d bytes, %s by RECORD)" % (name, found, size))
         return {
             "missing_files": missing[:MOST_FILES],
             "damaged_files": damaged[:MOST_FILES],
@@ -330,7 +338,8 @@ class Site:
         for found in kept:
             facts = found.facts(extras.get(found.name, ()), names)
             if found.name in CHECKED or found.name.startswith("nvidia-"):
-                facts.update(found.files())
+                # conda changes the paths inside libraries after their RECORD is written.
+                facts.update(found.files(sizes=facts["installer"] != "conda"))
             if found.name in ("torchvision", "torchaudio"):
                 facts["build"] = self.assigned(self.locate(found.name)).get("__version__")
             answers.append(facts)

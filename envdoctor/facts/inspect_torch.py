@@ -7,7 +7,6 @@ import it does next to nothing on a machine without a GPU, so that the whole tak
 from __future__ import annotations
 
 import faulthandler
-import functools
 import os
 import time
 
@@ -30,9 +29,9 @@ LIBRARIES = (
 
 def inspect(say: Callable[..., None], arguments: list[str]) -> None:
     """`arguments`: the seconds after which the parent ends this process."""
-    faulthandler.enable()
+    faulthandler.enable(file=2)
     # Where it hangs is worth more than that it hangs; this works while C code holds the interpreter.
-    faulthandler.dump_traceback_later(float(arguments[0]) * 0.95, exit=False)
+    faulthandler.dump_traceback_later(float(arguments[0]) * 0.95, file=2)
     report = Report(say)
     torch = report.imported()
     if torch is not None:
@@ -73,11 +72,13 @@ class Report:
     def __init__(self, say: Callable[..., None]) -> None:
         self.say = say
 
-    def fact(self, name: str, ask: Callable[[], Any]) -> Any:
-        """Says what `ask` returns; where it fails (an old torch lacks the name) the fact stays unknown."""
+    def fact(self, name: str, ask: Callable[[], Any], failure: str | None = None) -> Any:
+        """Says what `ask` returns; where it fails (an old torch lacks the name) that stays unknown, and `failure` says why."""
         try:
             value = ask()
-        except Exception:
+        except Exception as error:
+            if failure is not None:
+                self.say(**{failure: text_of(error)})
             return None
         self.say(**{name: value})
         return value
@@ -119,7 +120,8 @@ class Report:
 
     def builds(self, torch: Any) -> None:
         for name in ("cuda", "hip", "xpu", "debug", "git_version"):
-            self.fact(name, functools.partial(getattr, torch.version, name))
+            if hasattr(torch.version, name):
+                self.say(**{name: getattr(torch.version, name)})
         self.fact("arch_flags", lambda: (torch._C._cuda_getArchFlags() or "").split())
         self.fact("cxx11_abi", lambda: bool(torch._C._GLIBCXX_USE_CXX11_ABI))
         self.fact("cudnn_built", lambda: ".".join(map(str, torch._C._cudnn.getCompileVersion())))
@@ -129,7 +131,7 @@ class Report:
     def availability(self, torch: Any) -> bool | None:
         self.say(stage="is_available")
         self.listen()  # some packages silence all warnings when they are imported
-        available: bool | None = self.fact("cuda_available", lambda: bool(torch.cuda.is_available()))
+        available: bool | None = self.fact("cuda_available", lambda: bool(torch.cuda.is_available()), "cuda_error")
         self.fact("device_count", lambda: torch.cuda.device_count())
         self.fact("xpu_available", lambda: bool(torch.xpu.is_available()))
         if available is False and (getattr(torch.version, "cuda", None) or getattr(torch.version, "hip", None)):
@@ -151,7 +153,7 @@ class Report:
         if len(wheels) == 1:
             self.say(cudnn_wheel=wheels[0])
         else:
-            self.fact("cudnn_version", lambda: torch.backends.cudnn.version())
+            self.fact("cudnn_version", lambda: torch.backends.cudnn.version(), "cudnn_error")
 
     def properties(self, torch: Any) -> None:
         self.say(stage="properties")
@@ -184,6 +186,7 @@ class Report:
                 continue
             outcome = "ok"
             for index in range(count):
+                self.say(device=index)
                 one = attempt(compute, torch, "cuda:%d" % index)
                 if one != "ok" and outcome == "ok":
                     outcome = one if count == 1 or one == "wrong" else "cuda:%d: %s" % (index, one)
@@ -198,11 +201,11 @@ def attempt(compute: Callable[..., bool], torch: Any, device: str) -> str:
 
 
 def product(torch: Any, device: str) -> bool:
-    left = torch.arange(64 * 64).reshape(64, 64) % 7 - 3
-    right = torch.arange(64 * 64).reshape(64, 64) % 5 - 2
-    exact = (left.unsqueeze(2) * right.unsqueeze(0)).sum(1)
+    left = (torch.arange(64 * 64) % 7 - 3).reshape(64, 64)
+    right = (torch.arange(64 * 64) % 5 - 2).reshape(64, 64)
+    exact = torch.mm(left.double(), right.double())
     found = torch.mm(left.float().to(device), right.float().to(device))
-    return bool(torch.equal(found.cpu().round().long(), exact))
+    return bool(torch.equal(found.cpu().round().long(), exact.round().long()))
 
 
 def convolution(torch: Any, device: str) -> bool:

@@ -17,7 +17,7 @@ from envdoctor.facts.inspection import Answers, torch_timeout
 
 # Where an environment keeps its interpreter: POSIX, a Windows venv, a Windows conda prefix; and a bin folder itself.
 IN_AN_ENVIRONMENT = ("bin/python", "bin/python3", "Scripts/python.exe", "python.exe")
-IN_A_FOLDER = (*IN_AN_ENVIRONMENT, "python3", "python")
+IN_A_FOLDER = (*IN_AN_ENVIRONMENT, "python", "python3")
 IDENTIFY_TIMEOUT = 20.0
 """Seconds for an interpreter to say that it is one: a cold start from a network disk takes several."""
 
@@ -56,7 +56,8 @@ def _named(machine: Machine, python: str) -> str:
     if not python.startswith("~") and os.sep not in python and (os.altsep or os.sep) not in python:
         version = re.fullmatch(r"\d+(\.\d+)?t?", python)
         found = shutil.which(f"python{python}" if version else python, path=machine.variable("PATH") or os.defpath)
-        if found is not None:
+        # `--python env` is the environment of that name, though there is a command env.
+        if found is not None and not any(os.path.lexists(f"{python}/{name}") for name in IN_AN_ENVIRONMENT):
             return found
         if not os.path.lexists(python):
             raise InputError(f"--python {python}: no such command on PATH, and no such file or folder")

@@ -1,8 +1,10 @@
-"""A torch of three hundred lines less: copied as torch/__init__.py into an environment, it behaves as behaviour.json says.
+"""A stand-in for torch: copied as torch/__init__.py into an environment, it behaves as the behaviour.json beside it says.
 
 It computes for real (small tensors as lists), so that a result can be right or wrong. Python 3.8, standard library only.
 """
 
+# mypy: ignore-errors
+# ruff: noqa: PTH118, PTH120, PTH123
 from __future__ import annotations
 
 import json
@@ -30,7 +32,7 @@ def _misbehave(where):
     elif what == "sys.exit":
         sys.exit(text)
     elif what == "raise":
-        raise (ImportError if where == "import" else RuntimeError)(text)
+        raise (ImportError if where == "importing" else RuntimeError)(text)
     elif what == "abort":
         os.write(2, (text + "\n").encode())
         os.abort()
@@ -40,7 +42,7 @@ def _misbehave(where):
         os.write(1, text.encode())
 
 
-_misbehave("import")
+_misbehave("importing")
 
 from torch import version  # noqa: E402
 

@@ -89,6 +89,7 @@ def _run(answers: Answers, libraries: Mapping[str, tuple[str, str | None]]) -> T
         devices=None if devices is None else tuple(TorchDevice(**device) for device in devices),
         computation=answers.last("computation"),
         cudnn_version=answers.last("cudnn_version") or _wheel_cudnn(answers.last("cudnn_wheel")),
+        cudnn_error=answers.last("cudnn_error"),
         cudnn_convolution=answers.last("cudnn_convolution"),
         nccl_version=answers.last("nccl_version"),
         mapped=None if mapped is None else tuple(_library(path, libraries) for path in mapped),
@@ -104,12 +105,13 @@ def _outcome(answers: Answers) -> tuple[str, str | None]:
         return "import-error", str(error)
     if answers.finished:
         return "ok", None
-    words = answers.last_words
-    if answers.completed.timed_out:
-        return "timeout", "\n".join(filter(None, (answers.completed.error, words)))
     if answers.python is None:
         return "garbage", answers.ending
-    return "crash", words
+    device = answers.last("device")
+    where = f"while computing on cuda:{device}" if device is not None else None
+    if answers.completed.timed_out:
+        return "timeout", "\n".join(filter(None, (answers.completed.error, where, answers.last_words)))
+    return "crash", "\n".join(filter(None, (where, answers.last_words))) or None
 
 
 def _library(path: str, libraries: Mapping[str, tuple[str, str | None]]) -> MappedLibrary:

@@ -110,6 +110,8 @@ class TorchRun(Facts, frozen=True, kw_only=True):
     """'ok' when a tiny CUDA computation gave the right numbers, 'wrong' when it gave others, else the error's text."""
     cudnn_version: int | None = None
     """As torch.backends.cudnn.version() gives it: 92600 for 9.26.0, 8907 for 8.9.7."""
+    cudnn_error: str | None = None
+    """What asking for that version raised: another cuDNN than torch was compiled with is on the loader's path."""
     cudnn_convolution: str | None = None
     """The same as `computation`, for a small convolution through cuDNN."""
     nccl_version: str | None = None
