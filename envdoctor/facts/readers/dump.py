@@ -6,7 +6,7 @@ from typing import Protocol
 
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
-from envdoctor.facts.readers import interpreter_facts, machine_facts
+from envdoctor.facts.readers import gpu_facts, interpreter_facts, machine_facts
 from envdoctor.facts.readers.labelled import Labelled
 from envdoctor.facts.readers.lightning import Lightning
 from envdoctor.facts.readers.merging import Merged
@@ -80,9 +80,10 @@ def _assemble(merged: Merged, messages: tuple[str, ...]) -> Snapshot | None:
     facts = Snapshot(
         host=host,
         driver=machine_facts.driver(merged, system),
-        nvml=machine_facts.nvml(merged, system, hip),
+        nvml=gpu_facts.nvml(merged, system, hip),
         cuda_driver=machine_facts.cuda_driver(merged),
         toolkit=machine_facts.toolkit(merged),
+        logs=machine_facts.logs(merged),
         libraries=machine_facts.libraries(merged, environment or None),
         environment=environment or None,
         interpreter=interpreter,

@@ -117,8 +117,8 @@ def _distributions(merged: Merged, pip: dict[str, str | None] | None) -> tuple[D
             if version is not None and name not in found and name not in ("pytorch-debug", "pytorch-version"):
                 location = re.split(r"[/\\](?=[^/\\]*$)", path)[0] if path else None
                 found[name] = Distribution(name=name, version=version, location=location)
-    for name in ("torchvision", "torchaudio", "vllm"):
-        version = merged.first(name, _plain)
+    for name in ("torchvision", "torchaudio", "vllm", "numpy", "deepspeed", "xformers", "bitsandbytes"):
+        version = merged.first(name, lambda text: _plain(text.rstrip(",").partition(",")[0]))
         if version is not None:
             found.setdefault(name, Distribution(name=name, version=version))
     return tuple(found.values()) if found or pip is not None else None

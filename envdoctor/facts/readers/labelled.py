@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from envdoctor.facts.readers import sections
 from envdoctor.facts.readers.labels import (
     COLLECT_ENV,
     DISTINCTIVE,
@@ -17,7 +18,7 @@ from envdoctor.facts.readers.labels import (
     TABLE_PACKAGES,
     normal,
 )
-from envdoctor.facts.readers.sheet import Findings, Sheet
+from envdoctor.facts.readers.sheet import Findings, Sheet, says_nothing
 from envdoctor.facts.readers.text import Line, is_rule
 
 _SECTIONS = {  # the headlines of vLLM's layout
@@ -32,15 +33,10 @@ _SECTIONS = {  # the headlines of vLLM's layout
     "lmcache info": "",
     "environment variables": "environment",
 }
-_TOPOLOGY = re.compile(r"(?:GPU|NIC|mlx)\S*(?:\s|$)|(?:NIC )?Legend:|(?:X|SYS|NODE|PHB|PXB|PIX|NV#)\s+=|NIC\d+: ")
-_CPU_LINE = re.compile(r"[\w() .,/*#+'-]{2,50}[:=]|-{5,}$|\S+( \S+){12,}$")
-_PATH = re.compile(r"(?:/|[A-Za-z]:\\)\S")
 _COLUMNS = re.compile(r"\s{2,}")
-_DOTS = re.compile(r"\s*\.{4,}\s*")
+_DOTS = re.compile(r"\.{4,}")
 _DEVICE = re.compile(r"GPU\s+(\d{1,3}(?:\s?,\s?\d{1,3})*)(\s+Compute Capability)?(?:\s*:\s*|\s+)(\S.*)$", re.IGNORECASE)
 _COMPILER = re.compile(r"Compiler (?:GCC|[Cc]lang|MSVC|AppleClang)\s?\d")
-_LISTED = re.compile(r"GPU (\d{1,3}):\s*(\S.*)?$")
-_MIG = re.compile(r"MIG\s+\S+.*Device\s+\d+:")
 _PACKAGE = re.compile(r"[A-Za-z][\w.-]{0,60}$")
 _VERSION = re.compile(r"v?\d+(?:\.\d+)+\S*$|\d{4,}$|Module Not Found$")
 _SYS_VERSION = re.compile(r"[23]\.\d+\.\d+\S*\s*[(|]")
@@ -82,7 +78,10 @@ class Labelled:
             if mps[1] == "available":
                 self._open("collect_env").put("torch.mps_available", mps[2])
             return True
-        if bare.startswith("GPU ") and _LISTED.match(bare) and "nvidia" in bare.lower():
+        if bare.startswith("xFormers ") and _VERSION.match(bare, 9):  # the first line of xformers.info
+            self._open("report").packages.setdefault("xformers", bare[9:])
+            return True
+        if bare.startswith("GPU ") and sections.LISTED.match(bare) and "nvidia" in bare.lower():
             self._open("nvidia-smi -L").add("gpus", bare)
             return True
         return False
@@ -148,9 +147,10 @@ class Labelled:
             self.mode = "report"
             sheet = self._open("report")
             sheet.title = sheet.title or REPORT_MARKS[name]
-            if name.endswith(" version"):
+            if name.endswith(" version") and not says_nothing(value):
                 sheet.packages.setdefault(name.split()[-2], value)
-            return True
+            if name not in REPORT:
+                return True
         if self.mode == "table" and name in TABLE:
             return self._tabled(name, value)
         if self.mode == "report" and name in REPORT:
@@ -202,7 +202,7 @@ class Labelled:
                 sheet.add("gpus", value)
         elif key == "cudnn":
             self.section = "cudnn"
-            if _PATH.match(value):
+            if sections.PATH.match(value):
                 sheet.add("cudnn", value)
         elif key == "cpu":
             self.section = "cpu"
@@ -214,45 +214,11 @@ class Labelled:
 
     def _continue(self, line: Line) -> bool:
         """A line of a value that goes over several lines."""
-        bare, section = line.bare, self.section
         sheet = self.sheet or self._open("collect_env")
-        if section == "gpus" and (_LISTED.match(bare) or _MIG.match(bare)):
-            sheet.add("gpus", bare)
-            return True
-        if section == "cudnn" and _PATH.match(bare):
-            sheet.add("cudnn", bare)
-            return True
-        if section == "cpu" and self._processor(sheet, bare):
-            return True
-        if section == "topology" and _TOPOLOGY.match(bare):
-            return True
-        if section == "intel" and (line.text.lstrip().startswith("*") or bare == "N/A"):
-            return True
-        if section == "nvcc" and bare.startswith("Build cuda_"):
-            return True
-        if section == "build flags" and "ROCm:" in bare:
-            archs = bare.partition("CUDA Archs:")[2].split("; ROCm", 1)[0].strip()
-            if archs and archs != "Not Set":
-                sheet.environment.setdefault("TORCH_CUDA_ARCH_LIST", archs)
-            return True
-        if section in ("environment", "libraries") and bare.startswith("==="):
-            return True
-        if section != "environment":
+        taken = sections.continues(self.section, sheet, line)
+        if not taken and self.section != "environment":
             self.section = ""
-        return False
-
-    def _processor(self, sheet: Sheet, bare: str) -> bool:
-        """A line of lscpu, of Windows' processor list or of macOS' brand string."""
-        label, colon, value = bare.partition(":") if ":" in bare else bare.partition("=")
-        key = {"model name": "cpu.model", "name": "cpu.model", "cpu(s)": "cpu.count", "architecture": "cpu.machine",
-               "hypervisor vendor": "cpu.hypervisor"}.get(label.strip().lower())  # fmt: skip
-        if colon and key:
-            sheet.put(key, value)
-            return True
-        if not colon and not sheet.lists.get("pip") and bare.startswith(("Apple ", "Intel(R) ")):
-            sheet.put("cpu.model", bare)
-            return True
-        return _CPU_LINE.match(bare) is not None and "rror" not in bare
+        return taken
 
     def _table_starts(self, bare: str) -> bool:
         """Whether detectron2's columns begin here."""
@@ -295,4 +261,4 @@ class Labelled:
 
 
 _KNOWN = frozenset((*COLLECT_ENV, *TABLE, *REPORT, *REPORT_MARKS, *NOTES))
-_SINGLE = tuple(f"{name} " for name in TABLE if name != "python")
+_SINGLE = tuple(f"{name} " for name in TABLE if name not in ("python", "gcc"))

@@ -1,4 +1,4 @@
-"""Sheets -> the sections on the machine: host, driver, GPUs, toolkit, libraries."""
+"""Sheets -> the sections on the machine: host, driver, kernel log, toolkit, libraries."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ import re
 from collections.abc import Iterable
 from typing import TypeVar
 
-import msgspec
-
 from envdoctor.facts.readers import systems, values
 from envdoctor.facts.readers.merging import Merged
-from envdoctor.facts.readers.sheet import says_nothing
-from envdoctor.facts.sections.driver import Driver
-from envdoctor.facts.sections.gpu import CudaDriver, Gpu, MigInstance, Nvml
-from envdoctor.facts.sections.host import Distribution, Host
+from envdoctor.facts.readers.smi_table import address
+from envdoctor.facts.sections.driver import Driver, KernelModule
+from envdoctor.facts.sections.gpu import CudaDriver
+from envdoctor.facts.sections.host import Distribution, Host, LogLine, Logs
 from envdoctor.facts.sections.software import Compiler, Libraries, LibraryFile, Nvcc, Toolkit
 
 T = TypeVar("T")
 
-_GPU_LINE = re.compile(r"GPU (\d{1,3}):\s*(.*?)\s*(?:\(UUID:\s*([^)\s]*)\)?)?$")
-_MIG_LINE = re.compile(r"MIG\s+(\S+).*?Device\s+\d+:\s*(?:\(UUID:\s*([^)\s]*)\)?)?")
-_CARD = re.compile(
-    r"nvidia|geforce|quadro|tesla|\b[rg]tx\b|titan|\b(?:[ABHLTPV]\d{1,3}|GB?\d{2,3}|GH200|RTX ?\d{4})\b", re.IGNORECASE
-)
-_TIMES = re.compile(r"(\d{1,2})\s*[x*\u00d7]\s+(?=\S)|(?<=\S)\s+[x*\u00d7]\s*(\d{1,2})$", re.IGNORECASE)
 _CUDNN = re.compile(r"(lib)?(cudnn\w*?)(?:64_\d+)?\.(?:so|dylib|dll)(?:\.(\d+(?:\.\d+)*))?$", re.IGNORECASE)
 
-SILENT = "nvidia-smi gave no list of GPUs: it is missing, or it failed"
+_XID = re.compile(r"\bXid \((?:PCI:)?[0-9a-f:.]{1,20}\): (\d{1,4})\b", re.IGNORECASE)
+_PCI = re.compile(r"\b[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}(?:\.[0-7])?\b", re.IGNORECASE)
 
 
 def host(merged: Merged, python: str | None, python_text: str | None) -> Host | None:
@@ -80,58 +73,32 @@ def host(merged: Merged, python: str | None, python_text: str | None) -> Host | 
         cpu_model=merged.text("cpu.model"),
         cpu_count=count,
         memory_total=merged.first("memory", _gigabytes),
+        shm_total=merged.first("shm", _gigabytes),
     )
     return None if facts == Host() else facts
 
 
 def driver(merged: Merged, system: str | None) -> Driver | None:
     """What nvidia-smi called the driver's version; on macOS that line holds a kernel extension's."""
-    version = merged.first("driver", values.driver)
-    return Driver(reported_version=version) if version and system != "Darwin" else None
-
-
-def nvml(merged: Merged, system: str | None, hip: bool) -> Nvml | None:
-    """The GPUs as nvidia-smi listed them, and how it failed."""
-    gpus: dict[int, Gpu] = {}
-    answered = False
-    message = None
-    smi = merged.get("nvidia-smi")
-    if smi is not None:
-        gpus.update(smi.gpus)
-        answered = "driver" in smi.values or "listed" in smi.values or "empty" in smi.values
-    for layout in ("collect_env", "nvidia-smi -L"):
-        sheet = merged.get(layout)
-        lines = sheet.lists.get("gpus", []) if sheet else []
-        if lines and not hip:
-            answered = True
-            _listed(gpus, lines)
-    sheet = merged.get("collect_env")
-    told = sheet.values.get("gpus") if sheet else None
-    if told is not None and not gpus and not hip and system != "Darwin":
-        if not says_nothing(told):
-            gpus = _by_hand(told)
-        elif (
-            sheet is not None
-            and told
-            and says_nothing(sheet.values.get("driver", "x"))
-            and "distinctive" in sheet.values
-        ):
-            message = SILENT
-    if not gpus and merged.text("gpu.note"):
-        gpus = _by_hand(merged.text("gpu.note") or "")
-    values_ = smi.values if smi else {}
-    status = values_.get("status") or ("SUCCESS" if answered else None)
-    code = values_.get("code")
-    facts = Nvml(
-        source="nvidia-smi" if smi or answered or message else None,
-        status=status,
-        status_code=int(code) if code else (0 if status == "SUCCESS" else None),
-        message=values_.get("message") or message,
-        cuda_version=merged.first("cuda", values.two_numbers),
-        nvml_version=values.driver(values_.get("nvml")),
-        gpus=tuple(gpus[index] for index in sorted(gpus)) if gpus or "empty" in values_ else None,
+    version = merged.first("driver", values.driver) if system != "Darwin" else None
+    module = merged.text("module")
+    facts = Driver(
+        module=KernelModule(loaded=True, version=module, flavour=merged.text("flavour")) if module else None,
+        reported_version=version,
     )
-    return None if facts == Nvml() else facts
+    return None if facts == Driver() else facts
+
+
+def logs(merged: Merged) -> Logs | None:
+    """Lines of the kernel's log about the driver."""
+    sheet = merged.get("kernel log")
+    if sheet is None:
+        return None
+    found = []
+    for text in sheet.lists["lines"][:200]:
+        xid, pci = _XID.search(text), _PCI.search(text)
+        found.append(LogLine(text=text, xid=int(xid[1]) if xid else None, pci=address(pci[0]) if pci else None))
+    return Logs(lines=tuple(found))  # an excerpt: what it does not show is unknown
 
 
 def cuda_driver(merged: Merged) -> CudaDriver | None:
@@ -158,8 +125,8 @@ def toolkit(merged: Merged) -> Toolkit | None:
     for sheet in merged:
         version = values.nvcc(sheet.get("nvcc"))
         if version:
-            by_home = sheet.layout == "table" and home is not None
-            path = f"{home}/bin/nvcc" if by_home else "nvcc"
+            by_home = sheet.layout == "table"  # these tools run $CUDA_HOME/bin/nvcc, collect_env the one on PATH
+            path = f"{home}/bin/nvcc" if by_home and home else "nvcc"
             found.append(Nvcc(path=path, version=version, found_by=("CUDA_HOME",) if by_home else ("PATH",)))
     if home is None and table is not None and table.values.get("cuda_home", "").startswith("None"):
         home = ""
@@ -190,34 +157,6 @@ def libraries(merged: Merged, environment: dict[str, str] | None) -> Libraries |
         ld_library_path=tuple(part for part in search.split(":") if part) if search is not None else None,
     )
     return None if facts == Libraries() else facts
-
-
-def _listed(gpus: dict[int, Gpu], lines: Iterable[str]) -> None:
-    """Lines of `nvidia-smi -L`; their names are whole where the table's are cut."""
-    last = None
-    for text in lines:
-        found = _GPU_LINE.match(text)
-        mig = _MIG_LINE.match(text)
-        if found and found[2] and len(gpus) < 256:
-            last = int(found[1])
-            gpu = gpus.get(last) or Gpu(index=last)
-            gpus[last] = msgspec.structs.replace(gpu, name=found[2], uuid=found[3] or gpu.uuid)
-        elif mig and last is not None:
-            instance = MigInstance(name=mig[1], uuid=mig[2] or None)
-            gpus[last] = msgspec.structs.replace(
-                gpus[last], mig_enabled=True, mig_instances=(*(gpus[last].mig_instances or ())[:64], instance)
-            )
-
-
-def _by_hand(text: str) -> dict[int, Gpu]:
-    """'RTX 3090', '2x Tesla V100': a card that a person named."""
-    text = text.strip("`'\" ")
-    if len(text) > 80 or not _CARD.search(text):
-        return {}
-    times = _TIMES.search(text)
-    name = _TIMES.sub("", text).strip() if times else text
-    count = min(int(times[1] or times[2]), 16) if times else 1
-    return {index: Gpu(index=index, name=name) for index in range(count)}
 
 
 def _first(values_: Iterable[T | None]) -> T | None:

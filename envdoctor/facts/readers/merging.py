@@ -18,6 +18,8 @@ ORDER = (
     "python session",
     "nvidia-smi",
     "nvidia-smi -L",
+    "kernel module",
+    "kernel log",
     "nvcc",
     "compiler",
     "ldd",

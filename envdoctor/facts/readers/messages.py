@@ -47,7 +47,7 @@ class Messages:
         kept = (self.number, line.text[:LONGEST])
         low = bare[:LONGEST].lower()
         if any(word in low for word in _TELLING):
-            self._facts(bare)
+            self._facts(bare[:LONGEST])
             if len(self.telling) < MOST_LINES // 2:
                 self.telling.append(kept)
             else:

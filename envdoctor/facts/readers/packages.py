@@ -22,13 +22,13 @@ class Packages:
         self.kind = ""
 
     def feed(self, line: Line) -> bool:
-        bare = line.bare
+        bare = line.bare[:500]
         if not bare:
             return False
         first = bare[0]
         if first == "#":
             return self._conda_head(line.text.strip())
-        if not first.isalnum():
+        if not first.isalnum() and not (first == "_" and self.kind == "conda list"):
             # The rule below pip's heading; anything else ends a list.
             if first == "-" and self.kind == "pip list":
                 return True

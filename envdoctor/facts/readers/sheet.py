@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from envdoctor.facts.sections.gpu import Gpu
 
+LONGEST_VALUE = 1_000
+"""Characters of a value that are kept; the longest real one, sys.version, has some 200."""
 MOST_ITEMS = 5_000
 """Longest list that a sheet keeps, far above any real package list."""
 
@@ -27,12 +29,12 @@ class Sheet:
     """Lists that were seen to end."""
 
     def put(self, key: str, value: str) -> None:
-        self.values.setdefault(key, value.strip())
+        self.values.setdefault(key, value[:LONGEST_VALUE].strip())
 
     def add(self, key: str, value: str) -> None:
         items = self.lists.setdefault(key, [])
         if len(items) < MOST_ITEMS:
-            items.append(value)
+            items.append(value[:LONGEST_VALUE])
 
     def get(self, key: str) -> str | None:
         """The value, None where it is missing or says nothing ('Could not collect', 'N/A')."""

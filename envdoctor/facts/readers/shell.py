@@ -18,6 +18,10 @@ _RELEASE = re.compile(r'(PRETTY_NAME|NAME|VERSION_ID|VERSION_CODENAME|ID_LIKE|ID
 _NVCC = re.compile(r"Cuda compilation tools, release \d+\.\d+, V(\d+\.\d+(?:\.\d+)?)")
 _GCC = re.compile(r"(?:gcc|g\+\+|cc|c\+\+)(?:-\d+)? \([^()]{1,80}(?:\([^()]{0,40}\)[^()]{0,40})?\) (\d+\.\d+\S{0,20})")
 _LDD = re.compile(r"ldd \((?:GNU libc|Ubuntu GLIBC|Debian GLIBC|Ubuntu EGLIBC)?[^()]{0,60}\) (2\.\d{1,2})$")
+_MODULE = re.compile(
+    r"NVRM version:\s{0,4}NVIDIA UNIX .{0,20}?(Open )?Kernel Module(?: for \w{3,8})?\s{1,4}(\d{3}\.\d{1,3}(?:\.\d{1,3})?)\b"
+)
+_KERNEL = re.compile(r"\bNVRM: |\bXid \(")
 _PROMPT = re.compile(r"(?:>>>|In \[\d{1,4}\]:|\(Pdb\)|\$|#|\S{1,60}[@:]\S{0,120}[$#])\s?(.{1,300})$")
 _QUOTED = re.compile(r"(?:Out\[\d{1,4}\]: ?)?['\"]?(\d+\.\d+[\w.+-]{0,40})['\"]?$")
 _BOOL = re.compile(r"(?:Out\[\d{1,4}\]: ?)?(True|False)$")
@@ -66,6 +70,8 @@ class Shell:
                 sheet.put("kernel", found[2])
                 sheet.put("machine", found[3])
                 return True
+        if "NVRM" in bare or "Xid" in bare:
+            return self._kernel_line(bare)
         if first in "gc" and bare.startswith(("gcc", "g++", "cc ", "c++ ")):
             found = _GCC.match(bare)
             if found:
@@ -79,6 +85,17 @@ class Shell:
         return bare.startswith(
             ("nvcc: NVIDIA (R) Cuda compiler driver", "Copyright (c) 2005-20", "Built on ", "Build cuda_")
         )
+
+    def _kernel_line(self, bare: str) -> bool:
+        """A line of the kernel's log, and /proc/driver/nvidia/version; both stay messages as well."""
+        version = _MODULE.search(bare)
+        if version:
+            sheet = self.findings.current("kernel module")
+            sheet.put("module", version[2])
+            sheet.put("flavour", "open" if version[1] else "proprietary")
+        elif _KERNEL.search(bare):
+            self.findings.current("kernel log").add("lines", bare[:500])
+        return False
 
     def _assignment(self, bare: str) -> bool:
         found = _RELEASE.match(bare)

@@ -102,7 +102,10 @@ def _run(merged: Merged, sheet: Sheet | None) -> TorchRun | None:
     config = merged.get("torch config")
     runtime = values.cudnn_number(config.get("cudnn.runtime")) if config else None
     number = merged.first("cudnn.number", lambda v: int(v) if v.isdigit() and 4 <= len(v) <= 6 else None)
-    imported = sheet is not None and sheet.layout not in ("notes", "lightning")
+    by_hand = (
+        sheet is not None and sheet.layout == "collect_env" and "distinctive" not in sheet.values and not sheet.lists
+    )
+    imported = sheet is not None and sheet.layout not in ("notes", "lightning") and not by_hand
     if not imported and available is None and devices is None and runtime is None and config is None:
         return None
     return TorchRun(
@@ -145,7 +148,8 @@ def _devices(merged: Merged) -> tuple[tuple[TorchDevice, ...] | None, bool]:
         whole = "lightning" in merged.sheets
         return tuple(TorchDevice(index=index, name=name) for index, name in enumerate(names[:64])), whole
     kind = merged.text("gpu.type")
-    if kind:
+    if kind and not kind.endswith("available"):
+        kind = re.sub(r",\s*\d+ MiB$", "", kind)
         one = merged.first("gpu.capability", lambda v: v if re.fullmatch(r"\d{1,2}\.\d", v) else None)
         return (TorchDevice(index=0, name=kind, compute_capability=one),), False
     collected = merged.get("collect_env")

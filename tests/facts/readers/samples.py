@@ -1,3 +1,4 @@
+# ruff: noqa: E501, W291
 """Dumps of machines that do not exist, in the layouts of the tools that print them."""
 
 from __future__ import annotations

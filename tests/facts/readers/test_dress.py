@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 
 import pytest
-from envdoctor.facts.model import Snapshot
-from envdoctor.facts.readers import read
 from msgspec.structs import replace
 
+from envdoctor.facts.model import Snapshot
+from envdoctor.facts.readers import read
 from tests.facts.readers import samples
 
 
@@ -16,7 +17,7 @@ def each_line(text: str, form: str) -> str:
     return "\n".join(form.format(line) if line else line for line in text.splitlines())
 
 
-DRESS = {
+DRESS: dict[str, Callable[[str], str]] = {
     "mail quoting": lambda t: each_line(t, "> {}"),
     "double mail quoting": lambda t: each_line(t, "> > {}"),
     "quoting without spaces": lambda t: each_line(t, ">{}"),
@@ -37,7 +38,7 @@ DRESS = {
 }
 
 
-def facts(text: str) -> Snapshot:
+def facts(text: str | bytes) -> Snapshot:
     return replace(read(text), messages=(), source=None)
 
 
@@ -76,7 +77,7 @@ def test_a_table_that_lost_its_columns_is_read() -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_files_in_any_usual_encoding_are_read(encoding: str) -> None:
-    assert facts(samples.NEW.encode(encoding)) == facts(samples.NEW)  # type: ignore[arg-type]
+    assert facts(samples.NEW.encode(encoding)) == facts(samples.NEW)
 
 
 def test_windows_text_in_its_code_page_is_read() -> None:
