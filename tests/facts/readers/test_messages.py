@@ -41,7 +41,7 @@ def test_a_long_log_is_read_in_seconds() -> None:
         f"2024-05-01 12:00:{n % 60:02d},{n % 1000:03d} INFO step={n} loss={n / 7:.4f} lr=0.0001" for n in range(1000)
     ]
     block = "\n".join(lines)
-    text = f"{block}\n" * 150 + samples.NEW + f"\n{block}\n" * 150 + ERROR
+    text = f"{block}\n" * 180 + samples.NEW + f"\n{block}\n" * 180 + ERROR
     assert len(text) > 20_000_000
     began = time.monotonic()
     snapshot = read(text)
