@@ -9,9 +9,13 @@ from envdoctor.errors import InputError
 
 
 @cache
-def all_diagnoses() -> tuple[Diagnosis, ...]:
+def all_diagnoses() -> tuple[Diagnosis, ...]:  # noqa: PLR0915  one import a diagnosis
     """Every diagnosis, in the order in which findings of equal severity are reported."""
     # Imported here, not above: `check` needs them all, other commands none.
+    from envdoctor.diagnosis.container.container_gpu_detached import container_gpu_detached
+    from envdoctor.diagnosis.container.container_no_gpu import container_no_gpu
+    from envdoctor.diagnosis.container.shm_too_small import shm_too_small
+    from envdoctor.diagnosis.container.wsl_driver_problem import wsl_driver_problem
     from envdoctor.diagnosis.driver.driver_flavour_mismatch import driver_flavour_mismatch
     from envdoctor.diagnosis.driver.driver_library_mismatch import driver_library_mismatch
     from envdoctor.diagnosis.driver.driver_missing import driver_missing
@@ -23,14 +27,47 @@ def all_diagnoses() -> tuple[Diagnosis, ...]:
     from envdoctor.diagnosis.driver.gpu_legacy_driver_dropped import gpu_legacy_driver_dropped
     from envdoctor.diagnosis.driver.uvm_broken import uvm_broken
     from envdoctor.diagnosis.environment.visible_devices_hidden import visible_devices_hidden
+    from envdoctor.diagnosis.gpu.device_busy_or_exclusive import device_busy_or_exclusive
+    from envdoctor.diagnosis.gpu.device_permission import device_permission
+    from envdoctor.diagnosis.gpu.gpu_degraded import gpu_degraded
+    from envdoctor.diagnosis.gpu.gpu_hw_fault import gpu_hw_fault
+    from envdoctor.diagnosis.gpu.gpu_lost import gpu_lost
+    from envdoctor.diagnosis.gpu.mig_misconfigured import mig_misconfigured
+    from envdoctor.diagnosis.gpu.out_of_memory import out_of_memory
+    from envdoctor.diagnosis.host.glibc_too_old import glibc_too_old
+    from envdoctor.diagnosis.host.platform_unsupported import platform_unsupported
+    from envdoctor.diagnosis.libraries.cudnn_missing import cudnn_missing
+    from envdoctor.diagnosis.libraries.cudnn_shadowed import cudnn_shadowed
+    from envdoctor.diagnosis.libraries.cudnn_version_mismatch import cudnn_version_mismatch
+    from envdoctor.diagnosis.libraries.library_path_conflict import library_path_conflict
+    from envdoctor.diagnosis.libraries.mkl_mismatch import mkl_mismatch
+    from envdoctor.diagnosis.libraries.nvidia_wheels_mismatch import nvidia_wheels_mismatch
+    from envdoctor.diagnosis.libraries.openmp_duplicate import openmp_duplicate
+    from envdoctor.diagnosis.libraries.windows_dll_missing import windows_dll_missing
+    from envdoctor.diagnosis.multi_gpu.nccl_problem import nccl_problem
+    from envdoctor.diagnosis.python.module_shadowed import module_shadowed
+    from envdoctor.diagnosis.python.numpy_abi_mismatch import numpy_abi_mismatch
+    from envdoctor.diagnosis.python.python_unsupported import python_unsupported
+    from envdoctor.diagnosis.pytorch.extension_abi_mismatch import extension_abi_mismatch
+    from envdoctor.diagnosis.pytorch.extension_arch_missing import extension_arch_missing
     from envdoctor.diagnosis.pytorch.gpu_arch_too_new_for_torch import gpu_arch_too_new_for_torch
     from envdoctor.diagnosis.pytorch.gpu_arch_too_old_for_torch import gpu_arch_too_old_for_torch
     from envdoctor.diagnosis.pytorch.torch_cpu_only import torch_cpu_only
+    from envdoctor.diagnosis.pytorch.torch_duplicate_install import torch_duplicate_install
     from envdoctor.diagnosis.pytorch.torch_failure_unexplained import torch_failure_unexplained
+    from envdoctor.diagnosis.pytorch.torch_install_corrupt import torch_install_corrupt
     from envdoctor.diagnosis.pytorch.torch_missing import torch_missing
+    from envdoctor.diagnosis.pytorch.torchaudio_mismatch import torchaudio_mismatch
     from envdoctor.diagnosis.pytorch.torchvision_mismatch import torchvision_mismatch
+    from envdoctor.diagnosis.pytorch.triton_problem import triton_problem
+    from envdoctor.diagnosis.toolkit.host_compiler_unsupported import host_compiler_unsupported
+    from envdoctor.diagnosis.toolkit.toolkit_mismatch import toolkit_mismatch
+    from envdoctor.diagnosis.toolkit.toolkit_missing import toolkit_missing
+    from envdoctor.diagnosis.toolkit.toolkit_multiple import toolkit_multiple
 
     return (
+        gpu_lost,
+        gpu_hw_fault,
         driver_missing,
         gpu_legacy_driver_dropped,
         driver_too_old_for_gpu,
@@ -39,14 +76,47 @@ def all_diagnoses() -> tuple[Diagnosis, ...]:
         driver_library_mismatch,
         forward_compat_broken,
         fabric_manager_down,
+        wsl_driver_problem,
+        container_no_gpu,
+        container_gpu_detached,
+        device_permission,
+        mig_misconfigured,
         uvm_broken,
+        device_busy_or_exclusive,
+        out_of_memory,
         visible_devices_hidden,
+        platform_unsupported,
+        glibc_too_old,
+        python_unsupported,
         torch_missing,
         torch_cpu_only,
         gpu_arch_too_new_for_torch,
         gpu_arch_too_old_for_torch,
         driver_too_old,
+        module_shadowed,
+        torch_duplicate_install,
+        torch_install_corrupt,
+        nvidia_wheels_mismatch,
+        library_path_conflict,
+        windows_dll_missing,
+        mkl_mismatch,
+        cudnn_shadowed,
+        cudnn_missing,
+        cudnn_version_mismatch,
         torchvision_mismatch,
+        torchaudio_mismatch,
+        numpy_abi_mismatch,
+        triton_problem,
+        extension_abi_mismatch,
+        extension_arch_missing,
+        openmp_duplicate,
+        toolkit_multiple,
+        toolkit_mismatch,
+        toolkit_missing,
+        host_compiler_unsupported,
+        nccl_problem,
+        shm_too_small,
+        gpu_degraded,
         torch_failure_unexplained,  # last: any other error explains it
     )
 

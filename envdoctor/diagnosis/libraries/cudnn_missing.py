@@ -1,0 +1,118 @@
+"""A cuDNN library that is needed cannot be found.
+
+What it is
+    torch's CUDA builds load libcudnn and, on first use, its parts (libcudnn_ops, libcudnn_cnn, ...). On Linux they lie in the
+    wheel nvidia-cudnn-cu12 or -cu13 (in torch/lib for older builds). Other programs (inference runtimes) look for a cuDNN of the
+    major version that they were built with, on the loader's path.
+
+Told apart by
+    The loader's own error naming a libcudnn file; or torch's pin on a cuDNN wheel that is not installed, or files of that wheel
+    that are gone, while nothing has shown that torch works. A cuDNN that is found and does not fit is `cudnn-version-mismatch`.
+
+Repair
+    Install the wheel that torch pins. When the missing file is of another major than torch's, the program that wants it was made
+    for that cuDNN: update that program, or give it its own cuDNN by LD_LIBRARY_PATH.
+
+Sources
+    torch's metadata (Requires-Dist); docs.nvidia.com/deeplearning/cudnn, 'Library layout'
+"""
+
+from __future__ import annotations
+
+from envdoctor.diagnosis import cudnn_facts
+from envdoctor.diagnosis.companions import pins
+from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors, soname_major
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.repairs import install_into, pinned, reinstall, restore_torch, run_python
+from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.interpreter import Distribution
+from envdoctor.knowledge import Knowledge
+
+
+@diagnosis(
+    "cudnn-missing",
+    layer=Layer.LIBRARIES,
+    severity=Severity.ERROR,
+    follows_from=("torch-install-corrupt", "nvidia-wheels-mismatch"),
+)
+def cudnn_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
+    torch = machine.torch
+    error = next((e for e in loader_errors(machine) if e.kind == "missing" and "cudnn" in e.stem.lower()), None)
+    wheel = _wheel(machine)
+    gone = wheel.missing_files if wheel else ()
+    absent = next((pin for pin, _ in pins(machine.interpreter, prefix="nvidia-cudnn-") if pin.installed is None), None)
+    if error is not None:
+        return _by_error(machine, world, error)
+    run = torch.run if torch else None
+    if run is not None and (run.outcome == "ok" or run.cudnn_version is not None):
+        return None  # found somewhere
+    if run is not None and run.outcome == "import-error" and "cudnn" not in (run.error or "").lower():
+        return None  # something else stops it
+    if gone and wheel is not None:
+        return Finding(
+            summary=f"Files of {wheel.name} {wheel.version} are gone: {', '.join(gone[:3])}.",
+            evidence=(fact(f"interpreter.distributions.{wheel.name}.missing_files", gone),),
+            fixes=(_reinstall(machine, world),),
+        )
+    if absent is None:
+        return None
+    return Finding(
+        summary=f"torch pins {absent.requirement.partition(';')[0].strip()}, and no such wheel is installed.",
+        evidence=(fact("interpreter.broken_pins", absent.requirement),),
+        fixes=(_reinstall(machine, world),),
+        confidence=0.8,
+    )
+
+
+def _by_error(machine: Snapshot, world: Knowledge, error: LoaderError) -> Finding:
+    wanted, have = soname_major(error.library), cudnn_facts.built(machine) or cudnn_facts.found(machine)
+    ours = have.partition(".")[0] if have else None
+    if wanted is not None and ours is not None and str(wanted) != ours and error.said.fact != "torch.run.error":
+        return Finding(
+            summary=f"A program looks for cuDNN {wanted} ({error.library}), and this environment has torch's cuDNN {ours}.",
+            evidence=(error.said.evidence(), fact("torch.cudnn_built", have)),
+            fixes=(
+                Fix(
+                    title=f"Update the program that asks for it to a release made for cuDNN {ours}",
+                    note="The traceback above the message names the program.",
+                ),
+                _other_major(machine, wanted),
+            ),
+        )
+    return Finding(
+        summary=f"The loader cannot find {error.library}.",
+        evidence=(error.said.evidence(), *((fact("torch.cudnn_built", have),) if have else ())),
+        fixes=(_reinstall(machine, world),),
+        confidence=1.0 if machine.torch else 0.8,
+    )
+
+
+def _other_major(machine: Snapshot, major: int) -> Fix:
+    cuda = (machine.torch.cuda or "12").partition(".")[0] if machine.torch else "12"
+    name = f"nvidia-cudnn-cu{cuda}"
+    folder = f"$HOME/.local/cudnn{major}"
+    fix = install_into(machine, ["--target", "FOLDER", "--no-deps", f"{name}=={major}.*"], title="")
+    return Fix(
+        title=f"Or give it a cuDNN {major} of its own, beside torch's",
+        commands=(
+            fix.commands[0].replace("FOLDER", f'"{folder}"'),
+            f'LD_LIBRARY_PATH="{folder}/nvidia/cudnn/lib" YOUR_COMMAND',
+        ),
+        note="Only for that program: cuDNN of another major has other file names, so that both can live together.",
+    )
+
+
+def _wheel(machine: Snapshot) -> Distribution | None:
+    interpreter = machine.interpreter
+    cuda = (machine.torch.cuda or "").partition(".")[0] if machine.torch else ""
+    return interpreter.distribution(f"nvidia-cudnn-cu{cuda}") if interpreter else None
+
+
+def _reinstall(machine: Snapshot, world: Knowledge) -> Fix:
+    names = [f"nvidia-cudnn-cu{major}" for major in (11, 12, 13, 14)]
+    requirements = pinned(machine, names)
+    if not requirements:
+        return restore_torch(machine, world)
+    fix = reinstall(machine, requirements, None, title=f"Install {requirements[0]}, which torch pins")
+    check = "import torch; print(torch.backends.cudnn.version())"
+    return Fix(title=fix.title, commands=fix.commands, verify=run_python(machine, check))

@@ -1,0 +1,105 @@
+"""The cuDNN that torch finds does not go with its build, or with the GPU.
+
+What it is
+    torch accepts a cuDNN of the major version it was built with and of the same or a newer minor. Newer cuDNN has dropped old
+    GPUs: torch then says 'cuDNN version ... is not compatible with devices with SM < 7.5', or convolutions find no kernel.
+    cuDNN's own parts must all be of one version.
+
+Told apart by
+    The version that torch reports against the one it was built with; the version against the GPU's compute capability; cuDNN's
+    word SUBLIBRARY_VERSION_MISMATCH. A convolution that came out right overrules all of it. When the wrong one comes from the
+    loader's path it is `cudnn-shadowed`, when it is a wheel that torch does not pin, `nvidia-wheels-mismatch`.
+
+Repair
+    The cuDNN that torch pins; for a GPU that cuDNN has dropped, the newest torch that still serves it.
+
+Sources
+    torch/backends/cudnn/__init__.py, `_init`; docs.nvidia.com/deeplearning/cudnn, support matrix; device code in the wheels
+"""
+
+from __future__ import annotations
+
+from envdoctor.diagnosis import cudnn_facts
+from envdoctor.diagnosis.arch_repairs import arch_fixes
+from envdoctor.diagnosis.loader_errors import first_saying
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.reading import plain_list, visible_gpus
+from envdoctor.diagnosis.repairs import conda_install, pinned, reinstall, restore_torch, uses_conda
+from envdoctor.facts.model import Snapshot
+from envdoctor.knowledge import Knowledge
+
+SAID = (
+    "cuDNN version incompatibility",
+    "SUBLIBRARY_VERSION_MISMATCH",
+    "CUDNN_STATUS_VERSION_MISMATCH",
+    "cuDNN version mismatch: PyTorch was compiled",
+    "is not compatible with devices with SM <",
+)
+
+
+@diagnosis(
+    "cudnn-version-mismatch",
+    layer=Layer.LIBRARIES,
+    severity=Severity.ERROR,
+    follows_from=("cudnn-shadowed", "nvidia-wheels-mismatch", "gpu-arch-too-old-for-torch", "torch-duplicate-install"),
+)
+def cudnn_version_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
+    torch = machine.torch
+    run = torch.run if torch else None
+    if run is not None and run.cudnn_convolution == "ok":
+        return None
+    have, need = cudnn_facts.found(machine), cudnn_facts.built(machine)
+    evidence = (
+        *((fact("torch.run.cudnn_version", have),) if have else ()),
+        *((fact("torch.cudnn_built", need),) if need else ()),
+    )
+    dropped = [
+        gpu
+        for gpu in visible_gpus(machine, world) or ()
+        if have
+        and torch
+        and torch.cuda
+        and gpu.capability
+        and world.cudnn_supports(have, torch.cuda, gpu.capability) is False
+    ]
+    said = first_saying(machine, *SAID)
+    if dropped or (said is not None and "with SM <" in said.text):
+        names = plain_list(dropped) if dropped else "this GPU"
+        return Finding(
+            summary=f"cuDNN {have or 'here'} has no kernels for {names}: convolutions will fail.",
+            evidence=(*evidence, *((said.evidence(),) if said else ()), *(fact(g.fact, str(g)) for g in dropped)),
+            fixes=(*_pinned_again(machine, world, have, need), *arch_fixes(machine, world)),
+            confidence=0.8,
+        )
+    if cudnn_facts.fits(have, need) is False:
+        return Finding(
+            summary=f"torch was built with cuDNN {need} and finds {have}, which it refuses.",
+            evidence=evidence,
+            fixes=_fixes(machine, world, need),
+        )
+    if said is None:
+        return None
+    return Finding(
+        summary="cuDNN refuses to work: the version that is found is not the one that is needed"
+        + (f" ({need})." if need else "."),
+        evidence=(said.evidence(), *evidence),
+        fixes=_fixes(machine, world, need),
+        confidence=0.8,
+    )
+
+
+def _pinned_again(machine: Snapshot, world: Knowledge, have: str | None, need: str | None) -> tuple[Fix, ...]:
+    """Going back to the cuDNN of the build helps where somebody put a newer one in."""
+    return _fixes(machine, world, need) if have and need and not need.startswith(have) else ()
+
+
+def _fixes(machine: Snapshot, world: Knowledge, need: str | None) -> tuple[Fix, ...]:
+    if uses_conda(machine) and need:
+        version = ".".join(need.split(".")[:2])
+        return (
+            conda_install(machine, [f"cudnn={version}"], title=f"Install cuDNN {version}, which torch was built with"),
+        )
+    requirements = pinned(machine, [f"nvidia-cudnn-cu{major}" for major in (11, 12, 13, 14)])
+    if requirements:
+        return (reinstall(machine, requirements, None, title=f"Install {requirements[0]}, which torch pins"),)
+    return (restore_torch(machine, world),)

@@ -1,0 +1,63 @@
+"""An MKL that this torch build cannot load or link with.
+
+What it is
+    conda's torch takes Intel's MKL from a package of its own, and other packages may move it to a version that the build does
+    not know: MKL 2024.1 took the symbol iJIT_NotifyEvent away, on which older builds rely. Wheels from PyPI have MKL inside.
+
+Told apart by
+    The loader's or MKL's own words at the import.
+
+Repair
+    The last MKL before the change in that conda environment, or a newer torch.
+
+Sources
+    github.com/pytorch/pytorch/issues/123097
+"""
+
+from __future__ import annotations
+
+from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.repairs import conda_install, install_into, run_python, uses_conda
+from envdoctor.facts.model import Snapshot
+from envdoctor.knowledge import Knowledge
+
+SAID = (
+    "iJIT_NotifyEvent",
+    "Intel MKL FATAL ERROR",
+    "INTEL MKL ERROR",
+    "Intel oneMKL FATAL ERROR",
+    "INTEL oneMKL ERROR",
+)
+
+
+@diagnosis("mkl-mismatch", layer=Layer.LIBRARIES, severity=Severity.ERROR, follows_from=("torch-duplicate-install",))
+def mkl_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
+    said = first_saying(machine, *SAID)
+    if said is None:
+        error = next((e for e in loader_errors(machine) if e.stem.startswith("libmkl_") and e.kind == "missing"), None)
+        said = error.said if error else None
+    if said is None:
+        return None
+    interpreter = machine.interpreter
+    packages = [p for p in (interpreter.conda_packages or () if interpreter else ()) if p.name == "mkl"]
+    version = packages[0].version if packages else None
+    removed = "iJIT_NotifyEvent" in said.text
+    by_conda = bool(packages) or uses_conda(machine) or removed
+    title = (
+        "Install MKL 2024.0, the last that has this symbol" if removed else "Install MKL once more, from one channel"
+    )
+    verify = run_python(machine, "import torch")
+    fix = (
+        conda_install(machine, ["mkl=2024.0" if removed else "mkl"], title=title, note=f"Check with: {verify}")
+        if by_conda
+        else install_into(machine, ["--force-reinstall", "mkl", "intel-openmp"], title=title, verify=verify)
+    )
+    return Finding(
+        summary="torch cannot be loaded with the MKL that is installed"
+        + (f" ({version})" if version else "")
+        + (": it lacks a symbol that MKL 2024.1 removed." if removed else "."),
+        evidence=(said.evidence(), *((fact("interpreter.conda_packages.mkl", version),) if version else ())),
+        fixes=(fix,),
+        confidence=1.0 if removed else 0.8,
+    )

@@ -1,0 +1,181 @@
+"""The nvidia-* wheels in the environment are not those that the installed torch pins.
+
+What it is
+    On Linux torch takes CUDA's libraries (cuBLAS, cuDNN, NCCL, ...) from wheels of exact versions. Another package, or an
+    upgrade of torch alone, may put in others. A library that is too old lacks functions: 'undefined symbol: ncclCommRegister',
+    'libcusparse.so.12: undefined symbol: __nvJitLink...'; one that is not there cannot be loaded.
+
+Told apart by
+    torch's own pins against what is installed. Wheels of another CUDA major that lie beside (-cu11 beside -cu12) are untidy, not
+    broken; a newer version of the same major works, and a torch that was seen to work is believed. Without a wrong wheel but with
+    LD_LIBRARY_PATH set it is `library-path-conflict`; a missing cuDNN alone is `cudnn-missing`.
+
+Repair
+    Install what torch pins over what is there.
+
+Sources
+    torch's metadata (Requires-Dist), and that of cuda-toolkit, which pins them from torch 2.13 on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from packaging.requirements import Requirement
+
+from envdoctor.diagnosis import cudnn_facts
+from envdoctor.diagnosis.companions import pins
+from envdoctor.diagnosis.loader_errors import CUDA_STEMS, LoaderError, loader_errors
+from envdoctor.diagnosis.mapped import older, steered
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.repairs import reinstall, restore_torch, run_python, uses_conda
+from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.interpreter import BrokenPin, TorchRun
+from envdoctor.knowledge import Knowledge
+
+CHECK = "import torch; print(torch.__version__, torch.cuda.is_available())"
+
+
+@diagnosis(
+    "nvidia-wheels-mismatch",
+    layer=Layer.LIBRARIES,
+    severity=Severity.ERROR,
+    follows_from=("torch-duplicate-install",),
+)
+def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
+    torch, interpreter = machine.torch, machine.interpreter
+    run = torch.run if torch else None
+    error = next((e for e in loader_errors(machine) if of_cuda_library(e)), None)
+    unfit = tuple(_unfit(machine, run, error))
+    gone = _gone(machine) if run is None or run.outcome != "ok" else ()
+    if not unfit and not gone:
+        return _by_error_alone(machine, world, error)
+    refused = any(requirement.name.startswith("nvidia-cudnn") for _, requirement in unfit)
+    works = run is not None and run.outcome == "ok" and run.computation in (None, "ok") and not refused
+    said = (error.said.evidence(),) if error else ()
+    if gone and not unfit:
+        return Finding(
+            summary=f"Files of the CUDA libraries that torch loads are gone: {', '.join(gone[:3])}. "
+            "Uninstalling another nvidia-* wheel takes files of the same name with it.",
+            evidence=(fact("interpreter.distributions.missing_files", gone), *said),
+            fixes=(restore_torch(machine, world),),
+        )
+    names = "; ".join(f"{_wanted(pin)} is pinned, {pin.installed or 'nothing'} is installed" for pin, _ in unfit[:3])
+    return Finding(
+        summary=f"CUDA libraries in this environment are not those that torch was built with: {names}.",
+        severity=Severity.WARNING if works else None,
+        evidence=(
+            *(
+                fact("interpreter.broken_pins", f"{pin.distribution}: {_wanted(pin)}, installed {pin.installed}")
+                for pin, _ in unfit
+            ),
+            *said,
+        ),
+        fixes=_fixes(machine, world, tuple(requirement for _, requirement in unfit)),
+        confidence=1.0 if error is not None or interpreter is None else 0.8,
+    )
+
+
+def _unfit(
+    machine: Snapshot, run: TorchRun | None, error: LoaderError | None
+) -> Iterator[tuple[BrokenPin, Requirement]]:
+    """The broken pins of torch, and of what it needs, that break or may break it."""
+    proven = run is not None and (run.computation == "ok" or run.cudnn_convolution == "ok")
+    imported = run is not None and run.outcome == "ok"
+    run_cudnn = run.cudnn_convolution if run else None
+    for pin, requirement in pins(machine.interpreter, "cuda-toolkit", prefix="nvidia-"):
+        if pin.distribution != "torch" and not pin.distribution.startswith(("nvidia-", "cuda-toolkit")):
+            continue
+        cudnn = requirement.name.startswith("nvidia-cudnn")
+        if pin.installed is None:
+            # The library may come from elsewhere. cuDNN alone has a diagnosis of its own.
+            if not imported and not cudnn:
+                yield pin, requirement
+            continue
+        specifiers = [s for s in requirement.specifier if s.operator in ("==", ">=", "~=")]
+        need = specifiers[0].version.removesuffix(".*") if specifiers else None
+        if cudnn:
+            if cudnn_facts.fits(pin.installed, need) is False and run_cudnn != "ok":
+                yield pin, requirement
+            continue
+        other_major = need is not None and pin.installed.partition(".")[0] != need.partition(".")[0]
+        if not proven and (other_major or older(pin.installed, need) or error is not None):
+            yield pin, requirement
+
+
+def of_cuda_library(error: LoaderError) -> bool:
+    """Whether torch or a CUDA library misses a CUDA library, or a function of one."""
+    if error.kind == "missing":
+        # Said by a program of its own it may be a library of another CUDA than torch's.
+        return error.stem in CUDA_STEMS and error.said.fact == "torch.run.error"
+    return error.kind == "symbol" and error.cuda_symbol and (error.of_torch or error.stem in (*CUDA_STEMS, "libcudnn"))
+
+
+def _gone(machine: Snapshot) -> tuple[str, ...]:
+    """Missing files of the wheels that torch itself pins."""
+    interpreter = machine.interpreter
+    own = interpreter.distribution("torch") if interpreter else None
+    if interpreter is None or own is None:
+        return ()
+    names = {Requirement(line).name.lower() for line in own.requires}
+    through = "cuda-toolkit" in names
+    major = (machine.torch.cuda or "").partition(".")[0] if machine.torch else ""
+    return tuple(
+        file
+        for distribution in interpreter.distributions or ()
+        for file in distribution.missing_files
+        if distribution.name.startswith("nvidia-")
+        and "cudnn" not in distribution.name
+        and ".so" in file
+        and (distribution.name in names or (through and f"/cu{major}/" in file))
+    )
+
+
+def _by_error_alone(machine: Snapshot, world: Knowledge, error: LoaderError | None) -> Finding | None:
+    """The loader's word without a wrong wheel: wheels, or the loader's path? LD_LIBRARY_PATH decides where it is known."""
+    if error is None or steered(machine) or uses_conda(machine):
+        return None
+    # A library that CUDA's own library misses is taken from the path; what torch's own library misses is rather its wheel.
+    if error.kind == "symbol" and not error.of_torch and not _wheels_known_good(machine):
+        return None
+    return Finding(
+        summary=f"{error.library} cannot be loaded: "
+        + (f"it lacks {error.wanted}" if error.wanted else "it is not there")
+        + ". A CUDA library of another version than torch's is installed or found first.",
+        evidence=(error.said.evidence(),),
+        fixes=(
+            restore_torch(machine, world),
+            Fix(
+                title="Or, when this shows another CUDA folder, take it out of the path",
+                commands=('echo "$LD_LIBRARY_PATH"',),
+            ),
+        ),
+        confidence=0.5,
+    )
+
+
+def _wheels_known_good(machine: Snapshot) -> bool:
+    """LD_LIBRARY_PATH is known to be empty, so the path cannot be it."""
+    libraries = machine.libraries
+    return libraries is not None and libraries.ld_library_path == ()
+
+
+def _wanted(pin: BrokenPin) -> str:
+    return pin.requirement.partition(";")[0].strip()
+
+
+def _fixes(machine: Snapshot, world: Knowledge, unfit: tuple[Requirement, ...]) -> tuple[Fix, ...]:
+    wanted = [
+        f"{requirement.name}{requirement.specifier}" for requirement in unfit if requirement.name != "cuda-toolkit"
+    ]
+    if len(wanted) != len(unfit):
+        return (restore_torch(machine, world),)
+    fix = reinstall(machine, wanted, None, title="Install the CUDA libraries that torch pins")
+    return (
+        Fix(
+            title=fix.title,
+            commands=fix.commands,
+            note="If another package asks for the other version, the two cannot share one environment.",
+            verify=run_python(machine, CHECK),
+        ),
+    )

@@ -1,0 +1,126 @@
+"""No wheel of torch exists for this Python.
+
+What it is
+    Each torch release has wheels for a few Python versions. pip on any other says 'Could not find a version that satisfies the
+    requirement torch' or 'No matching distribution found for torch'. A 32-bit Python and PyPy have none at all.
+
+Told apart by
+    torch is not installed, and the table of wheels has none for this Python on this platform; or the very release that was asked
+    for has none. When the newest torch has a wheel for it, torch is just not there: `torch-missing`.
+
+Repair
+    An environment with a Python that has wheels; uv and conda bring one along.
+
+Sources
+    the wheels of torch on PyPI, by their tags
+"""
+
+from __future__ import annotations
+
+from envdoctor.diagnosis.loader_errors import first_saying
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.interpreter import Interpreter
+from envdoctor.knowledge import Knowledge, KnowledgeError
+
+SAID = ("No matching distribution found for torch", "satisfies the requirement torch")
+
+
+@diagnosis("python-unsupported", layer=Layer.PYTHON, severity=Severity.ERROR)
+def python_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
+    interpreter, host = machine.interpreter, machine.host
+    platform = host.platform if host else None
+    asked = _asked_for(machine)
+    if interpreter is None or interpreter.version is None or interpreter.torch_installed:
+        return None
+    if interpreter.torch_installed is None and asked is None:
+        return None
+    python = _python(interpreter)
+    evidence = (fact("interpreter.version", interpreter.version), *((asked[1],) if asked else ()))
+    if interpreter.bits == 32 or (interpreter.implementation or "").lower() == "pypy":
+        kind = "a 32-bit Python" if interpreter.bits == 32 else "PyPy"
+        return Finding(
+            summary=f"{interpreter.executable or 'This Python'} is {kind}: torch has no wheels for it.",
+            evidence=(*evidence, fact("interpreter.bits", interpreter.bits)),
+            fixes=(_environment(machine, world, None),),
+        )
+    if platform is None:
+        return None
+    try:
+        wanted = asked[0] if asked else None
+        if wanted is not None and _release_lacks(world, wanted, python, platform):
+            return Finding(
+                summary=f"torch {wanted} has no wheel for Python {python} on this system.",
+                evidence=evidence,
+                fixes=(_environment(machine, world, wanted),),
+            )
+        offered = _pythons(world, platform)
+        if not offered or python in offered:
+            return None
+    except KnowledgeError:
+        return None
+    newest = world.torch_releases()[0].version
+    return Finding(
+        summary=f"No torch that is known (up to {newest}) has a wheel for Python {python} on this system.",
+        evidence=evidence,
+        fixes=(_environment(machine, world, None),),
+        confidence=0.8,
+    )
+
+
+def _python(interpreter: Interpreter) -> str:
+    return ".".join((interpreter.version or "").split(".")[:2]) + ("t" if interpreter.free_threaded else "")
+
+
+def _pythons(world: Knowledge, platform: str) -> set[str]:
+    return {python for release in world.torch_releases() for python in release.python.get(platform, ())}
+
+
+def _asked_for(machine: Snapshot) -> tuple[str | None, Evidence] | None:
+    """pip's refusal, and the release in it: 'No matching distribution found for torch==1.13.1'."""
+    said = first_saying(machine, *SAID)
+    if said is None:
+        return None
+    text = said.text.partition("requirement torch")[2] or said.text.partition("found for torch")[2]
+    if text[:1].isalpha() or text[:1] == "-":
+        return None  # torchvision, torch-scatter
+    version = (
+        text.removeprefix("==").split()[0].split("+")[0]
+        if text.startswith("==") and text.removeprefix("==").split()
+        else None
+    )
+    return version, said.evidence()
+
+
+def _release_lacks(world: Knowledge, wanted: str, python: str, platform: str) -> bool:
+    release = world.torch_release(wanted)
+    releases = world.torch_releases()
+    if release is not None and release.version == wanted:
+        return bool(release.python.get(platform)) and python not in release.python[platform]
+    oldest = releases[-1]
+    known = oldest.python.get(platform, ())
+    # Older than the table: no release has wheels for a Python that came after a later one.
+    before = _numbers(wanted) < _numbers(oldest.version)
+    return before and bool(known) and _numbers(python.rstrip("t")) > max(_numbers(p.rstrip("t")) for p in known)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
+
+
+def _environment(machine: Snapshot, world: Knowledge, wanted: str | None) -> Fix:
+    platform = (machine.host.platform if machine.host else None) or ""
+    release = world.torch_release(wanted) if wanted else None
+    release = release or world.torch_releases()[0]
+    plain = [p for p in release.python.get(platform, ()) if not p.endswith("t")]
+    # Not the newest: extensions follow torch to a new Python only months later.
+    python = plain[len(plain) // 2] if plain else "3.12"
+    windows = platform.startswith("windows")
+    torch = f"torch=={wanted}" if wanted and world.torch_release(wanted) else "torch"
+    folder = ".venv\\Scripts\\python" if windows else ".venv/bin/python"
+    return Fix(
+        title=f"Make an environment with Python {python}, which has wheels",
+        commands=(f"uv venv --python {python} .venv", f"uv pip install --python {folder} {torch}"),
+        note=f"Or with conda: conda create -n torch python={python}",
+        verify=f'{folder} -c "import torch; print(torch.__version__)"',
+    )

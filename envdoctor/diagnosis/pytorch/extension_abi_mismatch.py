@@ -1,0 +1,221 @@
+"""A compiled extension was built for another torch, another C++ ABI or another CUDA.
+
+What it is
+    Packages with C++ or CUDA code (attention kernels, sparse operators, detection ops) are compiled against one torch release.
+    Loaded into another one they fail: 'undefined symbol: _ZN3c10...', 'libcudart.so.11.0: cannot open shared object file'. It
+    happens after torch alone was updated.
+
+Told apart by
+    The extension's own pin on torch (compiled wheels only; a patch release of the same minor is compatible); what the
+    publisher wrote into its version (+pt26cu124, cu12torch2.6cxx11abiFALSE); what it says of its build; the loader's error naming
+    a file that is not torch's. torchvision and torchaudio have their own; a wrong nvcc as its cause is `toolkit-mismatch`.
+
+Repair
+    The build of the extension for this torch, compiled anew where there is none; or the torch that it was built for.
+
+Sources
+    the packages' metadata and file names; the Itanium C++ ABI's mangled names; torch._C._GLIBCXX_USE_CXX11_ABI
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from envdoctor.diagnosis.companions import built_for, compiled, major_of, pins, release_of
+from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors, soname_major
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.reading import plain_list
+from envdoctor.diagnosis.repairs import install_into, run_python
+from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.interpreter import Distribution, Torch
+from envdoctor.knowledge import Knowledge
+
+# They have diagnoses of their own, or are no extensions.
+OTHERS = ("torch", "torchvision", "torchaudio", "triton", "pytorch-triton", "numpy")
+
+
+class Misfit(msgspec.Struct, frozen=True):
+    """One extension that does not go with this torch, and how that is known."""
+
+    name: str
+    why: str
+    evidence: Evidence
+
+
+@diagnosis(
+    "extension-abi-mismatch",
+    layer=Layer.PYTORCH,
+    severity=Severity.ERROR,
+    follows_from=(
+        "torch-duplicate-install",
+        "torch-install-corrupt",
+        "torch-cpu-only",
+        "torch-missing",
+        "toolkit-mismatch",
+    ),
+)
+def extension_abi_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
+    torch = machine.torch
+    error = next((e for e in loader_errors(machine) if _of_an_extension(e, torch)), None)
+    misfits = list(_misfits(machine, torch)) if torch is not None and torch.version else []
+    if error is not None:
+        file = error.library.replace("\\", "/").rpartition("/")[2]
+        words = (
+            f"{file} asks torch for a function that it does not have"
+            if error.kind == "symbol"
+            else f"an extension asks for {file}"
+        )
+        return Finding(
+            summary=f"A compiled extension was built for another torch: {words}"
+            + (f" (torch {torch.version} is installed)." if torch and torch.version else "."),
+            evidence=(error.said.evidence(), *(misfit.evidence for misfit in misfits)),
+            fixes=_fixes(machine, [m.name for m in misfits] or _owner(machine, error)),
+            confidence=1.0 if misfits else 0.8,
+        )
+    if not misfits or torch is None:
+        return None
+    return Finding(
+        summary=f"{plain_list([f'{m.name} {m.why}' for m in misfits], 3)}; torch {torch.version}"
+        + (f" (CUDA {torch.cuda})" if torch.cuda else "")
+        + " is installed.",
+        evidence=(*(m.evidence for m in misfits), fact("torch.version", torch.version)),
+        fixes=_fixes(machine, [m.name for m in misfits]),
+        confidence=0.8,
+    )
+
+
+def _misfits(machine: Snapshot, torch: Torch) -> Iterator[Misfit]:
+    interpreter = machine.interpreter
+    seen = set()
+    for distribution in (interpreter.distributions or ()) if interpreter else ():
+        misfit = None if distribution.name in OTHERS else _by_name(distribution, torch)
+        if misfit is not None:
+            seen.add(misfit.name)
+            yield misfit
+    ours = release_of(torch)
+    for pin, requirement in pins(interpreter, "torch"):
+        own = interpreter.distribution(pin.distribution) if interpreter else None
+        if pin.distribution in OTHERS or pin.distribution in seen or pin.installed is None or not _published(own):
+            continue
+        exact = next((s.version for s in requirement.specifier if s.operator == "==" and "*" not in s.version), None)
+        theirs = tuple(int(part) for part in exact.split("+")[0].split(".")[:2] if part.isdigit()) if exact else None
+        if theirs is not None and len(theirs) == 2 and theirs != ours:
+            seen.add(pin.distribution)
+            yield Misfit(
+                pin.distribution,
+                f"was built for torch {exact}",
+                fact("interpreter.broken_pins", f"{pin.distribution}: {pin.requirement}"),
+            )
+    for build in (interpreter.extension_builds or ()) if interpreter else ():
+        # A build without CUDA is a choice that some make; torchvision's own finding is another.
+        other = (
+            build.torch is not None
+            and ours is not None
+            and ".".join(map(str, ours)) != ".".join(build.torch.split(".")[:2])
+        )
+        cuda = major_of(build.cuda)
+        if build.distribution in OTHERS or build.distribution in seen:
+            continue
+        if other:
+            yield Misfit(
+                build.distribution,
+                f"was built for torch {build.torch}",
+                fact("interpreter.extension_builds", f"{build.distribution}: torch {build.torch}"),
+            )
+        elif torch.build == "cuda" and cuda is not None and major_of(torch.cuda) not in (None, cuda):
+            yield Misfit(
+                build.distribution,
+                f"was built with CUDA {build.cuda}",
+                fact("interpreter.extension_builds", f"{build.distribution}: CUDA {build.cuda}"),
+            )
+
+
+def _by_name(distribution: Distribution, torch: Torch) -> Misfit | None:
+    """By what the publisher wrote into the version, of packages that need torch or name it there."""
+    said = built_for(distribution.version)
+    needs_torch = any(
+        line.partition(";")[0].split("[")[0].strip().lower().startswith("torch") for line in distribution.requires
+    )
+    ours = release_of(torch)
+    evidence = fact(f"interpreter.distributions.{distribution.name}", distribution.version)
+    if said.torch is not None and ours is not None and said.torch != ours:
+        return Misfit(distribution.name, f"was built for torch {said.torch[0]}.{said.torch[1]}", evidence)
+    if said.torch is None and not needs_torch:
+        return None
+    if said.cuda and torch.build == "cuda" and major_of(torch.cuda) not in (None, said.cuda):
+        return Misfit(distribution.name, f"was built for CUDA {said.cuda}", evidence)
+    if said.cuda and said.torch is not None and torch.build == "cpu":
+        return Misfit(distribution.name, "was built for a torch with CUDA", evidence)
+    if said.cuda == 0 and said.torch is not None and torch.build == "cuda":
+        return Misfit(distribution.name, "was built without CUDA", evidence)
+    if said.cxx11_abi is not None and torch.cxx11_abi is not None and said.cxx11_abi != torch.cxx11_abi:
+        return Misfit(distribution.name, f"was built {'with' if said.cxx11_abi else 'without'} the C++11 ABI", evidence)
+    return None
+
+
+def _published(distribution: Distribution | None) -> bool:
+    """A compiled wheel as published. One that was compiled here, from sources, was built against what was here then."""
+    if distribution is None or distribution.editable or compiled(distribution) is not True:
+        return False
+    return distribution.origin is not None or not (distribution.tag or "").endswith("-linux_x86_64")
+
+
+def _of_an_extension(error: LoaderError, torch: Torch | None) -> bool:
+    if error.of_torch and error.kind != "missing":
+        return False
+    if any(name in error.library for name in ("torchvision", "torchaudio")):
+        return False
+    if error.kind == "symbol":
+        return error.torch_symbol and not error.of_torch
+    if error.kind != "missing" or error.said.fact == "torch.run.error":
+        return False
+    if error.of_torch:
+        return True  # libtorch_cuda_cu.so, libc10_cuda.so: of another torch, or of a build with CUDA
+    # The runtime of another CUDA than torch's; of the same it only was asked for before torch had loaded it.
+    wanted, ours = soname_major(error.library), major_of(torch.cuda if torch else None)
+    return error.stem == "libcudart" and wanted is not None and wanted != ours
+
+
+def _owner(machine: Snapshot, error: LoaderError) -> list[str]:
+    """The distribution whose name the failing file begins with: flash_attn_2_cuda of flash-attn."""
+    name = error.stem.replace("_", "-").lower()
+    found = (machine.interpreter.distributions or ()) if machine.interpreter else ()
+    return [d.name for d in found if d.name not in OTHERS and name.startswith(d.name)][:1]
+
+
+def _fixes(machine: Snapshot, names: list[str]) -> tuple[Fix, ...]:
+    if not names:
+        return (
+            Fix(
+                title="Install the extension's build for this torch, or compile it once more against it",
+                commands=(
+                    "# pip uninstall -y NAME",
+                    "# pip install --no-cache-dir --no-build-isolation --no-binary NAME NAME",
+                ),
+                note="The path of the file in the message names the package. Compiling needs nvcc of torch's CUDA version.",
+            ),
+        )
+    verify = run_python(machine, f"import torch, {names[0].replace('-', '_')}")
+    anew = install_into(
+        machine,
+        ["--no-cache-dir", "--force-reinstall", "--no-deps", "--upgrade", *names],
+        title=f"Install the newest {plain_list(names)}, when it has a build for this torch",
+        note="Projects with builds per torch version name the right address on their installation page.",
+        verify=verify,
+    )
+    build = install_into(
+        machine,
+        [
+            "--no-cache-dir",
+            "--force-reinstall",
+            "--no-deps",
+            "--no-build-isolation",
+            *(f"--no-binary={n}" for n in names),
+            *names,
+        ],
+        title="Or compile it against the torch that is there (needs nvcc of torch's CUDA version)",
+        verify=verify,
+    )
+    return anew, build
