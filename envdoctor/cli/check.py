@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +10,7 @@ import click
 from envdoctor.cli.gathering import gather
 
 if TYPE_CHECKING:
-    from envdoctor.diagnosis.model import Diagnosed
+    from envdoctor.diagnosis.model import Diagnosed, Diagnosis
     from envdoctor.facts.model import Snapshot
 
 FORMATS = ("text", "json", "markdown", "github", "junit", "html")
@@ -43,23 +44,43 @@ def command(
 
     Exit code: 0 nothing is broken, 1 something is, 2 wrong usage or input, 3 a defect of envdoctor.
     """
-    from envdoctor.diagnosis.catalogue import select
-
-    chosen = select(only)
     if list_codes:
-        width = max(len(d.code) for d in chosen)
-        for d in chosen:
-            click.echo(f"{d.code:<{width}}  {d.severity.value:<7}  {d.title}")
-        return 0
+        return _list(only)
+    if only:
+        _select(only)  # a wrong code is told before the machine is looked at
+    ahead = Thread(target=_load_ahead, args=(style,), daemon=True)
+    ahead.start()
     snapshot = gather(python=python, source=source, live=not fast)
+    ahead.join()
 
     from envdoctor.diagnosis.engine import diagnose
     from envdoctor.diagnosis.model import Severity
     from envdoctor.knowledge import load
 
-    diagnosed = diagnose(snapshot, load(), chosen)
+    diagnosed = diagnose(snapshot, load(), _select(only))
     _render(style, snapshot, diagnosed)
     return int(diagnosed.has(Severity.WARNING if strict else Severity.ERROR))
+
+
+def _select(only: tuple[str, ...]) -> tuple[Diagnosis, ...]:
+    from envdoctor.diagnosis.catalogue import select
+
+    return select(only)
+
+
+def _list(only: tuple[str, ...]) -> int:
+    chosen = _select(only)
+    width = max(len(d.code) for d in chosen)
+    for d in chosen:
+        click.echo(f"{d.code:<{width}}  {d.severity.value:<7}  {d.title}")
+    return 0
+
+
+def _load_ahead(style: str) -> None:
+    """Imports what comes after the probes while these wait for their child processes."""
+    _select(())
+    if style in ("text", "html"):
+        import envdoctor.report.text  # noqa: F401
 
 
 def _render(style: str, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
