@@ -135,11 +135,11 @@ def _pair(package: str, row: PypiRelease, companions: CompanionTable) -> str | N
 def rebuild_companions(
     registry: Registry, old: CompanionTable, today: str, progress: Progress, reread: bool
 ) -> CompanionTable:
-    """The companion table: one METADATA a release that is not in it yet."""
+    """The companion table: one METADATA a release that is not in it yet. What has left the index is kept."""
     known = {(row.package, row.version): row for row in old.companions}
     rows = []
     for package, newest_patch_only in COMPANIONS.items():
-        by_version = _by_version(registry.files(package))
+        by_version = _by_version(registry.files(package), yanked=True)
         releases = sorted(by_version, reverse=True)
         if newest_patch_only:
             minors: dict[tuple[int, int], Version] = {}
@@ -155,6 +155,7 @@ def rebuild_companions(
                 row = _companion(registry, package, release, files, progress) or row
             if row is not None:
                 rows.append(row)
+        rows += [row for row in old.companions if row.package == package and Version(row.version) not in by_version]
     return msgspec.structs.replace(old, as_of=today, companions=tuple(rows))
 
 
@@ -180,13 +181,13 @@ def _companion(
 
 
 def rebuild_published(registry: Registry, old: PublishedTable, today: str) -> PublishedTable:
-    """Versions and upload days of the packages that torch pins."""
+    """Versions and upload days of the packages that torch pins; what has left the index is kept."""
     packages = {}
     for package in PUBLISHED:
         by_version = _by_version(registry.files(package), yanked=True)
-        packages[package] = {
-            str(release): min(file.date for file in by_version[release]) for release in sorted(by_version)
-        }
+        days = dict(old.packages.get(package, {}))
+        days |= {str(release): min(file.date for file in files) for release, files in by_version.items()}
+        packages[package] = {release: days[release] for release in sorted(days, key=version)}
     return msgspec.structs.replace(old, as_of=today, packages=packages)
 
 

@@ -152,7 +152,10 @@ def _companion_differences(old: CompanionTable, new: CompanionTable) -> list[str
         for key, row in now.items()
         if key in before and before[key].torch != row.torch
     ]
-    lines += [f"{package} {release}: no longer listed" for package, release in before.keys() - now.keys()]
+    lines += [
+        f"{package} {release}: left out, a newer patch is there"
+        for package, release in sorted(before.keys() - now.keys())
+    ]
     return lines
 
 
@@ -161,7 +164,6 @@ def _published_differences(old: PublishedTable, new: PublishedTable) -> list[str
     for package, versions in new.packages.items():
         was = old.packages.get(package, {})
         lines += [f"{package} {release}: new, {day}" for release, day in versions.items() if release not in was]
-        lines += [f"{package} {release}: gone from the index" for release in was if release not in versions]
     return lines
 
 

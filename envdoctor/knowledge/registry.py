@@ -182,6 +182,7 @@ def _retrying(ask: Callable[[], T]) -> T:
         try:
             return ask()
         except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
             if error.code < 500 and error.code != 429:
                 raise RegistryError(f"{error.url}: {error.code} {error.reason}") from None
             reason: Exception = error
