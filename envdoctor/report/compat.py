@@ -39,8 +39,8 @@ def print_answer(console: Console, answer: Answer, *, sources: bool = False) -> 
     if answer.answer is None:
         _wrapped(console, Text(answer.summary, style="bold"))
     else:
-        mark, plain, colour = _MARKS[answer.answer]
-        _wrapped(console, Text(answer.summary, style=f"bold {colour}") + notes, lead=f"{mark if utf8 else plain} ")
+        mark, _, colour = _MARKS[answer.answer]
+        _wrapped(console, Text(answer.summary, style=f"bold {colour}") + notes, lead=f"{mark} " if utf8 else "")
     if answer.facts:
         console.print()
         width = max(len(fact.label) for fact in answer.facts)
