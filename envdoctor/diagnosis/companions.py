@@ -80,7 +80,7 @@ def compiled(distribution: Distribution | None) -> bool | None:
 
 
 def variant(version: str | None) -> str | None:
-    """'cpu', 'cu126' or 'rocm6.4' from the local version; None where there is none."""
+    """'cpu', 'cu126' or 'rocm6.4' from the local part of a version; None where there is none."""
     local = (version or "").partition("+")[2]
     return local if local.startswith(("cpu", "cu", "rocm")) else None
 

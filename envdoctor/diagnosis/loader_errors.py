@@ -90,7 +90,12 @@ def said(machine: Snapshot) -> Iterator[Said]:
     run = machine.torch.run if machine.torch else None
     if run is not None:
         texts = [("torch.run.error", run.error)] if run.outcome != "ok" else []
-        texts += [("torch.run.computation", run.computation), ("torch.run.cudnn_convolution", run.cudnn_convolution)]
+        texts += [
+            ("torch.run.cuda_error", run.cuda_error),
+            ("torch.run.computation", run.computation),
+            ("torch.run.cudnn_error", run.cudnn_error),
+            ("torch.run.cudnn_convolution", run.cudnn_convolution),
+        ]
         texts += [("torch.run.warnings", warning) for warning in run.warnings]
         for name, text in texts:
             for line in (text or "").splitlines():
@@ -135,9 +140,11 @@ def soname_major(library: str) -> int | None:
 
 def _read(line: Said) -> LoaderError | None:
     text = line.text
-    left, found, right = text.partition(": undefined symbol: ")
+    left, found, right = text.partition("undefined symbol")
     if found:
-        return LoaderError(line, "symbol", _last(left), _first(right), _first(right.partition(", version ")[2]))
+        library = _last(left) if left.endswith(": ") and ("/" in left or ".so" in left) else ""
+        right = right.lstrip(": ")
+        return LoaderError(line, "symbol", library, _first(right), _first(right.partition(", version ")[2]))
     left, found, right = text.partition(" not defined in file ")
     if found:
         library, _, symbol = left.partition(": symbol ")

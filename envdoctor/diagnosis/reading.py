@@ -70,7 +70,10 @@ def gpus(snapshot: Snapshot, world: Knowledge) -> tuple[GpuFacts, ...] | None:
         return tuple(GpuFacts(d.name or f"GPU {d.index}", d.compute_capability, "cuda_driver") for d in cuda.devices)
     run = snapshot.torch.run if snapshot.torch else None
     if run is not None and run.devices:
-        return tuple(GpuFacts(d.name or f"GPU {d.index}", d.compute_capability, "torch") for d in run.devices)
+        return tuple(
+            GpuFacts(d.name or f"GPU {d.index}", d.compute_capability or _by_name(d.name, world), "torch")
+            for d in run.devices
+        )
     devices = snapshot.nvidia_devices
     if devices is None:
         return None
@@ -89,10 +92,12 @@ def _capability(gpu: Gpu, world: Knowledge) -> str | None:
         return gpu.compute_capability
     if gpu.pci_device is not None and (known := world.capability_of_pci_id(gpu.pci_device)) is not None:
         return known
-    if gpu.name is None:
-        return None
+    return _by_name(gpu.name, world)
+
+
+def _by_name(name: str | None, world: Knowledge) -> str | None:
     try:
-        return world.gpu(gpu.name).capability
+        return world.gpu(name).capability if name else None
     except KnowledgeError:
         return None
 

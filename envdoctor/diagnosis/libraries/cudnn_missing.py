@@ -39,7 +39,7 @@ def cudnn_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch
     error = next((e for e in loader_errors(machine) if e.kind == "missing" and "cudnn" in e.stem.lower()), None)
     wheel = _wheel(machine)
-    gone = wheel.missing_files if wheel else ()
+    gone = (*wheel.missing_files, *wheel.damaged_files) if wheel else ()
     absent = next((pin for pin, _ in pins(machine.interpreter, prefix="nvidia-cudnn-") if pin.installed is None), None)
     if error is not None:
         return _by_error(machine, world, error)
@@ -50,7 +50,7 @@ def cudnn_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
         return None  # something else stops it
     if gone and wheel is not None:
         return Finding(
-            summary=f"Files of {wheel.name} {wheel.version} are gone: {', '.join(gone[:3])}.",
+            summary=f"Files of {wheel.name} {wheel.version} are gone or damaged: {', '.join(gone[:3])}.",
             evidence=(fact(f"interpreter.distributions.{wheel.name}.missing_files", gone),),
             fixes=(_reinstall(machine, world),),
         )

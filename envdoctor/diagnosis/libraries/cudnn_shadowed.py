@@ -42,7 +42,11 @@ def cudnn_shadowed(machine: Snapshot, world: Knowledge) -> Finding | None:
     taken = mapped(machine, "libcudnn")
     if taken is not None and run is not None:
         have = cudnn_facts.found(machine) or taken.version
-        failing = run.cudnn_convolution not in (None, "ok") or first_saying(machine, INCOMPATIBLE) is not None
+        failing = (
+            run.cudnn_convolution not in (None, "ok")
+            or run.cudnn_error is not None
+            or first_saying(machine, INCOMPATIBLE) is not None
+        )
         unfit = cudnn_facts.fits(have, need) is False and run.cudnn_convolution != "ok"
         if not foreign(machine, taken.path) or not (unfit or failing):
             return None

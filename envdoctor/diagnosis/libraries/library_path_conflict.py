@@ -109,7 +109,12 @@ def _by_error(machine: Snapshot) -> Finding | None:
     known = steered(machine)
     libraries = machine.libraries
     # A wheel's CUDA library that misses another's function: the wheels pin each other, so the other came from the path.
-    by_path = not error.of_torch and not uses_conda(machine) and not (libraries and libraries.ld_library_path == ())
+    by_path = (
+        error.library != ""
+        and not error.of_torch
+        and not uses_conda(machine)
+        and not (libraries and libraries.ld_library_path == ())
+    )
     if not known and not by_path and not uses_conda(machine):
         return None
     other: tuple[Evidence, ...] = (fact("loader: provider", error.provider),) if error.provider else ()

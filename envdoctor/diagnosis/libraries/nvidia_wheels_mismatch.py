@@ -55,8 +55,8 @@ def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
     said = (error.said.evidence(),) if error else ()
     if gone and not unfit:
         return Finding(
-            summary=f"Files of the CUDA libraries that torch loads are gone: {', '.join(gone[:3])}. "
-            "Uninstalling another nvidia-* wheel takes files of the same name with it.",
+            summary=f"Files of the CUDA libraries that torch loads are gone or are another wheel's: {', '.join(gone[:3])}. "
+            "nvidia-* wheels for different CUDA versions share names: one overwrites the other's, or takes them along.",
             evidence=(fact("interpreter.distributions.missing_files", gone), *said),
             fixes=(restore_torch(machine, world),),
         )
@@ -108,7 +108,8 @@ def of_cuda_library(error: LoaderError) -> bool:
     if error.kind == "missing":
         # Said by a program of its own it may be a library of another CUDA than torch's.
         return error.stem in CUDA_STEMS and error.said.fact == "torch.run.error"
-    return error.kind == "symbol" and error.cuda_symbol and (error.of_torch or error.stem in (*CUDA_STEMS, "libcudnn"))
+    known = error.of_torch or error.library == "" or error.stem in (*CUDA_STEMS, "libcudnn")
+    return error.kind == "symbol" and error.cuda_symbol and known
 
 
 def _gone(machine: Snapshot) -> tuple[str, ...]:
@@ -123,7 +124,7 @@ def _gone(machine: Snapshot) -> tuple[str, ...]:
     return tuple(
         file
         for distribution in interpreter.distributions or ()
-        for file in distribution.missing_files
+        for file in (*distribution.missing_files, *distribution.damaged_files)
         if distribution.name.startswith("nvidia-")
         and "cudnn" not in distribution.name
         and ".so" in file
@@ -136,10 +137,10 @@ def _by_error_alone(machine: Snapshot, world: Knowledge, error: LoaderError | No
     if error is None or steered(machine) or uses_conda(machine):
         return None
     # A library that CUDA's own library misses is taken from the path; what torch's own library misses is rather its wheel.
-    if error.kind == "symbol" and not error.of_torch and not _wheels_known_good(machine):
+    if error.kind == "symbol" and error.library and not error.of_torch and not _wheels_known_good(machine):
         return None
     return Finding(
-        summary=f"{error.library} cannot be loaded: "
+        summary=f"{error.library or 'A library'} cannot be loaded: "
         + (f"it lacks {error.wanted}" if error.wanted else "it is not there")
         + ". A CUDA library of another version than torch's is installed or found first.",
         evidence=(error.said.evidence(),),

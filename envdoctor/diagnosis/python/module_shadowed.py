@@ -26,7 +26,8 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import ShadowedModule
 from envdoctor.knowledge import Knowledge
 
-SAID = ("since it has the same name as the", "prevents importing that standard library module")
+# Python 3.13 and later; torch when it is imported from a clone of its sources.
+SAID = ("since it has the same name as the", "It appears that PyTorch has loaded the `torch/_C` folder")
 THIRD_PARTY = ("torch", "torchvision", "torchaudio", "numpy", "triton")
 
 

@@ -55,8 +55,10 @@ def python_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
                 fixes=(_environment(machine, world, wanted),),
             )
         offered = _pythons(world, platform)
-        if not offered or python in offered:
+        if not offered:
             return None
+        if python in offered:
+            return _nothing_offered(machine, world, python)
     except KnowledgeError:
         return None
     newest = world.torch_releases()[0].version
@@ -65,6 +67,30 @@ def python_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
         evidence=evidence,
         fixes=(_environment(machine, world, None),),
         confidence=0.8,
+    )
+
+
+def _nothing_offered(machine: Snapshot, world: Knowledge, python: str) -> Finding | None:
+    """pip saw no file of torch at all: its Python, its index, or its age? Some releases have wheels for this Python."""
+    said = first_saying(machine, "satisfies the requirement torch")
+    if said is None or "(from versions: none)" not in said.text:
+        return None
+    return Finding(
+        summary=f"pip found no file of torch for this Python. Some releases have wheels for Python {python}; an index without "
+        "them, another Python behind pip, or a pip too old to know their tags looks like this too.",
+        evidence=(said.evidence(), fact("interpreter.version", python)),
+        fixes=(
+            Fix(
+                title="See which Python, tags and index pip works with; then install again with a new pip",
+                commands=(
+                    "python -m pip debug --verbose | head -40",
+                    "python -m pip install --upgrade pip",
+                    "python -m pip install torch",
+                ),
+            ),
+            _environment(machine, world, None),
+        ),
+        confidence=0.5,
     )
 
 

@@ -19,7 +19,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.loader_errors import LoaderError, Said, loader_errors, said
+from envdoctor.diagnosis.loader_errors import CUDA_STEMS, LoaderError, Said, loader_errors, said
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import restore_torch
 from envdoctor.facts.model import Snapshot
@@ -28,7 +28,7 @@ from envdoctor.knowledge import Knowledge
 SAID = (
     "No module named 'torch._C'",
     "cannot import name '_C' from 'torch'",
-    "Failed to load PyTorch C extensions",
+    "NameError: name '_C' is not defined",
     "module 'torch' has no attribute '__version__'",
 )
 
@@ -48,7 +48,8 @@ def torch_install_corrupt(machine: Snapshot, world: Knowledge) -> Finding | None
     own = interpreter.distribution("torch") if interpreter else None
     if own is not None and own.editable:
         return None  # its files are where its sources are
-    gone = tuple(file for file in (own.missing_files if own else ()) if _vital(file))
+    files = (*own.missing_files, *own.damaged_files) if own else ()
+    gone = tuple(file for file in files if _vital(file))
     if gone and (run is None or run.outcome != "ok"):
         return Finding(
             summary=f"Files of torch {own.version if own else ''} are missing or damaged: {', '.join(gone[:3])}.",
@@ -87,7 +88,7 @@ def _vital(file: str) -> bool:
 
 def _of_torch_alone(error: LoaderError) -> bool:
     if error.kind == "damaged":
-        return error.of_torch
+        return error.of_torch or error.stem in (*CUDA_STEMS, "libcudnn")
     if error.kind == "missing":
         # An extension that was built for another torch asks for such names as well; the import of torch itself does not.
         return error.of_torch and error.said.fact == "torch.run.error"

@@ -50,7 +50,7 @@ def torch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
 def _install(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     host, interpreter = machine.host, machine.interpreter
     platform = host.platform if host else None
-    if platform is None or interpreter is None:
+    if host is None or platform is None or interpreter is None or host.glibc == "":  # musl: there is no wheel
         return ()
     has_gpu = bool(gpus(machine, world)) or bus_gpus(machine)
     if has_gpu:

@@ -55,7 +55,7 @@ def torchaudio_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
             evidence=(*evidence, fact("torchaudio.requires", f"torch=={built_for}")),
             fixes=fixes,
         )
-    ours, theirs = variant(torch.version), variant(audio.version)
+    ours, theirs = variant(torch.version), variant(audio.build or audio.version)
     if ours is not None and theirs is not None and variants_clash(ours, theirs):
         return Finding(
             summary=f"torchaudio {audio.version} and torch {torch.version} are builds for different devices "

@@ -23,6 +23,8 @@ from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
+REFUSED = ("undefined symbol", "torchvision::nms does not exist", "different CUDA major versions")
+
 
 @diagnosis(
     "torchvision-mismatch", layer=Layer.PYTORCH, severity=Severity.ERROR, follows_from=("torch-duplicate-install",)
@@ -42,9 +44,21 @@ def torchvision_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
                 fact("torchvision.requires", f"torch=={built_for}"),
                 fact("torch.version", torch.version),
             ),
+            # Its operators were seen to load, so it works as far as that goes.
+            severity=Severity.WARNING if torch.run is not None and torch.run.torchvision == "ok" else None,
             fixes=fixes,
         )
-    ours, theirs = variant(torch.version), variant(vision.version)
+    said = torch.run.torchvision if torch.run else None
+    if said is not None and any(words in said for words in REFUSED):
+        return Finding(
+            summary=f"torchvision {vision.version} does not load into torch {torch.version}: it was built for another one.",
+            evidence=(
+                fact("torch.run.torchvision", " ".join(said.split())[:300]),
+                fact("torchvision.version", vision.version),
+            ),
+            fixes=fixes,
+        )
+    ours, theirs = variant(torch.version), variant(vision.build or vision.version)
     if ours is None or theirs is None or not variants_clash(ours, theirs):
         return None
     return Finding(

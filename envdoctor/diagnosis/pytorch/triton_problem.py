@@ -41,6 +41,7 @@ NO_TRITON = (
 )
 WRONG_TRITON = ("from 'triton", "module 'triton' has no attribute", "module 'triton.")
 NO_BACKEND = ("0 active drivers",)
+TOO_OLD = ("too old to be supported by the triton GPU compiler",)
 
 
 @diagnosis(
@@ -115,6 +116,15 @@ def _by_words(machine: Snapshot) -> Finding | None:
         name = "triton-windows" if host == "Windows" else "triton"
         return _finding(
             said, "torch.compile or a kernel needs triton, and it is not installed.", _reinstall(machine, name)
+        )
+    said = first_saying(machine, *TOO_OLD)
+    if said is not None:
+        without = Fix(
+            title="Run this model without torch.compile, or on a GPU that triton supports",
+            commands=("export TORCHDYNAMO_DISABLE=1",),
+        )
+        return _finding(
+            said, "triton has no code for so old a GPU: torch.compile cannot work on it, torch alone can.", without
         )
     said = first_saying(machine, *NO_BACKEND)
     if said is not None and "river" in said.text:
