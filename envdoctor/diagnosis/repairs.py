@@ -98,6 +98,8 @@ def fitting_torch(
     platform = wheel_platform(snapshot)
     if platform is None or not platform.startswith(("linux", "windows")):
         return None
+    if host is not None and host.glibc == "":  # musl, for which there are no wheels
+        return None
     return world.newest_torch(
         capabilities=tuple(dict.fromkeys(capabilities)),
         driver=_comparable_driver(snapshot, platform) if driver else None,

@@ -1,17 +1,18 @@
 """The NVIDIA kernel modules are of the wrong flavour for this GPU.
 
 What it is
-    The driver comes with two sets of kernel modules, open and proprietary. Blackwell and later GPUs are driven by the open ones
-    only; Maxwell, Pascal and Volta, which lack the GSP processor, by the proprietary ones only. Turing to Hopper work with
-    either. With the wrong set the module loads, and nvidia-smi says 'No devices were found'.
+    The driver comes with two sets of kernel modules, open and proprietary. Blackwell and later GPUs are driven by the
+    open ones only; Maxwell, Pascal and Volta, which lack the GSP processor, by the proprietary ones only. Turing to
+    Hopper work with either. With the wrong set the module loads, and nvidia-smi says 'No devices were found'.
 
 Told apart by
-    The flavour of the loaded module (/proc/driver/nvidia/version) or of the one on disk, against the GPU's compute capability,
-    where NVML does not list that GPU; or the module's own words in the kernel log. A GPU that NVML lists is driven, whatever
-    the table says. An outdated branch is `driver-too-old-for-gpu` or `gpu-legacy-driver-dropped`.
+    The flavour of the loaded module (/proc/driver/nvidia/version) or of the one on disk, against the GPU's compute
+    capability, where NVML does not list that GPU; or the module's own words in the kernel log. A GPU that NVML lists is
+    driven, whatever the table says. An outdated branch is `driver-too-old-for-gpu` or `gpu-legacy-driver-dropped`.
 
 Repair
-    The packages of the other flavour, same branch; then reboot. No flavour drives a pre-Turing and a Blackwell GPU together.
+    The packages of the other flavour, same branch; then reboot. No flavour drives a pre-Turing and a Blackwell GPU
+    together.
 
 Sources
     NVIDIA driver installation guide, 'Kernel Modules'; open-gpu-kernel-modules, kernel-open/nvidia/nv-pci.c

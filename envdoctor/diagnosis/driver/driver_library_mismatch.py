@@ -28,7 +28,7 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
 RELOAD = Fix(
-    title="Or reload the module, when nothing uses the GPU (no desktop, no job)",
+    title="Reload the module, when nothing uses the GPU (no desktop, no job)",
     commands=(
         "sudo systemctl stop nvidia-persistenced nvidia-fabricmanager 2>/dev/null",
         "sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia",
@@ -144,7 +144,7 @@ def _bare_803(machine: Snapshot) -> Finding | None:
             Fix(title="Find out which of the two it is", commands=("nvidia-smi",)),
             REBOOT,
             Fix(
-                title="Or take cuda-compat out of the way",
+                title="Take cuda-compat out of the way",
                 commands=("echo $LD_LIBRARY_PATH; ldconfig -p | grep libcuda",),
             ),
         ),

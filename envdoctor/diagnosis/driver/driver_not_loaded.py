@@ -178,7 +178,7 @@ def _secure_boot(machine: Snapshot) -> tuple[Fix, ...]:
             verify=VERIFY,
         ),
         Fix(
-            title="Or switch Secure Boot off in the machine's firmware set-up",
+            title="Switch Secure Boot off in the machine's firmware set-up",
             needs_root=True,
             needs_reboot=True,
             verify=VERIFY,

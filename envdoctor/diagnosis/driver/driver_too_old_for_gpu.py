@@ -1,20 +1,20 @@
 """The NVIDIA driver is older than this GPU and does not know it.
 
 What it is
-    A driver knows the GPUs that existed when it was made. It loads on a machine with a newer one and finds nothing: 'No devices
-    were found'. The kernel log says that the GPU 'is not supported by the NVIDIA ... driver release'.
+    A driver knows the GPUs that existed when it was made. It loads on a machine with a newer one and finds nothing: 'No
+    devices were found'. The kernel log says that the GPU 'is not supported by the NVIDIA ... driver release'.
 
 Told apart by
-    The GPU stands on the PCI bus and NVML does not list it, and the driver's branch is below the first one for GPUs of that
-    architecture (or for that very model). A GPU that NVML lists is known. A driver that knows the GPU and is too old for
-    torch's CUDA is `driver-too-old`; one that has dropped the GPU is `gpu-legacy-driver-dropped`.
+    The GPU stands on the PCI bus and NVML does not list it, and the driver's branch is below the first one for GPUs of
+    that architecture (or for that very model). A GPU that NVML lists is known. A driver that knows the GPU and is too
+    old for torch's CUDA is `driver-too-old`; one that has dropped the GPU is `gpu-legacy-driver-dropped`.
 
 Repair
     A newer driver, from NVIDIA's repository where the distribution has none so new; then reboot.
 
 Sources
-    github.com/NVIDIA/open-gpu-kernel-modules, 'Compatible GPUs' of each release; docs.nvidia.com/datacenter/tesla/drivers,
-    CUDA toolkit, driver and architecture matrix
+    github.com/NVIDIA/open-gpu-kernel-modules, 'Compatible GPUs' of each release;
+    docs.nvidia.com/datacenter/tesla/drivers, CUDA toolkit, driver and architecture matrix
 """
 
 from __future__ import annotations

@@ -1,17 +1,19 @@
 """NVSwitch is not set up: NVIDIA Fabric Manager does not run, or is of another version than the driver.
 
 What it is
-    On machines whose GPUs are joined by NVSwitch (HGX, DGX), the Fabric Manager service sets the switches up and registers each
-    GPU with the fabric. Until it has, cuInit fails with error 802, 'system not yet initialized', though nvidia-smi works. It
-    must be of exactly the driver's version.
+    On machines whose GPUs are joined by NVSwitch (HGX, DGX), the Fabric Manager service sets the switches up and
+    registers each GPU with the fabric. Until it has, cuInit fails with error 802, 'system not yet initialized', though
+    nvidia-smi works. It must be of exactly the driver's version.
 
 Told apart by
-    Error 802; or a GPU whose fabric registration NVML calls not started or in progress, or an NVSwitch on the bus without a
-    running service, while CUDA does not start. Machines without NVSwitch, and single GPUs of an HGX board in a virtual machine
-    whose registration is completed or not supported, do not need it; where CUDA starts, nothing is wrong.
+    Error 802; or a GPU whose fabric registration NVML calls not started or in progress, or an NVSwitch on the bus
+    without a running service, while CUDA does not start. Machines without NVSwitch, and single GPUs of an HGX board in
+    a virtual machine whose registration is completed or not supported, do not need it; where CUDA starts, nothing is
+    wrong.
 
 Repair
-    Install the Fabric Manager of the driver's version, enable and start it. In a virtual machine or container it is the host's.
+    Install the Fabric Manager of the driver's version, enable and start it. In a virtual machine or container it is the
+    host's.
 
 Sources
     NVIDIA Fabric Manager user guide; cuda.h: CUDA_ERROR_SYSTEM_NOT_READY (802); nvml.h: nvmlGpuFabricState_t
@@ -97,7 +99,7 @@ def _fixes(machine: Snapshot, manager: FabricManager, version: str | None, world
         )
     start = ("sudo systemctl enable nvidia-fabricmanager", "sudo systemctl restart nvidia-fabricmanager")
     install = _install(machine, version, world)
-    look = Fix(title="If it does not start, its log says why", commands=("journalctl -u nvidia-fabricmanager -n 50",))
+    look = Fix(title="When it does not start: read its log", commands=("journalctl -u nvidia-fabricmanager -n 50",))
     if manager.installed and (manager.version is None or manager.version == version):
         return (Fix(title="Start Fabric Manager", commands=start, needs_root=True, verify=VERIFY), look)
     return (

@@ -1,21 +1,23 @@
 """A forward-compatibility libcuda is in use where it may not be.
 
 What it is
-    The cuda-compat package holds a newer libcuda for use on an older driver. It works on data-centre GPUs only, and only while
-    it is newer than the driver. On a GeForce card CUDA fails with error 804, and beside a driver that it does not fit with 803.
-    CUDA images carry it in /usr/local/cuda/compat, so it often comes unasked.
+    The cuda-compat package holds a newer libcuda for use on an older driver. It works on data-centre GPUs only, and
+    only while it is newer than the driver. On a GeForce card CUDA fails with error 804, and beside a driver that it
+    does not fit with 803. CUDA images carry it in /usr/local/cuda/compat, so it often comes unasked.
 
 Told apart by
-    Error 804 says it by itself. For 803 the libcuda that the loader picked decides: one in a `compat` folder is this; one of
-    the driver's own name and another version is `driver-library-mismatch`. Where NVML works, module and libraries
-    agree, and only libcuda can be the odd one. A compat libcuda with which cuInit succeeds is in its right place.
+    Error 804 says it by itself. For 803 the libcuda that the loader picked decides: one in a `compat` folder is this;
+    one of the driver's own name and another version is `driver-library-mismatch`. Where NVML works, module and
+    libraries agree, and only libcuda can be the odd one. A compat libcuda with which cuInit succeeds is in its right
+    place.
 
 Repair
-    Take the compat folder out of LD_LIBRARY_PATH, or the package out of the system or the image; or a newer driver, which makes
-    it superfluous; or a torch for the CUDA of the driver that is there.
+    Take the compat folder out of LD_LIBRARY_PATH, or the package out of the system or the image; or a newer driver,
+    which makes it superfluous; or a torch for the CUDA of the driver that is there.
 
 Sources
-    docs.nvidia.com/deploy/cuda-compatibility/forward-compatibility.html; cuda.h: CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE
+    docs.nvidia.com/deploy/cuda-compatibility/forward-compatibility.html; cuda.h:
+    CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
 """The installed driver branch has dropped this old GPU.
 
 What it is
-    NVIDIA ends the support of old GPUs branch by branch: 470 is the last for Kepler, 580 for Maxwell, Pascal and Volta. After an
-    update beyond it the driver ignores the card, nvidia-smi fails or finds no device, and the kernel log says that the GPU 'is
-    supported through the NVIDIA ... Legacy drivers'.
+    NVIDIA ends the support of old GPUs branch by branch: 470 is the last for Kepler, 580 for Maxwell, Pascal and Volta.
+    After an update beyond it the driver ignores the card, nvidia-smi fails or finds no device, and the kernel log says
+    that the GPU 'is supported through the NVIDIA ... Legacy drivers'.
 
 Told apart by
-    The GPU stands on the PCI bus, NVML does not list it, and its architecture ended before the driver's branch; or those words
-    in the kernel log. A GPU that NVML lists is driven. Torch's own end of support is `gpu-arch-too-old-for-torch`.
+    The GPU stands on the PCI bus, NVML does not list it, and its architecture ended before the driver's branch; or
+    those words in the kernel log. A GPU that NVML lists is driven. Torch's own end of support is
+    `gpu-arch-too-old-for-torch`.
 
 Repair
-    The last branch that drives the GPU, with its proprietary modules, and no update beyond it; then a torch that still has
-    code for the GPU.
+    The last branch that drives the GPU, with its proprietary modules, and no update beyond it; then a torch that still
+    has code for the GPU.
 
 Sources
     docs.nvidia.com/datacenter/tesla/drivers, CUDA toolkit, driver and architecture matrix; nvidia.com/object/unix.html
@@ -68,7 +69,7 @@ def gpu_legacy_driver_dropped(machine: Snapshot, world: Knowledge) -> Finding | 
         fixes=(
             fix,
             *(
-                (Fix(title="Or leave the old card undriven: no driver serves both it and a newer GPU for long"),)
+                (Fix(title="Leave the old card undriven: no driver serves both it and a newer GPU for long"),)
                 if working
                 else ()
             ),

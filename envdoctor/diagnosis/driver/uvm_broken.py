@@ -1,18 +1,19 @@
 """The nvidia-uvm module is missing or wedged.
 
 What it is
-    CUDA manages memory through a second kernel module, nvidia-uvm, and its node /dev/nvidia-uvm. nvidia-smi does not need it,
-    so nvidia-smi works while cuInit fails, mostly with error 999, 'unknown error'. The node is made on demand by nvidia-modprobe
-    and can be missing on servers without a desktop; after suspend the module can be left in a state that refuses all work.
+    CUDA manages memory through a second kernel module, nvidia-uvm, and its node /dev/nvidia-uvm. nvidia-smi does not
+    need it, so nvidia-smi works while cuInit fails, mostly with error 999, 'unknown error'. The node is made on demand
+    by nvidia-modprobe and can be missing on servers without a desktop; after suspend the module can be left in a state
+    that refuses all work.
 
 Told apart by
-    /dev/nvidia-uvm does not exist or does not open, or the module is not loaded, while CUDA does not start; where CUDA starts,
-    a missing node means nothing. Error 999 alone, with the module and its node in place, is likely this after a suspend, but
-    a GPU in trouble says the same: the kernel log decides.
+    /dev/nvidia-uvm does not exist or does not open, or the module is not loaded, while CUDA does not start; where CUDA
+    starts, a missing node means nothing. Error 999 alone, with the module and its node in place, is likely this after a
+    suspend, but a GPU in trouble says the same: the kernel log decides.
 
 Repair
-    Load the module and make its node; after suspend, reload it once no program uses the GPU, else reboot. To prevent it,
-    let the driver save the GPU's memory over suspend.
+    Load the module and make its node; after suspend, reload it once no program uses the GPU, else reboot. To prevent
+    it, let the driver save the GPU's memory over suspend.
 
 Sources
     nvidia-modprobe(1); NVIDIA driver README, 'Configuring Power Management Support'; cuda.h: CUDA_ERROR_UNKNOWN (999)
@@ -103,13 +104,13 @@ def _fixes(machine: Snapshot) -> tuple[Fix, ...]:
             verify=VERIFY,
         ),
         Fix(
-            title="Or reload it, when no program uses the GPU (after suspend)",
+            title="Reload it, when no program uses the GPU (after suspend)",
             commands=("sudo rmmod nvidia_uvm", "sudo modprobe nvidia-uvm"),
             needs_root=True,
             verify=VERIFY,
         ),
         Fix(
-            title="If suspend brings it back, let the driver save the GPU's memory",
+            title="When suspend brings it back: let the driver save the GPU's memory",
             commands=(
                 "echo 'options nvidia NVreg_PreserveVideoMemoryAllocations=1' | sudo tee /etc/modprobe.d/nvidia-suspend.conf",
                 "sudo systemctl enable nvidia-suspend nvidia-hibernate nvidia-resume",

@@ -1,0 +1,1 @@
+"""Diagnoses of several GPUs working together: one file each, named as its code."""
