@@ -13,7 +13,7 @@ from packaging.version import Version
 from envdoctor.knowledge.companions import Companion, CompanionTable
 from envdoctor.knowledge.published import PublishedTable
 from envdoctor.knowledge.registry import IndexFile, Registry, RegistryError
-from envdoctor.knowledge.torch_tables import PypiRelease, PypiTable, PypiWheel
+from envdoctor.knowledge.torch_rows import PypiRelease, PypiTable, PypiWheel
 from envdoctor.knowledge.versions import version
 from envdoctor.knowledge.wheel_facts import python_tags, read_torch_wheel, requirements
 

@@ -26,7 +26,7 @@ from envdoctor.knowledge.published import PublishedTable
 from envdoctor.knowledge.rebuild import Progress, rebuild_companions, rebuild_published, rebuild_torch
 from envdoctor.knowledge.registry import DEFAULT_INDEX, Registry
 from envdoctor.knowledge.tables import DATA
-from envdoctor.knowledge.torch_tables import PypiTable
+from envdoctor.knowledge.torch_rows import PypiTable
 
 TABLES = ("published", "companions", "torch")
 _FILES = {"torch": "torch_pypi.json", "companions": "companions.json", "published": "published.json"}

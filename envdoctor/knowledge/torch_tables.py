@@ -14,81 +14,9 @@ import msgspec
 
 from envdoctor.knowledge.builds import TorchBuild, TorchRelease, Unpublished
 from envdoctor.knowledge.drivers import Drivers
-from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.tables import read, source_texts
+from envdoctor.knowledge.torch_rows import Arch, Channels, ChannelTable, PypiRelease, PypiTable, Variant
 from envdoctor.knowledge.versions import cuda_key, version
-
-
-class PypiWheel(Row, frozen=True, kw_only=True):
-    """What one wheel says of itself; `file` is the one that was read, `flags` the string compiled into it."""
-
-    file: str
-    local: str
-    cuda: str | None = None
-    flags: str | None = None
-    requires: tuple[str, ...] = ()
-    glibc: str | None = None
-    cxx11_abi: bool | None = None
-
-
-class PypiRelease(Row, frozen=True, kw_only=True):
-    version: str
-    date: str
-    requires_python: str
-    yanked: bool
-    python: dict[str, tuple[str, ...]]
-    torchvision: str | None = None
-    torchaudio: str | None = None
-    wheels: dict[str, PypiWheel]
-
-
-class PypiTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    schema: str
-    as_of: str
-    source: str
-    releases: tuple[PypiRelease, ...]
-
-
-class _Arch(Row, frozen=True, kw_only=True):
-    platform: str
-    flags: str | None = None
-    ptx: bool | None = None
-    confidence: str
-    glibc: str | None = None
-    cxx11_abi: bool | None = None
-    source: tuple[str, ...]
-
-
-class _Variant(Row, frozen=True, kw_only=True):
-    variant: str
-    cuda: str | None = None
-    toolkit: str | None = None
-    status: str
-    cudnn: str | None = None
-    nccl: str | None = None
-    note: str | None = None
-    platforms: tuple[str, ...]
-    source: tuple[str, ...]
-    builds: tuple[_Arch, ...]
-
-
-class _Channels(Row, frozen=True, kw_only=True):
-    version: str
-    cpp_standard: str | None = None
-    rocm: tuple[str, ...] | None = None
-    rocm_source: tuple[str, ...] = ()
-    cpu: tuple[str, ...] = ()
-    cpu_source: tuple[str, ...] = ()
-    variants: tuple[_Variant, ...] = ()
-    unconfirmed: tuple[Unpublished, ...] = ()
-    not_published: tuple[Unpublished, ...] = ()
-
-
-class _ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    schema: str
-    as_of: str
-    index: str
-    sources: dict[str, str]
-    releases: tuple[_Channels, ...]
 
 
 class Builds:
@@ -102,11 +30,11 @@ class Builds:
         return read("torch_pypi", PypiTable)
 
     @cached_property
-    def channels(self) -> _ChannelTable:
-        return read("torch_channels", _ChannelTable)
+    def channels(self) -> ChannelTable:
+        return read("torch_channels", ChannelTable)
 
     @cached_property
-    def _channels_of(self) -> dict[str, _Channels]:
+    def _channels_of(self) -> dict[str, Channels]:
         return {row.version: row for row in self.channels.releases}
 
     @cached_property
@@ -137,7 +65,7 @@ class Builds:
         return source_texts(ids, self.channels.sources)
 
     def _release(self, row: PypiRelease) -> TorchRelease:
-        channels = self._channels_of.get(row.version) or _Channels(version=row.version)
+        channels = self._channels_of.get(row.version) or Channels(version=row.version)
         return TorchRelease(
             version=row.version,
             date=row.date,
@@ -157,7 +85,7 @@ class Builds:
         return tuple(msgspec.structs.replace(row, source=self._cite(row.source)) for row in rows)
 
     def _of(self, row: PypiRelease, release: TorchRelease) -> list[TorchBuild]:
-        channels = self._channels_of.get(row.version) or _Channels(version=row.version)
+        channels = self._channels_of.get(row.version) or Channels(version=row.version)
         variants = {variant.variant: variant for variant in channels.variants}
         builds = [
             self._pypi_build(row, release, platform, variants)
@@ -183,7 +111,7 @@ class Builds:
         return builds
 
     def _pypi_build(
-        self, row: PypiRelease, release: TorchRelease, platform: str, variants: dict[str, _Variant]
+        self, row: PypiRelease, release: TorchRelease, platform: str, variants: dict[str, Variant]
     ) -> TorchBuild:
         wheel = row.wheels.get(platform)
         cuda = wheel.cuda if wheel else None
@@ -216,7 +144,7 @@ class Builds:
             source=evidence,
         )
 
-    def _channel_build(self, row: PypiRelease, release: TorchRelease, variant: _Variant, arch: _Arch) -> TorchBuild:
+    def _channel_build(self, row: PypiRelease, release: TorchRelease, variant: Variant, arch: Arch) -> TorchBuild:
         wheel = row.wheels.get(arch.platform)
         linux = arch.platform.startswith("linux")
         evidence = self._cite(variant.source)

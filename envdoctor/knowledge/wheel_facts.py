@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
 
 from envdoctor.knowledge.registry import IndexFile, Registry, RegistryError, read_metadata
-from envdoctor.knowledge.torch_tables import PypiWheel
+from envdoctor.knowledge.torch_rows import PypiWheel
 
 _ARCH_FLAGS = re.compile(rb"(?:(?:sm|compute)_\d{2,3}[af]?)(?: (?:sm|compute)_\d{2,3}[af]?)*(?=\0)")
 _CHUNK = 1 << 20

@@ -12,14 +12,8 @@ from functools import lru_cache
 
 from envdoctor.knowledge.architectures import ArchitectureRecord, Architectures
 from envdoctor.knowledge.builds import TorchBuild, TorchRelease
-from envdoctor.knowledge.companions import Companion, Companions
-from envdoctor.knowledge.compilers import Compilers, HostCompilers, SystemCompiler
-from envdoctor.knowledge.cudnn import Cudnn, CudnnRelease, CudnnSupport
+from envdoctor.knowledge.catalogue import Catalogue
 from envdoctor.knowledge.drivers import DriverBranch, Drivers, ImageRequirement, Rule, Toolkit
-from envdoctor.knowledge.gpus import GpuRecord, Gpus
-from envdoctor.knowledge.images import CudaImage, Images, PytorchImage
-from envdoctor.knowledge.linux_packages import LinuxPackages, PackageRule
-from envdoctor.knowledge.published import Published
 from envdoctor.knowledge.selection import Selection, Unlock
 from envdoctor.knowledge.torch_tables import Builds
 from envdoctor.knowledge.versions import cuda_key, version
@@ -27,20 +21,14 @@ from envdoctor.knowledge.versions import cuda_key, version
 LINUX = "linux_x86_64"
 
 
-class Knowledge:
+class Knowledge(Catalogue):
     """The knowledge base. Each table is read when a query first needs it; use `load()` for the shared instance."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._drivers = Drivers()
         self._builds = Builds(self._drivers)
         self._architectures = Architectures()
-        self._gpus = Gpus()
-        self._cudnn = Cudnn()
-        self._compilers = Compilers()
-        self._images = Images()
-        self._linux_packages = LinuxPackages()
-        self._companions = Companions()
-        self._published = Published()
         self._selection = Selection(self._builds, self._drivers, self._architectures, self._cudnn)
 
     @property
@@ -272,91 +260,6 @@ class Knowledge:
             if paired is not None and version(paired) == wanted:
                 return release.version
         return None
-
-    def companion_packages(self) -> tuple[str, ...]:
-        """The packages whose requirement on torch is known."""
-        return self._companions.packages()
-
-    def companions(self, package: str, torch: str | None = None) -> tuple[Companion, ...]:
-        """Releases of a package with their requirement on torch, newest first; those that accept `torch` if given.
-        Source: the package's own metadata."""
-        if torch is None:
-            return self._companions.releases(package)
-        return self._companions.fitting(package, torch)
-
-    def companion(self, package: str, release: str) -> Companion | None:
-        """One release of a package, with what it says of torch."""
-        return self._companions.find(package, release)
-
-    # GPUs
-
-    def gpu(self, name: str) -> GpuRecord:
-        """The GPU, as nvidia-smi, lspci or a person writes it; a family where only memory or form factor is open
-        ("V100"). Raises UnknownGpu, or AmbiguousGpu where the name fits different architectures ("RTX 6000"); both
-        are KnowledgeErrors with `.suggestions`."""
-        return self._gpus.find(name)
-
-    def gpus(self) -> tuple[GpuRecord, ...]:
-        """All GPUs in the table, as in the data file (sources by id)."""
-        return self._gpus.table.gpus
-
-    def gpu_by_pci_id(self, device_id: str) -> GpuRecord | None:
-        """The GPU with this PCI device id ("2684", "0x2684", any case), vendor 10de."""
-        return self._gpus.by_pci_id(device_id)
-
-    def capability_of_pci_id(self, device_id: str) -> str | None:
-        """Its capability: by the exact id, else by the block of sixteen ids where all known GPUs of it agree."""
-        return self._gpus.capability_of_pci_id(device_id)
-
-    # Libraries, compilers, images, packages
-
-    def cudnn_release(self, cudnn: str, cuda: str) -> CudnnRelease | None:
-        """The device code of a cuDNN ("9.10.2.21", CUDA "12.6"): measured, or of the nearest measured below."""
-        return self._cudnn.release(cudnn, cuda)
-
-    def cudnn_supports(self, cudnn: str, cuda: str, capability: str) -> bool | None:
-        """Whether that cuDNN has kernels for a GPU this old; None where it is not known."""
-        return self._cudnn.supports(cudnn, cuda, capability)
-
-    def cudnn_support_matrix(self) -> tuple[CudnnSupport, ...]:
-        """Rows of NVIDIA's cuDNN support matrix that were read."""
-        return self._cudnn.support_matrix()
-
-    def published(self, package: str) -> dict[str, str]:
-        """Versions on PyPI with upload days, oldest first, of a package that torch pins: cuda-toolkit,
-        nvidia-cudnn-cu11/12/13, nvidia-nccl-cu11/12/13, triton. Empty for any other."""
-        return self._published.versions(package)
-
-    def host_compilers(self, cuda: str) -> HostCompilers | None:
-        """The host compilers that nvcc of this CUDA and torch's extension builder accept. None: not read."""
-        return self._compilers.of(cuda)
-
-    def system_compilers(self) -> tuple[SystemCompiler, ...]:
-        """gcc and glibc of the operating systems in a CUDA installation guide."""
-        return self._compilers.systems()
-
-    def cuda_images(
-        self,
-        cuda: str | None = None,
-        *,
-        os: str | None = None,
-        flavour: str | None = None,
-        cudnn: bool | None = None,
-    ) -> tuple[CudaImage, ...]:
-        """nvidia/cuda tags that were seen, newest CUDA first, Ubuntu first. `os`: "ubuntu24.04"; `flavour`: base,
-        runtime or devel; `cudnn`: with it inside or not."""
-        return self._images.cuda_images(cuda, os, flavour, cudnn)
-
-    def pytorch_images(
-        self, torch: str, *, cuda: str | None = None, flavour: str | None = None
-    ) -> tuple[PytorchImage, ...]:
-        """pytorch/pytorch tags of one release whose CUDA was seen in use. `flavour`: runtime or devel."""
-        return self._images.pytorch_images(torch, cuda, flavour)
-
-    def driver_packages(self, topic: str | None = None) -> tuple[PackageRule, ...]:
-        """Rules on Linux driver packages. Topics: ubuntu-archive, ubuntu-drivers, nvidia-repo, kernel-modules,
-        fabricmanager, container-toolkit, debian, supported-os."""
-        return self._linux_packages.rules(topic)
 
 
 @lru_cache(maxsize=1)

@@ -251,7 +251,7 @@ def test_the_committed_tables_contain_nothing_that_the_registry_denies(
 def test_a_wheel_on_the_registry_says_what_the_table_says() -> None:
     """One old and one new wheel, read again."""
     from envdoctor.knowledge.tables import read
-    from envdoctor.knowledge.torch_tables import PypiTable
+    from envdoctor.knowledge.torch_rows import PypiTable
     from envdoctor.knowledge.wheel_facts import read_torch_wheel
 
     registry = Registry(os.environ.get("PIP_INDEX_URL", DEFAULT_INDEX))

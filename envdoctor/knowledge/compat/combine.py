@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from envdoctor.knowledge.builds import TorchBuild
-from envdoctor.knowledge.compat import judge
+from envdoctor.knowledge.compat import judge, judge_build
 from envdoctor.knowledge.compat.answer import Answer, Reason
 from envdoctor.knowledge.compat.case import Case
 from envdoctor.knowledge.compat.nearest import nearest
@@ -114,7 +114,7 @@ def _best_build(world: Knowledge, case: Case) -> tuple[TorchBuild | None, list[R
     candidates, assumed = _candidates(world, case)
     if not candidates:
         return None, [_no_build(world, case)]
-    judged = [(build, judge_build(world, case, build)) for build in candidates]
+    judged = [(build, how_it_fares(world, case, build)) for build in candidates]
     best, reasons = max(judged, key=lambda pair: _merit(world, case, pair[1], pair[0]))
     if assumed:
         reasons = [
@@ -164,16 +164,16 @@ def _candidates(world: Knowledge, case: Case) -> tuple[list[TorchBuild], str | N
     return builds, assumed
 
 
-def judge_build(world: Knowledge, case: Case, build: TorchBuild) -> list[Reason]:
+def how_it_fares(world: Knowledge, case: Case, build: TorchBuild) -> list[Reason]:
     """Every wish against one build."""
     question = case.question
-    reasons = [judge.published(build)] if question.torch is not None or question.cuda is not None else []
-    reasons += [judge.build_and_gpu(world, build, gpu) for gpu in case.gpus]
+    reasons = [judge_build.published(build)] if question.torch is not None or question.cuda is not None else []
+    reasons += [judge_build.build_and_gpu(world, build, gpu) for gpu in case.gpus]
     if question.driver is not None:
-        reasons.append(judge.build_and_driver(world, build, question.driver, case.gpus))
+        reasons.append(judge_build.build_and_driver(world, build, question.driver, case.gpus))
     if question.python is not None:
-        reasons.append(judge.build_and_python(build, question.python))
-    if question.glibc is not None and (reason := judge.build_and_glibc(build, question.glibc)):
+        reasons.append(judge_build.build_and_python(build, question.python))
+    if question.glibc is not None and (reason := judge_build.build_and_glibc(build, question.glibc)):
         reasons.append(reason)
     return reasons
 
