@@ -7,6 +7,7 @@ from typing import Protocol
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.readers import gpu_facts, interpreter_facts, machine_facts
+from envdoctor.facts.readers.banners import Banners
 from envdoctor.facts.readers.labelled import Labelled
 from envdoctor.facts.readers.lightning import Lightning
 from envdoctor.facts.readers.merging import Merged
@@ -15,7 +16,7 @@ from envdoctor.facts.readers.nvidia_smi import NvidiaSmi
 from envdoctor.facts.readers.packages import Packages
 from envdoctor.facts.readers.sheet import Findings
 from envdoctor.facts.readers.shell import Shell
-from envdoctor.facts.readers.text import Line, lines
+from envdoctor.facts.readers.text import Line, lines, unprefixed
 from envdoctor.facts.readers.torch_config import TorchConfig
 
 ACCEPTED = (
@@ -45,9 +46,10 @@ def read(text: str) -> Snapshot:
         Labelled(findings),
         Packages(findings),
         Shell(findings),
+        Banners(findings),
     )
     feeds = tuple(reader.feed for reader in readers)
-    for line in lines(text):
+    for line in unprefixed(lines(text)):
         for feed in feeds:
             if feed(line):
                 break

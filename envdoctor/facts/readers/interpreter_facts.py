@@ -81,7 +81,7 @@ def _pip(merged: Merged) -> dict[str, str | None] | None:
 
 def _plain(text: str | None) -> str | None:
     """A version of a list's cell, None for a file's address or an empty one."""
-    text = (text or "").strip("`'\" ").split(" ", 1)[0]
+    text = (text or "").strip("`'\" ").partition(" ")[0].partition("@")[0]
     try:
         Version(text.rstrip("+"))
     except InvalidVersion:

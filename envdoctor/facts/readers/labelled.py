@@ -41,9 +41,6 @@ _PACKAGE = re.compile(r"[A-Za-z][\w.-]{0,60}$")
 _VERSION = re.compile(r"v?\d+(?:\.\d+)+\S*$|\d{4,}$|Module Not Found$")
 _SYS_VERSION = re.compile(r"[23]\.\d+\.\d+\S*\s*[(|]")
 _MPS = re.compile(r"Is MPS (?:\([\w ]{1,40}\) )?(built|available)\? (True|False)$")
-_LOG_PREFIX = re.compile(
-    r"^.{0,120}?(?=\b(?:PyTorch version|Is debug build|CUDA used to build PyTorch|sys\.platform)\s*:)"
-)
 
 
 class Labelled:
@@ -126,11 +123,7 @@ class Labelled:
             label, value = parts
         name = normal(label)
         if name not in _KNOWN:
-            found = _LOG_PREFIX.match(bare) if "PyTorch" in bare or "sys.platform" in bare else None
-            if found is None or not found[0]:
-                return False
-            label, _, value = bare[found.end() :].partition(":")
-            name = normal(label)
+            return False
         if self.section == "environment" and not line.indent and "=" in label:
             return False
         return self._named(name, value.strip(), indent=line.indent)

@@ -102,10 +102,12 @@ def logs(merged: Merged) -> Logs | None:
 
 
 def cuda_driver(merged: Merged) -> CudaDriver | None:
-    """The driver's CUDA version, as torch's complaint about an old driver has it ('found version 11040')."""
+    """What torch complained about: a driver's CUDA version ('found version 11040'), or that there is no driver."""
     found = merged.text("driver.cuda")
     if found is None:
-        return None
+        # c10's text where cudaDriverGetVersion() gives 0: there is no libcuda that could be loaded.
+        none = merged.text("driver.none")
+        return CudaDriver(library_missing=True, message=none) if none else None
     number = int(found)
     return CudaDriver(version=f"{number // 1000}.{number % 1000 // 10}")
 

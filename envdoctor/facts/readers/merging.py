@@ -16,6 +16,7 @@ ORDER = (
     "lightning",
     "torch config",
     "python session",
+    "banner",
     "nvidia-smi",
     "nvidia-smi -L",
     "kernel module",
@@ -28,7 +29,6 @@ ORDER = (
     "environment",
     "pip list",
     "conda list",
-    "banner",
     "torch warning",
     "notes",
 )

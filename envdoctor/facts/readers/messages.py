@@ -72,6 +72,10 @@ class Messages:
             if found:
                 for arch in found[1].replace(",", " ").split():
                     self.findings.current("torch warning").add("arches", arch)
+        elif "NVIDIA driver on your system" in bare and "no NVIDIA" in bare:
+            self.findings.current("torch warning").put("driver.none", bare[:300])
+        elif "Torch not compiled with CUDA enabled" in bare:
+            self.findings.current("torch warning").put("without cuda", "yes")
         elif "too old (found version" in bare:
             found = _DRIVER.search(bare)
             if found:

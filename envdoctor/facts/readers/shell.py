@@ -25,6 +25,7 @@ _KERNEL = re.compile(r"\bNVRM: |\bXid \(")
 _PROMPT = re.compile(r"(?:>>>|In \[\d{1,4}\]:|\(Pdb\)|\$|#|\S{1,60}[@:]\S{0,120}[$#])\s?(.{1,300})$")
 _QUOTED = re.compile(r"(?:Out\[\d{1,4}\]: ?)?['\"]?(\d+\.\d+[\w.+-]{0,40})['\"]?$")
 _BOOL = re.compile(r"(?:Out\[\d{1,4}\]: ?)?(True|False)$")
+_ARCH = re.compile(r"\b(?:sm|compute)_\d{2,3}[a-z]?\b")
 _ECHO = re.compile(r"echo\s+\"?\$\{?([A-Z_]{3,40})\}?\"?$")
 # The expression asked at a prompt -> the name of its answer.
 _ASKED = (
@@ -34,6 +35,7 @@ _ASKED = (
     ("torchvision.__version__", "torchvision"),
     ("torch.backends.cudnn.version()", "cudnn.number"),
     ("torch.cuda.get_device_name", "device"),
+    ("torch.cuda.get_arch_list()", "arches"),
 )
 
 
@@ -148,7 +150,11 @@ class Shell:
             answer = word.strip("(),")
             form = _BOOL if key == "torch.cuda_available" else _QUOTED
             found = form.match(answer)
-            if key == "device" and ("NVIDIA" in bare or "GeForce" in bare or "Tesla" in bare):
+            if key == "arches" and "sm_" in bare:
+                for arch in _ARCH.findall(bare):
+                    self.findings.current("python session").add("arches", arch)
+                taken = True
+            elif key == "device" and ("NVIDIA" in bare or "GeForce" in bare or "Tesla" in bare):
                 self.findings.current("python session").add("names", bare.strip("'\""))
                 taken = True
             elif found:

@@ -41,6 +41,7 @@ _SPECIAL = re.compile(
     r"[\x00-\x08\x0e-\x1f\t<>&\\`~\[\x7f]|^\s*(?:[-*+]\s|\(?\d{1,2}[.)]\s)|PyTorch version|CUDA available"
 )
 _RULE = re.compile(r"[\s=*_#~+|:-]+$")
+_FIRST = re.compile(r"(?:PyTorch version\s{0,20}:|Collecting environment information|sys\.platform(?::|\s{2}))")
 # Where a dump's line breaks were lost, each of these starts a line.
 _LOST_BREAKS = re.compile(
     r"(?<=\s)(?=(?:PyTorch version|Is debug build|CUDA used to build PyTorch|ROCM used to build PyTorch|"
@@ -141,8 +142,12 @@ def _cleaned(raw: str) -> Iterator[Line]:
         for part in _LOST_BREAKS.split(stripped):
             yield Line(part.strip(), part.strip(), 0)
         return
+    yield _line(line, stripped)
+
+
+def _line(text: str, stripped: str) -> Line:
     bullet = _BULLET.match(stripped) if stripped and (not stripped[0].isalnum() or stripped[0].isdigit()) else None
-    yield Line(line, (stripped[bullet.end() :] if bullet else stripped), len(line) - len(line.lstrip()))
+    return Line(text, (stripped[bullet.end() :] if bullet else stripped), len(text) - len(text.lstrip()))
 
 
 def _unquoted(line: str) -> str:
@@ -152,6 +157,29 @@ def _unquoted(line: str) -> str:
         line = stripped[2:] if stripped.startswith("> ") else stripped[1:]
         stripped = line.lstrip()
     return line
+
+
+def unprefixed(source: Iterator[Line]) -> Iterator[Line]:
+    """Without what a log or a container runner puts before every line of a dump: a time, a name and a bar.
+
+    The prefix is learnt where a dump's first words stand behind it; digits in it may change from line to line.
+    """
+    prefix: re.Pattern[str] | None = None
+    for line in source:
+        bare = line.bare
+        found = (
+            _FIRST.search(bare, 0, 200)
+            if bare and ("ersion" in bare or "Collecting" in bare or "sys.p" in bare)
+            else None
+        )
+        if found and 0 < found.start() <= 120:
+            prefix = re.compile(re.sub(r"\d+", r"\\d+", re.escape(bare[: found.start()].rstrip())) + r"\s?")
+        cut = prefix.match(bare) if prefix is not None else None
+        if cut is None:
+            yield line
+            continue
+        rest = bare[cut.end() :]
+        yield _line(rest, rest.lstrip())
 
 
 def is_rule(bare: str) -> bool:

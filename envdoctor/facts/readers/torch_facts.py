@@ -34,11 +34,10 @@ def torch(merged: Merged, conda: tuple[str, str | None] | None, listed: str | No
     sheet, version = _version(merged)
     run = _run(merged, sheet)
     known = version or (listed if run is None or run.outcome != "ok" else None) or (conda[0] if conda else None)
-    if known is None and run is None and merged.get("torch config") is None and merged.get("torch warning") is None:
-        return None
     build = _build(merged, known, conda)
     config, warning = merged.get("torch config"), merged.get("torch warning")
-    arches = (config.lists.get("arches") if config else None) or (warning.lists.get("arches") if warning else None)
+    session = merged.get("python session")
+    arches = next((s.lists["arches"] for s in (config, session, warning) if s and "arches" in s.lists), None)
     abi = merged.first("torch.abi", values.boolean)
     facts = Torch(
         version=known or merged.first("TORCH_VERSION", values.torch),
@@ -228,7 +227,9 @@ def _build(merged: Merged, version: str | None, conda: tuple[str, str | None] | 
             return Build("cuda", cuda=values.two_numbers(config.get("CUDA_VERSION")))
         if config.get("USE_CUDA") in ("0", "OFF") and config.get("USE_ROCM") in (None, "0", "OFF"):
             return Build("xpu" if config.get("USE_XPU") in ("1", "ON") else "cpu")
-    return conda_build(conda[1]) if conda and conda[1] else Build()
+    if conda and conda[1]:
+        return conda_build(conda[1])
+    return Build("cpu") if merged.text("without cuda") else Build()
 
 
 def conda_build(text: str) -> Build:

@@ -115,3 +115,20 @@ Thanks!
         "My machine:",
         "Thanks!",
     )
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "worker-1  | ",
+        "2024-05-01T12:00:{n:02d}.{n:03d}Z ",
+        "[rank0]: ",
+        "(Worker pid={n}) INFO 05-01 12:00:{n:02d} env.py:7] ",
+    ],
+)
+@pytest.mark.parametrize("name", ["old", "new", "windows", "vllm", "detectron2", "mmcv"])
+def test_what_a_log_puts_before_every_line_changes_nothing(name: str, prefix: str) -> None:
+    plain = samples.LAYOUTS[name]
+    logged = "\n".join(prefix.format(n=n % 60) + line for n, line in enumerate(plain.splitlines()))
+    before = prefix.format(n=9) + "starting\n"
+    assert facts(before + logged) == facts(plain)

@@ -202,3 +202,33 @@ def test_the_cuda_version_in_the_complaint_about_an_old_driver(number: str, vers
     )
     assert snapshot.cuda_driver is not None
     assert snapshot.cuda_driver.version == version
+
+
+def test_torch_that_finds_no_driver() -> None:
+    snapshot = read(
+        "RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU and installed a driver"
+    )
+    assert snapshot.cuda_driver is not None
+    assert snapshot.cuda_driver.library_missing is True
+
+
+def test_torch_that_says_it_has_no_cuda() -> None:
+    assert torch_of(read("AssertionError: Torch not compiled with CUDA enabled")).build == "cpu"
+    assert torch_of(read("PyTorch: 2.1.0+xpu\nAssertionError: Torch not compiled with CUDA enabled")).build == "xpu"
+
+
+def test_the_architectures_that_a_prompt_shows() -> None:
+    torch = torch_of(read(">>> torch.cuda.get_arch_list()\n['sm_50', 'sm_80', 'sm_90a', 'compute_90']\n"))
+    assert torch.arch_flags == ("sm_50", "sm_80", "sm_90a", "compute_90")
+
+
+def test_the_banner_of_ultralytics() -> None:
+    snapshot = read("Ultralytics 8.3.40 \U0001f680 Python-3.11.10 torch-2.5.1+cu124 CUDA:0 (NVIDIA L4, 22700MiB)\n")
+    torch = torch_of(snapshot)
+    assert snapshot.source == "banner"
+    assert (torch.version, torch.cuda) == ("2.5.1+cu124", "12.4")
+    assert torch.run is not None
+    assert torch.run.devices is not None
+    assert (torch.run.cuda_available, torch.run.devices[0].name) == (True, "NVIDIA L4")
+    torch = torch_of(read("YOLOv5 \U0001f680 v6.0 torch 1.10.0+cpu CPU\n"))
+    assert torch.build == "cpu"
