@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from envdoctor.diagnosis.catalogue import all_diagnoses
+from envdoctor.diagnosis.engine import diagnose
 from envdoctor.facts.anonymizer import Anonymizer
 from envdoctor.facts.model import Snapshot
+from envdoctor.facts.probes import container, driver, environment, host, libraries, logs, pci, toolkit
 from envdoctor.facts.redaction import redact
 from envdoctor.facts.sections.driver import DeviceNode, Driver, DriverLibrary, KernelModule, ModuleFile, Package
 from envdoctor.facts.sections.gpu import CudaDevice, CudaDriver, Gpu, GpuProcess, MigInstance, Nvml
 from envdoctor.facts.sections.host import Host, LogLine, Logs
 from envdoctor.facts.sections.interpreter import BrokenPin, Distribution, Interpreter, MappedLibrary, Torch, TorchRun
 from envdoctor.facts.sections.software import Compiler, Libraries, LibraryFile, Nvcc, Toolkit
+from envdoctor.knowledge import load
+from tests import simulated
+from tests.sysroot import Sysroot
 
 UUID = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"
 OTHER = "GPU-1f2e3d4c-0000-4106-c12f-20bd9faed9f7"
@@ -367,3 +375,71 @@ def test_two_users_never_share_a_placeholder(users: list[str]) -> None:
         hidden.learn(text)
     shown = {user: hidden.text(f"/home/{user}/x") for user in users}
     assert len(set(shown.values())) == len(shown)
+
+
+# --- judged alike ------------------------------------------------------------------------------------------------------
+
+
+def gpu_fell_off(s: Sysroot) -> None:
+    s.file(
+        "/dev/kmsg", "4,1,2,-;NVRM: Xid (PCI:0000:01:00): 79, pid=1, name=/home/alice/x, GPU has fallen off the bus.\n"
+    )
+
+
+def nodes_closed(s: Sysroot) -> None:
+    simulated.device_files(s, 1, mode=0o660)
+
+
+def untouched(s: Sysroot) -> None:
+    pass
+
+
+@pytest.mark.parametrize("fault", [untouched, gpu_fell_off, nodes_closed])
+@pytest.mark.parametrize("build", simulated.ALL.values(), ids=simulated.ALL.keys())
+def test_the_diagnoses_of_a_shared_snapshot_are_those_of_the_machine(
+    tmp_path: Path, build: Callable[[Path], Sysroot], fault: Callable[[Sysroot], None]
+) -> None:
+    s = build(tmp_path)
+    fault(s)
+    variables = {
+        "PATH": "/usr/bin:/home/alice/bin",
+        "CUDA_VISIBLE_DEVICES": "GPU-deadbeef",
+        "LD_LIBRARY_PATH": "/home/alice/cuda/lib64/stubs",
+    }
+    machine = s.machine(variables)
+    home = "/home/alice/venv"
+    snapshot = Snapshot(
+        source="live",
+        host=host.probe(machine),
+        pci=pci.probe(machine),
+        driver=driver.probe(machine),
+        toolkit=toolkit.probe(machine),
+        libraries=libraries.probe(machine),
+        container=container.probe(machine),
+        logs=logs.probe(machine),
+        environment=environment.probe(machine),
+        nvml=Nvml(status="SUCCESS", driver_version="535.1.0.1", gpus=(Gpu(index=0, name="NVIDIA H100", uuid=UUID),)),
+        interpreter=Interpreter(
+            executable=f"{home}/bin/python",
+            version="3.12.3",
+            torch_installed=True,
+            distributions=(Distribution(name="torch", version="2.15.0", location=f"{home}/lib/site-packages"),),
+            torch=Torch(
+                version="2.15.0+cu132",
+                build="cuda",
+                cuda="13.2",
+                run=TorchRun(
+                    outcome="import-error", error=f"ImportError: {home}/lib/libc10.so: version `GLIBC_2.38' not found"
+                ),
+            ),
+        ),
+    )
+    world = load()
+
+    def verdict(of: Snapshot) -> list[tuple[str, str | None]]:
+        return [(finding.code, finding.consequence_of) for finding in diagnose(of, world, all_diagnoses()).findings]
+
+    shared = redact(snapshot, names=NAMES)
+    assert "alice" not in msgspec.json.encode(shared).decode()
+    assert verdict(shared) == verdict(snapshot)
+    assert verdict(snapshot) != []  # or nothing would have been compared
