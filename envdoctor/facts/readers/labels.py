@@ -72,7 +72,7 @@ TABLE: dict[str, str] = {
     "python": "python",
     "cuda available": "torch.cuda_available",
     "gpu available": "torch.cuda_available",
-    "rocm available": "torch.cuda_available",
+    "rocm available": "torch.rocm_available",
     "pytorch": "torch.version",
     "pytorch version": "torch.version",
     "pytorch debug build": "torch.debug",

@@ -128,7 +128,8 @@ def toolkit(merged: Merged) -> Toolkit | None:
         version = values.nvcc(sheet.get("nvcc"))
         if version:
             by_home = sheet.layout == "table"  # these tools run $CUDA_HOME/bin/nvcc, collect_env the one on PATH
-            path = f"{home}/bin/nvcc" if by_home and home else "nvcc"
+            separator = "\\" if home and "\\" in home else "/"
+            path = separator.join((home, "bin", "nvcc")) if by_home and home else "nvcc"
             found.append(Nvcc(path=path, version=version, found_by=("CUDA_HOME",) if by_home else ("PATH",)))
     if home is None and table is not None and table.values.get("cuda_home", "").startswith("None"):
         home = ""

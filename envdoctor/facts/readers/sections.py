@@ -10,7 +10,10 @@ from envdoctor.facts.readers.text import Line
 PATH = re.compile(r"(?:/|[A-Za-z]:\\)\S")
 LISTED = re.compile(r"GPU (\d{1,3}):\s*(\S.*)?$")
 _MIG = re.compile(r"MIG\s+\S+.*Device\s+\d+:")
-_TOPOLOGY = re.compile(r"(?:GPU|NIC|mlx)\S*(?:\s|$)|(?:NIC )?Legend:|(?:X|SYS|NODE|PHB|PXB|PIX|NV#)\s+=|NIC\d+: |={3,} .*=$|Could not collect$|N/A$")
+_TOPOLOGY = re.compile(
+    r"(?:GPU|NIC|mlx)\S*(?:\s|$)|(?:NIC )?Legend:|(?:X|SYS|NODE|PHB|PXB|PIX|NV#)\s+=|NIC\d+: "
+    r"|={3,} .*=$|Could not collect$|N/A$"
+)
 _CPU_LINE = re.compile(r"[\w() .,/*#+'-]{2,50}[:=]|-{5,}$|\S+( \S+){12,}$")
 _CPU_KEYS = {
     "model name": "cpu.model",

@@ -97,6 +97,8 @@ def _run(merged: Merged, sheet: Sheet | None) -> TorchRun | None:
         available = False if word in ("XPU", "NPU", "HPU", "MLU", "MPS") else values.boolean(word)
     if available is None:
         available = merged.first("torch.cuda_available", values.boolean)
+    if available is None:
+        available = merged.first("torch.rocm_available", values.boolean)
     devices, whole = _devices(merged)
     config = merged.get("torch config")
     runtime = values.cudnn_number(config.get("cudnn.runtime")) if config else None
@@ -219,6 +221,10 @@ def _build(merged: Merged, version: str | None, conda: tuple[str, str | None] | 
     if local is not None:
         return Build(local, cuda=local_cuda)
     table = merged.get("table")
+    if table and "torch.rocm_available" in table.values:
+        return Build("rocm")
+    if table and table.title == "sglang check_env" and "torch.cuda_available" in table.values:
+        return Build("cuda")  # sglang has this line where torch.version.cuda is set, whatever the answer
     if available and table and _CARD.search(" ".join(table.lists.get("devices", ()))):
         return Build("cuda")  # these tools do not say for which CUDA
     config = merged.get("torch config")

@@ -264,3 +264,26 @@ def test_several_formats_in_one_paste_are_merged() -> None:
     assert snapshot.torch is not None
     assert snapshot.torch.version == "2.8.0+cu128"
     assert interpreter_of(snapshot).distribution("sglang") is not None
+
+
+def test_sglang_that_asks_for_cuda_at_all_has_a_cuda_build() -> None:
+    torch = read(
+        "Python: 3.9.16 (main, Mar  8 2023, 14:00:05) [GCC 11.2.0]\nCUDA available: False\nPyTorch: 2.0.1\nsglang: 0.1\n"
+    ).torch
+    assert torch is not None
+    assert torch.build == "cuda"
+    torch = read(
+        "Python: 3.9.16 (main, Mar  8 2023) [GCC 11.2.0]\nROCM available: True\nPyTorch: 2.8.0\nsglang: 0.4.9\n"
+    ).torch
+    assert torch is not None
+    assert torch.build == "rocm"
+
+
+def test_windows_paths_stay_windows_paths() -> None:
+    text = samples.MMCV.replace("linux", "win32").replace("/usr/local/cuda-11.3", "C:\\CUDA\\v11.3")
+    snapshot = read(text)
+    assert snapshot.toolkit is not None
+    assert snapshot.toolkit.nvcc is not None
+    assert snapshot.toolkit.nvcc[0].path == "C:\\CUDA\\v11.3\\bin\\nvcc"
+    assert snapshot.host is not None
+    assert snapshot.host.system == "Windows"
