@@ -15,12 +15,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
 
 STUB = Path(__file__).parent / "fakes" / "stub_torch.py"
-H100 = {"name": "NVIDIA H100 80GB HBM3", "capability": "9.0", "memory": 80 << 30}
+H100: dict[str, Any] = {"name": "NVIDIA H100 80GB HBM3", "capability": "9.0", "memory": 80 << 30}
 # Where pip finds CPU builds that PyPI does not have.
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 WITH_TORCHVISION = ("2.15.0",)

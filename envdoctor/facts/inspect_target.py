@@ -70,7 +70,8 @@ if sys.version_info >= OLDEST:
         from _json import encode_basestring_ascii as quoted
     except ImportError:  # PyPy
         from json.encoder import encode_basestring_ascii as quoted
-    part = open(0, "rb", closefd=False).read()
+    with open(0, "rb", closefd=False) as questions:
+        part = questions.read()
     if part:
         namespace = {"__name__": "envdoctor_inspection"}  # type: dict[str, Any]
         exec(compile(part, "<envdoctor>", "exec"), namespace)

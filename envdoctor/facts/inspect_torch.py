@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -36,12 +37,14 @@ def inspect(say: Callable[..., None], arguments: list[str]) -> None:
     torch = report.imported()
     if torch is not None:
         report.builds(torch)
+        report.mapped()
         available = report.availability(torch)
         report.libraries(torch, available)
         if available:
             report.properties(torch)
             report.computation(torch)
             report.libraries(torch, available)
+        report.torchvision(torch)
     say(end=True)
     # A shutdown that crashes (torch's static destructors do) says nothing about work, and takes time.
     os._exit(0)
@@ -141,12 +144,15 @@ class Report:
                 self.say(cuda_error=text_of(error))
         return available
 
-    def libraries(self, torch: Any, available: bool | None) -> None:
-        """The mapped libraries, and the version of cuDNN."""
+    def mapped(self) -> list[str] | None:
         mapped = mapped_libraries()
         if mapped is not None:
             self.say(mapped=mapped)
-        cudnn = [path for path in mapped or () if os.path.basename(path).startswith("libcudnn.so")]
+        return mapped
+
+    def libraries(self, torch: Any, available: bool | None) -> None:
+        """The mapped libraries, and the version of cuDNN."""
+        cudnn = [path for path in self.mapped() or () if os.path.basename(path).startswith("libcudnn.so")]
         # Asking cuDNN makes it load 130 MB, a tenth of the import's time. Without a GPU the wheel that the library comes
         # from answers as well, unless there are two, of which one has overwritten the other.
         wheels = wheels_of_cudnn(cudnn[0]) if len(cudnn) == 1 and not available else ()
@@ -191,6 +197,30 @@ class Report:
                 if one != "ok" and outcome == "ok":
                     outcome = one if count == 1 or one == "wrong" else "cuda:%d: %s" % (index, one)
             self.say(**{name: outcome})
+
+    def torchvision(self, torch: Any) -> None:
+        """Loads torchvision's operators, which fails when they were built for another torch; importing all of it takes 2 s."""
+        library = library_of_torchvision()
+        if library is None:
+            return
+        self.say(stage="torchvision")
+        try:
+            torch.ops.load_library(library)
+            self.say(torchvision="ok")
+        except Exception as error:
+            # torch says no more than that it could not load the library; the loader's words are the cause.
+            self.say(torchvision=text_of(error.__cause__ or error))
+            return
+        self.fact("torchvision_cuda", lambda: int(torch.ops.torchvision._cuda_version()))
+
+
+def library_of_torchvision() -> str | None:
+    for folder in sys.path:
+        package = os.path.join(folder, "torchvision")
+        if os.path.isfile(os.path.join(package, "__init__.py")):
+            names = ("_C_stable.so", "_C.so", "_C_stable.pyd", "_C.pyd")
+            return next((p for p in (os.path.join(package, name) for name in names) if os.path.exists(p)), None)
+    return None
 
 
 def attempt(compute: Callable[..., bool], torch: Any, device: str) -> str:

@@ -19,6 +19,8 @@ OLDEST = (3, 8)
 TORCH_TIMEOUT = 120.0
 """Seconds for importing torch and computing: a cold import from a network disk takes a minute and more."""
 TIMEOUT_VARIABLE = "ENVDOCTOR_TORCH_TIMEOUT"
+# The inspector, given by -c, its parts, and Python's import machinery.
+OUR_FRAMES = ('  File "<string>"', '  File "<envdoctor>"', '  File "<frozen ')
 MOST_LINES, MOST_FRAMES, MOST_CHARACTERS = 12, 6, 4000
 
 
@@ -131,7 +133,7 @@ def _frames(dump: list[str]) -> list[str]:
             threads.append([])
             if line.startswith("Current"):
                 crashed = threads[-1]
-        elif threads and line.startswith('  File "') and "<envdoctor>" not in line and "<frozen " not in line:
+        elif threads and line.startswith('  File "') and not line.startswith(OUR_FRAMES):
             threads[-1].append(line.strip())
         elif not line.strip() and crashed:
             break  # the extension modules and the C stack follow

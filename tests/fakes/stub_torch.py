@@ -7,6 +7,7 @@ It computes for real (small tensors as lists), so that a result can be right or 
 # ruff: noqa: PTH118, PTH120, PTH123
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -172,6 +173,19 @@ def _get_device_properties(index):
     return _Properties(**DEVICES[index])
 
 
+def _load_library(path):
+    _misbehave("load")
+    try:
+        ctypes.CDLL(path)
+    except OSError as error:
+        raise OSError("Could not load this library: " + path) from error
+
+
+ops = _module(
+    "ops",
+    load_library=_load_library,
+    torchvision=_module("ops.torchvision", _cuda_version=lambda: BEHAVIOUR["vision_cuda"]),
+)
 nn = _module("nn", functional=_module("nn.functional", conv2d=_conv2d))
 cuda = _module(
     "cuda",

@@ -7,9 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from envdoctor.facts.inspection import Answers
-from envdoctor.facts.sections.interpreter import Distribution, MappedLibrary, Torch, TorchDevice, TorchRun
+from envdoctor.facts.sections.interpreter import (
+    Distribution,
+    ExtensionBuild,
+    MappedLibrary,
+    Torch,
+    TorchDevice,
+    TorchRun,
+)
 
 MOST_STDERR = 2000
+AFTER_TORCH = "torchvision"
+"""The stage in which torch itself has already shown that it works."""
 # What the version of a wheel says nothing about: torch brings its own copies of libgomp, libgfortran and others.
 CARRIERS = ("torch", "torchvision", "torchaudio", "triton")
 
@@ -78,7 +87,7 @@ def _run(answers: Answers, libraries: Mapping[str, tuple[str, str | None]]) -> T
         outcome=outcome,
         error=error,
         error_type=answers.last("error_type"),
-        signal=completed.signal,
+        signal=completed.signal if outcome == "crash" else None,
         exit_code=completed.code if outcome == "crash" and completed.signal is None else None,
         seconds=answers.last("seconds"),
         stage=None if ended_well else answers.last("stage"),
@@ -91,6 +100,7 @@ def _run(answers: Answers, libraries: Mapping[str, tuple[str, str | None]]) -> T
         cudnn_version=answers.last("cudnn_version") or _wheel_cudnn(answers.last("cudnn_wheel")),
         cudnn_error=answers.last("cudnn_error"),
         cudnn_convolution=answers.last("cudnn_convolution"),
+        torchvision=_torchvision(answers),
         nccl_version=answers.last("nccl_version"),
         mapped=None if mapped is None else tuple(_library(path, libraries) for path in mapped),
         stderr=completed.stderr.strip()[-MOST_STDERR:] or None if ended_well else None,
@@ -103,7 +113,7 @@ def _outcome(answers: Answers) -> tuple[str, str | None]:
     error = answers.last("error")
     if error is not None:
         return "import-error", str(error)
-    if answers.finished:
+    if answers.finished or answers.last("stage") == AFTER_TORCH:
         return "ok", None
     if answers.python is None:
         return "garbage", answers.ending
@@ -112,6 +122,23 @@ def _outcome(answers: Answers) -> tuple[str, str | None]:
     if answers.completed.timed_out:
         return "timeout", "\n".join(filter(None, (answers.completed.error, where, answers.last_words)))
     return "crash", "\n".join(filter(None, (where, answers.last_words))) or None
+
+
+def _torchvision(answers: Answers) -> str | None:
+    said = answers.last("torchvision")
+    if said is not None or answers.finished or answers.last("stage") != AFTER_TORCH:
+        return None if said is None else str(said)
+    return "\n".join(filter(None, (answers.completed.signal or answers.ending, answers.last_words)))
+
+
+def torchvision_build(run: Answers | None) -> tuple[ExtensionBuild, ...]:
+    """The CUDA version that torchvision's operators say they were built with."""
+    number = run.last("torchvision_cuda") if run else None
+    if number is None:
+        return ()
+    # As CUDART_VERSION counts: 13020 is 13.2; -1 is a build without CUDA.
+    cuda = f"{number // 1000}.{number % 1000 // 10}" if number > 0 else ""
+    return (ExtensionBuild(distribution="torchvision", cuda=cuda),)
 
 
 def _library(path: str, libraries: Mapping[str, tuple[str, str | None]]) -> MappedLibrary:
@@ -123,8 +150,10 @@ def _library(path: str, libraries: Mapping[str, tuple[str, str | None]]) -> Mapp
     exact = re.fullmatch(r"\.(\d+(\.\d+)+)", numbers)
     if distribution is None or distribution in CARRIERS:
         version = exact[1] if exact else None
-    # auditwheel puts eight digits of a hash behind the name of a library that it copies into a wheel.
-    return MappedLibrary(name=re.sub(r"-[0-9a-f]{8}$", "", stem), path=path, version=version, distribution=distribution)
+    # Libraries that were copied into a wheel carry eight digits of a hash: libgomp-a34b3233, libcudart.3eda8113.
+    return MappedLibrary(
+        name=re.sub(r"[-.][0-9a-f]{8}$", "", stem), path=path, version=version, distribution=distribution
+    )
 
 
 def _wheel_cudnn(metadata: str | None) -> int | None:

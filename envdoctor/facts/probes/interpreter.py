@@ -14,7 +14,7 @@ from typing import Any
 from envdoctor.facts.host import Machine
 from envdoctor.facts.inspection import OLDEST, Answers, torch_timeout
 from envdoctor.facts.interpreters import Choice, choose
-from envdoctor.facts.probes._torch import torch_facts
+from envdoctor.facts.probes._torch import torch_facts, torchvision_build
 from envdoctor.facts.sections.interpreter import (
     BrokenPin,
     CondaPackage,
@@ -40,13 +40,15 @@ def probe(machine: Machine, choice: Choice | None = None, *, live: bool = True) 
     reading = _Child(machine, choice.executable, "inspect_packages.py", timeout=STATIC_TIMEOUT)
     answers = reading.answers()
     static = _static_facts(choice, answers)
+    run = importing.answers() if importing else None
     torch, installed = torch_facts(
         distributions=static.get("distributions"),
         found=answers.last("torch"),
         libraries=_libraries(answers),
-        run=importing.answers() if importing else None,
+        run=run,
     )
-    return Interpreter(**static, torch=torch, torch_installed=installed)
+    builds = torchvision_build(run) if run else None
+    return Interpreter(**static, torch=torch, torch_installed=installed, extension_builds=builds)
 
 
 class _Child(threading.Thread):

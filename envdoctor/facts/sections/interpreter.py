@@ -105,6 +105,7 @@ class TorchRun(Facts, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     """Texts of the warnings that torch gave, each once."""
     device_count: int | None = None
+    """As torch.cuda.device_count() gives it: newer releases count by NVML, so it may be 1 where CUDA is not available."""
     devices: tuple[TorchDevice, ...] | None = None
     computation: str | None = None
     """'ok' when a tiny CUDA computation gave the right numbers, 'wrong' when it gave others, else the error's text."""
@@ -114,6 +115,8 @@ class TorchRun(Facts, frozen=True, kw_only=True):
     """What asking for that version raised: another cuDNN than torch was compiled with is on the loader's path."""
     cudnn_convolution: str | None = None
     """The same as `computation`, for a small convolution through cuDNN."""
+    torchvision: str | None = None
+    """'ok' when torchvision's compiled operators loaded into this torch, else the loader's text or how the process ended."""
     nccl_version: str | None = None
     mapped: tuple[MappedLibrary, ...] | None = None
     stderr: str | None = None

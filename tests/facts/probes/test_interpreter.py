@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from envdoctor.facts.host import Machine
 from envdoctor.facts.interpreters import Choice
 from envdoctor.facts.probes.interpreter import probe
 from envdoctor.facts.sections.interpreter import Interpreter, Torch, TorchRun
+from tests.fakes import FakeDriver, FakeGpu, needs_compiler
 from tests.targets import (
     H100,
     Target,
@@ -261,6 +263,38 @@ def test_another_cudnn_than_torch_was_compiled_with(tmp_path: Path) -> None:
     text = "cuDNN version incompatibility: PyTorch was compiled against (9, 26, 0) but found runtime version (9, 1, 0)."
     run = run_of(look(stub_torch_environment(tmp_path / "env", gpus=[H100], cudnn=f"raise {text}")))
     assert (run.cudnn_version, run.cudnn_error) == (None, f"RuntimeError: {text}")
+
+
+def test_torchvisions_operators_are_loaded_into_this_torch(tmp_path: Path) -> None:
+    library = importlib.machinery.PathFinder.find_spec("_json")
+    if library is None or library.origin is None or not library.origin.endswith(".so"):
+        pytest.skip("this Python has no shared library to borrow")
+    target = stub_torch_environment(tmp_path / "env", vision_cuda=12080)
+    target.install("torchvision", "0.30.0", files={"torchvision/__init__.py": ""})
+    target.write("torchvision/_C.so", Path(library.origin).read_bytes())
+    found = look(target)
+    assert run_of(found).torchvision == "ok"
+    assert [(build.distribution, build.cuda) for build in found.extension_builds or ()] == [("torchvision", "12.8")]
+
+
+def test_torchvisions_operators_that_do_not_load(tmp_path: Path) -> None:
+    target = stub_torch_environment(tmp_path / "env")
+    target.install("torchvision", "0.30.0", files={"torchvision/__init__.py": "", "torchvision/_C.so": b"\x7fELF"})
+    found = look(target)
+    run = run_of(found)
+    assert (run.outcome, run.stage, found.extension_builds) == ("ok", None, ())
+    assert run.torchvision is not None
+    assert run.torchvision.startswith(f"OSError: {target.site}/torchvision/_C.so: ")
+
+
+@posix
+def test_torchvisions_crash_is_not_torchs(tmp_path: Path) -> None:
+    target = stub_torch_environment(tmp_path / "env", load="crash")
+    target.install("torchvision", "0.30.0", files={"torchvision/__init__.py": "", "torchvision/_C.so": ""})
+    run = run_of(look(target))
+    assert (run.outcome, run.signal, run.cuda_available) == ("ok", None, False)
+    assert run.torchvision is not None
+    assert run.torchvision.splitlines()[0] == "SIGSEGV"
 
 
 def test_a_folder_that_was_left_of_torch_is_no_torch(tmp_path: Path) -> None:
@@ -554,6 +588,55 @@ def test_a_real_cpu_build() -> None:
 
 @pytest.mark.torch
 @pytest.mark.timeout(2400)
+def test_a_torchvision_of_another_build(tmp_path: Path) -> None:
+    (tmp_path / "torchvision").symlink_to(real_torch("2.15.0").site / "torchvision")
+    run = run_of(look(real_torch("2.13.0+cpu"), PYTHONPATH=str(tmp_path)))
+    assert run.outcome == "ok"
+    assert run.torchvision is not None
+    assert "libc10_cuda.so: cannot open shared object file" in run.torchvision
+
+
+@pytest.mark.torch
+@pytest.mark.timeout(2400)
+@needs_compiler
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (802, "Error 802: system not yet initialized"),
+        (803, "Error 803: system has unsupported display driver / cuda driver combination"),
+        (999, "CUDA unknown error - this may be due to an incorrectly set up environment"),
+    ],
+)
+def test_what_a_real_torch_says_of_a_driver_that_fails(tmp_path: Path, error: int, words: str) -> None:
+    driver = FakeDriver(driver="580.159.04", cuda="13.2", gpus=[FakeGpu(H100["name"])], errors={"cuInit": error})
+    folder = driver.install(tmp_path / "driver")
+    run = run_of(look(real_torch("2.15.0"), LD_LIBRARY_PATH=str(folder)))
+    # torch counts devices by NVML, which the fault leaves alone.
+    assert (run.outcome, run.cuda_available, run.device_count) == ("ok", False, 1)
+    (warning,) = run.warnings
+    assert words in warning
+    assert run.cuda_error is not None
+    assert words in run.cuda_error
+    (libcuda,) = [library for library in run.mapped or () if library.name == "libcuda"]
+    assert (libcuda.path, libcuda.version) == (str(folder / "libcuda.so.580.159.04"), "580.159.04")
+
+
+@pytest.mark.torch
+@pytest.mark.timeout(2400)
+@needs_compiler
+def test_a_driver_that_crashes_under_a_real_torch(tmp_path: Path) -> None:
+    driver = FakeDriver(driver="580.159.04", cuda="13.2", gpus=[FakeGpu(H100["name"])], errors={"cuInit": "crash"})
+    found = look(real_torch("2.15.0"), LD_LIBRARY_PATH=str(driver.install(tmp_path / "driver")))
+    run = run_of(found)
+    assert (run.outcome, run.signal, run.stage) == ("crash", "SIGSEGV", "is_available")
+    assert run.error is not None
+    assert run.error.splitlines()[-1].endswith("in is_available")
+    assert torch_of(found).arch_flags
+    assert [library.path for library in run.mapped or () if library.name == "libcudart"]
+
+
+@pytest.mark.torch
+@pytest.mark.timeout(2400)
 def test_looking_takes_the_time_of_the_import() -> None:
     target = real_torch("2.13.0+cpu")
 
@@ -570,7 +653,7 @@ def test_looking_takes_the_time_of_the_import() -> None:
 
     importing()
     ratios = []
-    for _ in range(5):  # one after the other, for other work on the machine comes and goes
+    for _ in range(3):  # one after the other, for other work on the machine comes and goes
         alone = importing()
         ratios.append(looking() / alone)
     # 1.10 on a quiet machine; a busy one makes single runs differ by more than that.
