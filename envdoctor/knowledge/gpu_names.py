@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from envdoctor.knowledge.errors import AmbiguousGpu, UnknownGpu
 
-_BRANDS = frozenset({"geforce", "tesla", "quadro", "rtx", "gtx"})
+_BRANDS = frozenset({"geforce", "tesla", "quadro", "rtx", "gtx", "gt"})
 # Words that say nothing about which GPU it is; "lhr" and "lite hash rate" are lspci's for mining-limited GeForce.
 _NOISE = frozenset(
     {"nvidia", "corporation", "corp", "inc", "gpu", "gpus", "nvgpu", "graphics", "card", "device", "vga", "compatible"}
@@ -22,7 +22,7 @@ _NOISE = frozenset(
 )
 _ALIKE = {"s": "super", "mobile": "laptop", "notebook": "laptop", "maxq": "max-q", "pci": "pcie"}
 _WORD = re.compile(r"max-?q|[a-z0-9]+")
-_GLUED_BRAND = re.compile(r"^(rtx|gtx|tesla|quadro|titan|jetson|geforce)(?=[a-z]?\d|x$|v$|rtx$)(.+)$")
+_GLUED_BRAND = re.compile(r"^(rtx|gtx|gt(?=\d)|tesla|quadro|titan|jetson|geforce)(?=[a-z]?\d|x$|v$|rtx$)(.+)$")
 _GLUED_SUFFIX = re.compile(r"^(\d{3,4})(ti|super|s|d|m|gb|laptop|mobile)(super|laptop|mobile)?$")
 
 
