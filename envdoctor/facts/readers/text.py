@@ -128,6 +128,9 @@ def _cleaned(raw: str) -> Iterator[Line]:
         line = _CELL.sub("  ", _INLINE.sub("", line)).rstrip()
     line = _unquoted(line)
     stripped = line.lstrip()
+    if stripped.endswith("```") and stripped.strip("`"):  # the last line of a fence
+        line = line.rstrip("`")
+        stripped = line.lstrip()
     if stripped.startswith(("```", "~~~")):
         rest = stripped.strip("`~").strip()
         # An opening fence may carry the first line behind it; a mere language name is not one.

@@ -22,6 +22,7 @@ DRESS: dict[str, Callable[[str], str]] = {
     "double mail quoting": lambda t: each_line(t, "> > {}"),
     "quoting without spaces": lambda t: each_line(t, ">{}"),
     "fence": lambda t: f"```\n{t}```\n",
+    "fence that ends on the last line": lambda t: f"```\n{t.rstrip()}```",
     "fence with a language": lambda t: f"```text\n{t}```",
     "indentation": lambda t: each_line(t, "    {}"),
     "carriage returns": lambda t: t.replace("\n", "\r\n"),
