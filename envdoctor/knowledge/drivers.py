@@ -156,6 +156,18 @@ class Drivers:
             source=self.cite(below.source),
         )
 
+    def forward_compatible(self, gpu_kind: str) -> bool | None:
+        """By NVIDIA's rule "supported GPUs" in the table: data center, select RTX, Jetson; no consumer parts."""
+        if gpu_kind in ("data-center", "jetson"):
+            return True
+        return False if gpu_kind in ("geforce", "titan", "laptop") else None
+
+    def bridged_branches(self, cuda: str) -> tuple[str, ...]:
+        for row in self.table.image_requirements:
+            if cuda_key(row.image.partition("-")[0]) == cuda_key(cuda):
+                return tuple(branch for branch in row.accepts if branch.isdigit())
+        return ()
+
     def branches(self) -> tuple[DriverBranch, ...]:
         ordered = sorted(self.table.branches, key=lambda row: int(row.branch))
         return tuple(msgspec.structs.replace(row, source=self.cite(row.source)) for row in ordered)

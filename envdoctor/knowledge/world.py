@@ -85,6 +85,17 @@ class Knowledge(Catalogue):
         """NVIDIA's rules for the cuda-compat package: which GPUs, which failures."""
         return self._drivers.table.forward_compatibility
 
+    def forward_compatible(self, gpu_kind: str) -> bool | None:
+        """Whether GPUs of a kind (GpuRecord.kind) may use the cuda-compat package, which puts a newer libcuda on an
+        older driver: data-center boards and Jetson yes, GeForce and laptops no, None for workstation boards, of
+        which NVIDIA admits some (NGC-ready RTX)."""
+        return self._drivers.forward_compatible(gpu_kind)
+
+    def bridged_branches(self, cuda: str) -> tuple[str, ...]:
+        """The driver branches that an nvidia/cuda image of this CUDA minor accepts besides its own, by the cuda-compat
+        package inside (NVIDIA_REQUIRE_CUDA): "12.4" -> ("470", "525", "535"). Empty where no such image was read."""
+        return self._drivers.bridged_branches(cuda)
+
     def image_requirements(self) -> tuple[ImageRequirement, ...]:
         """The older driver branches that NVIDIA_REQUIRE_CUDA of nvidia/cuda images accepts."""
         return self._drivers.table.image_requirements

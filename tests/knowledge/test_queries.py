@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from envdoctor.knowledge import AmbiguousGpu, KnowledgeError, UnknownGpu, load
+from envdoctor.knowledge.compat import answer, parse
 
 WORLD = load()
 
@@ -277,3 +278,21 @@ def test_what_is_no_version_is_said_so(question: object) -> None:
     assert callable(question)
     with pytest.raises(KnowledgeError, match="is not a version"):
         question()
+
+
+def test_forward_compatibility_is_for_data_center_boards() -> None:
+    assert [WORLD.forward_compatible(kind) for kind in ("data-center", "jetson", "geforce", "workstation")] == [
+        True,
+        True,
+        False,
+        None,
+    ]
+    assert WORLD.bridged_branches("12.4") == ("470", "525", "535")
+    assert WORLD.bridged_branches("13.9") == ()
+
+
+@pytest.mark.parametrize(("gpu", "offered"), [("A100", True), ("RTX 4090", False)])
+def test_the_compat_package_is_offered_only_to_data_center_boards(gpu: str, offered: bool) -> None:
+    found = answer(WORLD, parse([f"gpu {gpu} cuda 13.0 driver 535.183.01"]))
+    assert found.answer == "no"
+    assert any(change.change == "forward compatibility" for change in found.nearest) is offered

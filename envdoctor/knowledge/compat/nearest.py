@@ -41,6 +41,8 @@ def nearest(world: Knowledge, case: Case, possible: Possible) -> tuple[Change, .
         changes.append(
             Change(change="glibc", text=text, build=build.name, pip=build.pip_arguments(), sources=build.source)
         )
+    if (change := _bridge(world, case)) is not None:
+        changes.append(change)
     if not changes and question.driver is not None:
         relaxed = case.without("torch", "cuda")
         if change := _other_driver(world, relaxed, possible):
@@ -50,6 +52,27 @@ def nearest(world: Knowledge, case: Case, possible: Possible) -> tuple[Change, .
         if build is not None:
             changes.append(_to_build(build, needs=True))
     return tuple(changes)
+
+
+def _bridge(world: Knowledge, case: Case) -> Change | None:
+    """NVIDIA's forward-compatibility package, where the GPUs may use it and an image with that CUDA accepts the branch."""
+    question = case.question
+    kinds = {gpu.record.kind for gpu in case.gpus if gpu.record is not None}
+    if question.driver is None or question.cuda is None or not kinds or kinds != {"data-center"}:
+        return None
+    branch = world.driver_branch(question.driver)
+    if branch is None or branch.branch not in world.bridged_branches(question.cuda):
+        return None
+    major, minor = cuda_key(question.cuda)
+    text = (
+        f"the driver kept: NVIDIA's cuda-compat-{major}-{minor} package (it is in the nvidia/cuda images), which a "
+        f"data-center GPU may use on branch {branch.branch}."
+    )
+    rows = [row for row in world.image_requirements() if cuda_key(row.image.partition("-")[0]) == (major, minor)]
+    sources = tuple(
+        source for row in (*rows, *world.forward_compatibility()[:2]) for source in world.driver_sources(row)
+    )
+    return Change(change="forward compatibility", text=text, sources=sources)
 
 
 def _to_build(build: TorchBuild, *, needs: bool = False) -> Change:
