@@ -41,7 +41,7 @@ def cuda_errors(snapshot: Snapshot) -> dict[int, Evidence]:
     run = snapshot.torch.run if snapshot.torch else None
     texts = [("messages", line) for line in snapshot.messages]
     if run is not None:
-        said = (run.computation, run.cudnn_convolution, run.error, *run.warnings)
+        said = (run.computation, run.cudnn_convolution, run.error, run.cuda_error, *run.warnings)
         texts = [*(("torch.run", text) for text in said if text), *texts]
     for where, text in texts:
         low = text.lower()

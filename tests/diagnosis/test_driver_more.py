@@ -437,3 +437,40 @@ def test_no_diagnosis_explains_itself_away_in_a_circle() -> None:
     for code in known:
         causes(code, ())
     assert all_diagnoses()[-1].code == "torch-failure-unexplained"
+
+
+# --- pasted errors -----------------------------------------------------------------------------------------------------
+
+
+def test_torchs_own_word_on_an_old_driver_is_believed() -> None:
+    lines = ("RuntimeError: The NVIDIA driver on your system is too old (found version 11040). Please update",)
+    assert "CUDA 11.4" in found("driver-too-old", Snapshot(source="collect_env", messages=lines)).summary
+
+
+def test_nvidia_smi_without_a_module_means_an_installed_driver_that_is_not_loaded() -> None:
+    dump = Snapshot(
+        source="collect_env",
+        nvml=Nvml(source="nvidia-smi", status="DRIVER_NOT_LOADED", status_code=9),
+        messages=("NVRM: The NVIDIA probe routine was not called for 1 device(s).",),
+    )
+    said = found("driver-not-loaded", dump)
+    assert "nouveau" in said.summary and "sudo modprobe nvidia" in commands(said)
+
+
+def test_a_pasted_no_driver_found_says_both_causes() -> None:
+    lines = ("RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU",)
+    said = found("driver-missing", Snapshot(source="collect_env", messages=lines))
+    assert said.confidence == 0.5 and "--gpus all" in said.summary
+
+
+def test_no_driver_found_is_nothing_new_where_the_machine_itself_is_known() -> None:
+    lines = ("Found no NVIDIA driver on your system.",)
+    assert finding("driver-missing", machine(pci=(), driver=None, nvml=None, messages=lines)) is None
+
+
+def test_a_version_that_is_none_is_unknown_and_no_crash() -> None:
+    odd = machine(driver=None, nvml=None, interpreter=NOT_OUR_TORCH)
+    import msgspec
+
+    odd = msgspec.structs.replace(odd, driver=Driver(reported_version="Could not collect"))
+    assert finding("driver-too-old", odd) is None

@@ -19,17 +19,25 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.container_repairs import run_with_gpus
 from envdoctor.diagnosis.driver_repairs import install_driver
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, gpus, in_container, is_wsl, plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
+# torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp, where libcuda is missing or has no driver under it.
+NOT_FOUND = "Found no NVIDIA driver on your system"
+
 
 @diagnosis("driver-missing", layer=Layer.DRIVER, severity=Severity.ERROR)
 def driver_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     driver = machine.driver
-    if not bus_gpus(machine) or driver is None or in_container(machine) or is_wsl(machine):
+    if in_container(machine) or is_wsl(machine):
+        return None
+    if driver is None and machine.pci is None and machine.source != "live":
+        return _by_torchs_word(machine, world)
+    if not bus_gpus(machine) or driver is None:
         return None
     if driver.module is None or driver.module.loaded is not False:
         return None
@@ -51,6 +59,27 @@ def driver_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
             *((fact("driver.module.nouveau_loaded", True),) if nouveau else ()),
         ),
         fixes=(install_driver(machine, world),),
+    )
+
+
+def _by_torchs_word(machine: Snapshot, world: Knowledge) -> Finding | None:
+    """A pasted error: somebody needs a GPU, and torch found no libcuda."""
+    run = machine.torch.run if machine.torch else None
+    texts = (*(run.warnings if run else ()), (run.cuda_error or "") if run else "", *machine.messages)
+    said = next((text for text in texts if NOT_FOUND in text), None)
+    nvml = machine.nvml
+    if (
+        said is None
+        or machine.driver_version is not None
+        or (nvml is not None and nvml.status not in (None, "LIBRARY_NOT_FOUND"))
+    ):
+        return None
+    return Finding(
+        summary="torch found no NVIDIA driver: none is installed, or, in a container, none was passed in (`--gpus all`). "
+        "`nvidia-smi` on the machine itself decides.",
+        evidence=(fact("messages", " ".join(said.split())[:300]),),
+        fixes=(install_driver(machine, world), run_with_gpus(machine)),
+        confidence=0.5,
     )
 
 

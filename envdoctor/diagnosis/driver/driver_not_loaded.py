@@ -23,6 +23,7 @@ from envdoctor.diagnosis.distributions import family
 from envdoctor.diagnosis.driver.driver_missing import is_driver_package
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, in_container, is_wsl
+from envdoctor.diagnosis.symptoms import kernel_text
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import Driver
 from envdoctor.knowledge import Knowledge
@@ -39,9 +40,16 @@ VERIFY = "nvidia-smi -L"
 )
 def driver_not_loaded(machine: Snapshot, world: Knowledge) -> Finding | None:
     driver = machine.driver
-    if not bus_gpus(machine) or driver is None or in_container(machine) or is_wsl(machine):
+    if bus_gpus(machine) == 0 or in_container(machine) or is_wsl(machine):
         return None
-    if driver.module is None or driver.module.loaded is not False or (machine.nvml and machine.nvml.working):
+    if driver is None:
+        return _by_nvmls_word(machine)
+    if (
+        not bus_gpus(machine)
+        or driver.module is None
+        or driver.module.loaded is not False
+        or (machine.nvml and machine.nvml.working)
+    ):
         return None
     installed = _installed(driver)
     if not installed:
@@ -52,6 +60,28 @@ def driver_not_loaded(machine: Snapshot, world: Knowledge) -> Finding | None:
         summary=f"The NVIDIA driver is installed ({installed}), but its kernel module is not loaded{reason}",
         evidence=(fact("driver.module.loaded", False), *evidence),
         fixes=fixes,
+    )
+
+
+def _by_nvmls_word(machine: Snapshot) -> Finding | None:
+    """nvidia-smi is a part of the driver, so that one is installed; and it finds no module."""
+    if machine.nvml is None or machine.nvml.status != "DRIVER_NOT_LOADED":
+        return None
+    nouveau = "probe routine was not called" in kernel_text(machine)
+    return Finding(
+        summary="The NVIDIA driver is installed (nvidia-smi is), but its kernel module is not loaded"
+        + (": nouveau or another driver holds the card." if nouveau else "."),
+        evidence=(fact("nvml.status", "DRIVER_NOT_LOADED"),),
+        fixes=(
+            *((_without_nouveau(machine),) if nouveau else ()),
+            Fix(title="Load the module", commands=("sudo modprobe nvidia",), needs_root=True, verify=VERIFY),
+            Fix(
+                title="When that fails: see why",
+                commands=("dkms status", "mokutil --sb-state", "sudo dmesg | grep -iE 'nvrm|nvidia|nouveau'"),
+                note="`envdoctor check` on that machine names the reason.",
+            ),
+        ),
+        confidence=0.8,
     )
 
 

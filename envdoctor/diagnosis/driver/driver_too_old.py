@@ -19,29 +19,41 @@ Sources
 
 from __future__ import annotations
 
+import re
+
 from packaging.version import Version
 
 from envdoctor.diagnosis.driver_repairs import install_driver
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, driver_platform
 from envdoctor.diagnosis.repairs import fitting_torch, install_torch
+from envdoctor.diagnosis.symptoms import driver_on_disk
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+
+# torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp; the number is cudaDriverGetVersion's.
+_TOO_OLD = re.compile(r"NVIDIA driver on your system is too old \(found version (\d{4,5})\)")
 
 
 @diagnosis(
     "driver-too-old",
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
-    follows_from=("driver-not-loaded", "driver-library-mismatch"),
+    follows_from=(
+        "gpu-legacy-driver-dropped",
+        "driver-too-old-for-gpu",
+        "driver-not-loaded",
+        "driver-library-mismatch",
+        "forward-compat-broken",
+    ),
 )
 def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
-    torch, version = machine.torch, machine.driver_version
-    if torch is None or torch.cuda is None or version is None or bus_gpus(machine) == 0:
+    torch, version = machine.torch, driver_on_disk(machine)
+    if bus_gpus(machine) == 0 or (torch is not None and torch.run is not None and torch.run.cuda_available):
         return None
     platform = driver_platform(machine)
-    if platform is None or (torch.run is not None and torch.run.cuda_available):
-        return None
+    if torch is None or torch.cuda is None or version is None or platform is None:
+        return _by_torchs_word(machine, world)
     needed = world.minimum_driver(torch.cuda, platform)
     if needed is None or Version(version) >= Version(needed) or _libcuda_suffices(machine, torch.cuda):
         return None
@@ -58,6 +70,28 @@ def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
             *(fact("torch.run.warnings", w) for w in (torch.run.warnings if torch.run else ()) if "too old" in w),
         ),
         fixes=tuple(fixes),
+    )
+
+
+def _by_torchs_word(machine: Snapshot, world: Knowledge) -> Finding | None:
+    """torch has compared the two itself, and says which CUDA the driver knows: 12080 is 12.8."""
+    run = machine.torch.run if machine.torch else None
+    texts = (*(run.warnings if run else ()), (run.cuda_error or "") if run else "", *machine.messages)
+    said = next((match for text in texts if (match := _TOO_OLD.search(text))), None)
+    if said is None:
+        return None
+    known = f"{int(said[1]) // 1000}.{int(said[1]) % 1000 // 10}"
+    cuda = machine.torch.cuda if machine.torch else None
+    needed = world.minimum_driver(cuda, driver_platform(machine) or "linux_x86_64") if cuda else None
+    build = fitting_torch(machine, world)
+    return Finding(
+        summary=f"torch says that the NVIDIA driver is too old for it: the driver knows CUDA {known}"
+        + (f", and torch was built for {cuda}." if cuda else "."),
+        evidence=(fact("torch", said[0]), *((fact("torch.cuda", cuda),) if cuda else ())),
+        fixes=(
+            *((install_torch(machine, build, why="the newest that runs on this driver"),) if build else ()),
+            install_driver(machine, world, minimum=needed, update=True),
+        ),
     )
 
 

@@ -24,7 +24,12 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
 
-@diagnosis("torch-missing", layer=Layer.PYTORCH, severity=Severity.ERROR, follows_from=("python-unsupported",))
+@diagnosis(
+    "torch-missing",
+    layer=Layer.PYTORCH,
+    severity=Severity.ERROR,
+    follows_from=("platform-unsupported", "python-unsupported"),
+)
 def torch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter = machine.interpreter
     if interpreter is None or interpreter.torch_installed is not False:
