@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import msgspec
 from packaging.requirements import Requirement
@@ -27,6 +28,13 @@ class BuiltFor(msgspec.Struct, frozen=True):
     cuda: int | None = None
     """The major version; 0 for a CPU build."""
     cxx11_abi: bool | None = None
+
+
+def distribution_built_for(distribution: Distribution) -> BuiltFor:
+    """By its version, else by the name of the file it was installed from: some publishers write it only there."""
+    said = built_for(distribution.version)
+    file = unquote(distribution.origin or "").rpartition("/")[2]
+    return built_for(file.split("-")[1]) if said == BuiltFor() and file.endswith(".whl") and "-" in file else said
 
 
 def built_for(version: str | None) -> BuiltFor:

@@ -21,8 +21,8 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis import cudnn_facts
-from envdoctor.diagnosis.loader_errors import first_saying
-from envdoctor.diagnosis.mapped import forced, foreign, mapped, own_wheel, path_evidence, without_path
+from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
+from envdoctor.diagnosis.mapped import forced, foreign, mapped, own_wheel, path_evidence, steered, without_path
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import run_python
 from envdoctor.facts.model import Snapshot
@@ -66,6 +66,16 @@ def cudnn_shadowed(machine: Snapshot, world: Knowledge) -> Finding | None:
             evidence=(said.evidence(), *path_evidence(machine)),
             fixes=fixes,
             confidence=0.8,
+        )
+    refused = next((e for e in loader_errors(machine) if e.kind == "symbol" and e.wanted.startswith("cudnn")), None)
+    if refused is not None and steered(machine):
+        before = next(iter(forced(machine, "libcudnn")), None)
+        return Finding(
+            summary=f"torch asks cuDNN for {refused.wanted}, which the one that is loaded does not have"
+            + (f": {before.path} comes before torch's own." if before else ": another one comes before torch's own."),
+            evidence=(refused.said.evidence(), *built, *path_evidence(machine)),
+            fixes=fixes,
+            confidence=1.0 if before else 0.8,
         )
     unfit_files = [file for file in forced(machine, "libcudnn") if cudnn_facts.fits(file.version, need) is False]
     same_name = [

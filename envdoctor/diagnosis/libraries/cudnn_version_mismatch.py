@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.arch_repairs import arch_fixes
-from envdoctor.diagnosis.loader_errors import first_saying
+from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import plain_list, visible_gpus
 from envdoctor.diagnosis.repairs import conda_install, pinned, reinstall, restore_torch, uses_conda
@@ -62,7 +62,8 @@ def cudnn_version_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
         and gpu.capability
         and world.cudnn_supports(have, torch.cuda, gpu.capability) is False
     ]
-    said = first_saying(machine, *SAID)
+    refused = (e.said for e in loader_errors(machine) if e.kind == "symbol" and e.wanted.startswith("cudnn"))
+    said = first_saying(machine, *SAID) or next(refused, None)
     if dropped or (said is not None and "with SM <" in said.text):
         names = plain_list(dropped) if dropped else "this GPU"
         return Finding(

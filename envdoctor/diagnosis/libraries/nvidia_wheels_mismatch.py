@@ -30,7 +30,7 @@ from envdoctor.diagnosis.mapped import older, steered
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import reinstall, restore_torch, run_python, uses_conda
 from envdoctor.facts.model import Snapshot
-from envdoctor.facts.sections.interpreter import BrokenPin, TorchRun
+from envdoctor.facts.sections.interpreter import BrokenPin, Distribution, TorchRun
 from envdoctor.knowledge import Knowledge
 
 CHECK = "import torch; print(torch.__version__, torch.cuda.is_available())"
@@ -46,7 +46,11 @@ def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
     torch, interpreter = machine.torch, machine.interpreter
     run = torch.run if torch else None
     error = next((e for e in loader_errors(machine) if of_cuda_library(e)), None)
-    unfit = tuple(_unfit(machine, run, error))
+    # cuda-toolkit asks for the same wheel by several of its extras; the one that names a version says most.
+    by_name = {
+        r.name: (pin, r) for pin, r in sorted(_unfit(machine, run, error), key=lambda two: len(two[1].specifier))
+    }
+    unfit = tuple(by_name.values())
     gone = _gone(machine) if run is None or run.outcome != "ok" else ()
     if not unfit and not gone:
         return _by_error_alone(machine, world, error)
@@ -54,11 +58,13 @@ def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
     works = run is not None and run.outcome == "ok" and run.computation in (None, "ok") and not refused
     said = (error.said.evidence(),) if error else ()
     if gone and not unfit:
+        files = [file for _, file in gone]
+        again = dict.fromkeys(f"{wheel.name}=={wheel.version}" for wheel, _ in gone)
         return Finding(
-            summary=f"Files of the CUDA libraries that torch loads are gone or are another wheel's: {', '.join(gone[:3])}. "
+            summary=f"Files of the CUDA libraries that torch loads are gone or are another wheel's: {', '.join(files[:3])}. "
             "nvidia-* wheels for different CUDA versions share names: one overwrites the other's, or takes them along.",
-            evidence=(fact("interpreter.distributions.missing_files", gone), *said),
-            fixes=(restore_torch(machine, world),),
+            evidence=(fact("interpreter.distributions.missing_files", files), *said),
+            fixes=(reinstall(machine, list(again), None, title="Put these wheels back as they were"),),
         )
     names = "; ".join(f"{_wanted(pin)} is pinned, {pin.installed or 'nothing'} is installed" for pin, _ in unfit[:3])
     return Finding(
@@ -112,8 +118,8 @@ def of_cuda_library(error: LoaderError) -> bool:
     return error.kind == "symbol" and error.cuda_symbol and known
 
 
-def _gone(machine: Snapshot) -> tuple[str, ...]:
-    """Missing files of the wheels that torch itself pins."""
+def _gone(machine: Snapshot) -> tuple[tuple[Distribution, str], ...]:
+    """Missing and damaged files of the wheels that torch itself pins."""
     interpreter = machine.interpreter
     own = interpreter.distribution("torch") if interpreter else None
     if interpreter is None or own is None:
@@ -122,7 +128,7 @@ def _gone(machine: Snapshot) -> tuple[str, ...]:
     through = "cuda-toolkit" in names
     major = (machine.torch.cuda or "").partition(".")[0] if machine.torch else ""
     return tuple(
-        file
+        (distribution, file)
         for distribution in interpreter.distributions or ()
         for file in (*distribution.missing_files, *distribution.damaged_files)
         if distribution.name.startswith("nvidia-")

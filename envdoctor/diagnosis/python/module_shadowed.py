@@ -99,12 +99,11 @@ def _parent(path: str) -> str:
 
 
 def _own_sources(machine: Snapshot, shadow: ShadowedModule) -> bool:
-    """A checkout that is installed in place is what it hides."""
+    """A checkout that is installed in place is what it hides; so is a torch that works."""
     own = machine.interpreter.distribution(shadow.module) if machine.interpreter else None
-    place = machine.torch.location if machine.torch else None
-    return bool(own and own.editable) or (
-        shadow.module == "torch" and place == shadow.path and machine.interpreter is not None and own is not None
-    )
+    torch = machine.torch
+    works = torch is not None and torch.run is not None and torch.run.outcome == "ok"
+    return bool(own and own.editable) or (works and torch is not None and torch.location == shadow.path)
 
 
 def _fixes(machine: Snapshot, what: ShadowedModule | None) -> tuple[Fix, ...]:

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from envdoctor.diagnosis.companions import built_for, compiled, major_of, pins, release_of
+from envdoctor.diagnosis.companions import compiled, distribution_built_for, major_of, pins, release_of
 from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors, soname_major
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import plain_list
@@ -42,6 +42,8 @@ class Misfit(msgspec.Struct, frozen=True):
     name: str
     why: str
     evidence: Evidence
+    mild: bool = False
+    """Outside the range that it asks for, which packagers also draw out of caution."""
 
 
 @diagnosis(
@@ -81,60 +83,60 @@ def extension_abi_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
         + (f" (CUDA {torch.cuda})" if torch.cuda else "")
         + " is installed.",
         evidence=(*(m.evidence for m in misfits), fact("torch.version", torch.version)),
+        severity=Severity.WARNING if all(m.mild for m in misfits) else None,
         fixes=_fixes(machine, [m.name for m in misfits]),
-        confidence=0.8,
+        confidence=0.5 if all(m.mild for m in misfits) else 0.8,
     )
 
 
 def _misfits(machine: Snapshot, torch: Torch) -> Iterator[Misfit]:
-    interpreter = machine.interpreter
-    seen = set()
-    for distribution in (interpreter.distributions or ()) if interpreter else ():
-        misfit = None if distribution.name in OTHERS else _by_name(distribution, torch)
-        if misfit is not None:
+    """Each extension once, by the surest of what is known of it."""
+    seen = set(OTHERS)
+    for misfit in (*_by_names(machine, torch), *_by_pins(machine, torch), *_by_own_words(machine, torch)):
+        if misfit.name not in seen:
             seen.add(misfit.name)
             yield misfit
-    ours = release_of(torch)
+
+
+def _by_pins(machine: Snapshot, torch: Torch) -> Iterator[Misfit]:
+    interpreter, ours = machine.interpreter, release_of(torch)
     for pin, requirement in pins(interpreter, "torch"):
         own = interpreter.distribution(pin.distribution) if interpreter else None
-        if pin.distribution in OTHERS or pin.distribution in seen or pin.installed is None or not _published(own):
+        if pin.installed is None or not _published(own):
             continue
+        evidence = fact("interpreter.broken_pins", f"{pin.distribution}: {pin.requirement}")
         exact = next((s.version for s in requirement.specifier if s.operator == "==" and "*" not in s.version), None)
-        theirs = tuple(int(part) for part in exact.split("+")[0].split(".")[:2] if part.isdigit()) if exact else None
-        if theirs is not None and len(theirs) == 2 and theirs != ours:
-            seen.add(pin.distribution)
-            yield Misfit(
-                pin.distribution,
-                f"was built for torch {exact}",
-                fact("interpreter.broken_pins", f"{pin.distribution}: {pin.requirement}"),
-            )
-    for build in (interpreter.extension_builds or ()) if interpreter else ():
-        # A build without CUDA is a choice that some make; torchvision's own finding is another.
-        other = (
-            build.torch is not None
-            and ours is not None
-            and ".".join(map(str, ours)) != ".".join(build.torch.split(".")[:2])
-        )
-        cuda = major_of(build.cuda)
-        if build.distribution in OTHERS or build.distribution in seen:
-            continue
-        if other:
-            yield Misfit(
-                build.distribution,
-                f"was built for torch {build.torch}",
-                fact("interpreter.extension_builds", f"{build.distribution}: torch {build.torch}"),
-            )
+        if exact is not None:
+            if release_of(Torch(version=exact)) != ours:
+                yield Misfit(pin.distribution, f"was built for torch {exact}", evidence)
+        elif not any(mark in (torch.version or "") for mark in ("a0", "dev", "git")):
+            yield Misfit(pin.distribution, f"asks for torch {requirement.specifier}", evidence, mild=True)
+
+
+def _by_own_words(machine: Snapshot, torch: Torch) -> Iterator[Misfit]:
+    ours = release_of(torch)
+    for build in (machine.interpreter.extension_builds or ()) if machine.interpreter else ():
+        theirs = release_of(Torch(version=build.torch)) if build.torch else None
+        cuda = major_of(build.cuda)  # a build without CUDA is a choice that some make
+        name = f"{build.distribution}: "
+        if theirs is not None and ours is not None and theirs != ours:
+            evidence = fact("interpreter.extension_builds", f"{name}torch {build.torch}")
+            yield Misfit(build.distribution, f"was built for torch {build.torch}", evidence)
         elif torch.build == "cuda" and cuda is not None and major_of(torch.cuda) not in (None, cuda):
-            yield Misfit(
-                build.distribution,
-                f"was built with CUDA {build.cuda}",
-                fact("interpreter.extension_builds", f"{build.distribution}: CUDA {build.cuda}"),
-            )
+            evidence = fact("interpreter.extension_builds", f"{name}CUDA {build.cuda}")
+            yield Misfit(build.distribution, f"was built with CUDA {build.cuda}", evidence)
+
+
+def _by_names(machine: Snapshot, torch: Torch) -> Iterator[Misfit]:
+    for distribution in (machine.interpreter.distributions or ()) if machine.interpreter else ():
+        misfit = _by_name(distribution, torch)
+        if misfit is not None:
+            yield misfit
 
 
 def _by_name(distribution: Distribution, torch: Torch) -> Misfit | None:
     """By what the publisher wrote into the version, of packages that need torch or name it there."""
-    said = built_for(distribution.version)
+    said = distribution_built_for(distribution)
     needs_torch = any(
         line.partition(";")[0].split("[")[0].strip().lower().startswith("torch") for line in distribution.requires
     )
