@@ -45,7 +45,7 @@ def nvml(merged: Merged, system: str | None, hip: bool) -> Nvml | None:
         elif (
             sheet is not None
             and told
-            and says_nothing(sheet.values.get("driver", "x"))
+            and says_nothing(sheet.values.get("driver", ""))
             and "distinctive" in sheet.values
         ):
             message = SILENT

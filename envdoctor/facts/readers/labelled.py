@@ -51,10 +51,22 @@ class Labelled:
         self.mode = ""
         self.section = ""
         self.ruled = False
+        self.missed = 0
         self.sheet: Sheet | None = None
 
     def feed(self, line: Line) -> bool:
         """Takes a line; False where it is none of these layouts'."""
+        taken = self._feed(line)
+        if taken:
+            self.missed = 0
+        elif line.bare and self.mode:
+            # A table has no end of its own. Words that look like its rows are prose again after some lines of prose.
+            self.missed += 1
+            if self.mode == "table" and self.missed > 2:
+                self.mode = ""
+        return taken
+
+    def _feed(self, line: Line) -> bool:
         bare = line.bare
         if not bare:
             return False

@@ -49,7 +49,7 @@ class Sheet:
 _NOTHING = frozenset(
     (
         "", "-", "?", "n/a", "na", "none", "no cuda", "nil", "null", "unknown", "could not collect", "not available",
-        "not found", "<not set>", "not set", "not installed", "<fill in>", "no relevant packages", "x", "unset",
+        "not found", "<not set>", "not set", "not installed", "<fill in>", "no relevant packages", "unset",
         "can not collect", "cannot collect", "couldn't collect", "[n/a]", "[not supported]", "module not found",
     )
 )  # fmt: skip

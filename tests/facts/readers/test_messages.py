@@ -71,3 +71,12 @@ def test_lines_made_to_be_slow_are_not() -> None:
     ):
         read(samples.OLD + f"{line}\n" * 300)
     assert time.monotonic() - began < 60
+
+
+def test_prose_behind_a_table_is_prose() -> None:
+    text = samples.SGLANG.replace("CUDA_HOME: /usr/local/cuda\n", "")
+    text += "\nSo I tried\nthis and that\nfor a while, but\nCUDA_HOME is not set to /x\n"
+    snapshot = read(text)
+    assert snapshot.toolkit is not None
+    assert snapshot.toolkit.cuda_home is None
+    assert "CUDA_HOME is not set to /x" in snapshot.messages
