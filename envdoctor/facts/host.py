@@ -51,6 +51,11 @@ def _text(output: str | bytes | None) -> str:
     return output.decode("utf-8", "replace") if isinstance(output, bytes) else output or ""
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """Opens without waiting: a pipe or a device in a file's place must cost a fact, not the program."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 @dataclass(frozen=True)
 class Machine:
     """A machine to be observed: this one, or the one whose file system lies under `root`."""
@@ -105,7 +110,7 @@ class Machine:
                 continue
             try:
                 target = str(self.path(f"{done}/{part}").readlink())
-            except OSError:  # no link, or nothing there, or a closed folder
+            except (OSError, ValueError):  # no link, or nothing there, or a closed folder, or no name (a NUL in it)
                 target = ""
             if target and links < 40:  # the kernel's own limit (MAXSYMLINKS)
                 links += 1
@@ -126,7 +131,7 @@ class Machine:
             self.real(name).stat()
         except PermissionError:
             return None
-        except OSError:
+        except (OSError, ValueError):
             return False
         return True
 
@@ -137,16 +142,16 @@ class Machine:
 
     def read_bytes(self, name: str | Path, limit: int = 1 << 20) -> bytes | None:
         try:
-            with self.real(name).open("rb") as file:
+            with open(self.real(name), "rb", opener=_open_at_once) as file:
                 return file.read(limit)
-        except OSError:
+        except (OSError, ValueError):
             return None
 
     def list(self, name: str | Path) -> tuple[str, ...] | None:
         """The sorted entries of a folder: () where it does not exist, None where it may not be read."""
         try:
             return tuple(sorted(os.listdir(self.real(name))))  # noqa: PTH208 - names are wanted
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return ()
         except OSError:
             return None
@@ -154,7 +159,7 @@ class Machine:
     def glob(self, folder: str, pattern: str) -> Iterator[str]:
         """Names under `folder` that match, sorted; nothing where the folder is missing or closed."""
         base = self.real(folder)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             for found in sorted(base.glob(pattern)):
                 yield f"{folder.rstrip('/')}/{found.relative_to(base)}"
 

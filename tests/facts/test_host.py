@@ -113,6 +113,17 @@ def test_a_file_is_read_no_further_than_asked(tmp_path: Path) -> None:
     assert machine.read_bytes("/a", 4) == b"0123"
 
 
+@posix
+def test_a_pipe_or_a_device_in_a_files_place_does_not_keep_us_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    machine = Sysroot(tmp_path).machine()
+    before = time.monotonic()
+    assert not machine.read("/pipe")
+    assert Machine().read_bytes("/dev/zero", 10) == bytes(10)
+    assert not Machine().read("/dev/null")
+    assert time.monotonic() - before < 5
+
+
 def test_names_of_a_glob_are_the_machines_own(tmp_path: Path) -> None:
     s = Sysroot(tmp_path).file("/usr/local/cuda-12.8/version.json").file("/usr/local/cuda-11.8/version.json")
     assert list(s.machine().glob("/usr/local", "cuda-*")) == ["/usr/local/cuda-11.8", "/usr/local/cuda-12.8"]

@@ -21,9 +21,10 @@ def probe(machine: Machine) -> Driver:
     kernel = machine.read("/proc/sys/kernel/osrelease")
     devices = pci.probe(machine)
     installed = packages.driver_packages(machine)
+    module = kernel_module.loaded(machine)
     return Driver(
-        module=kernel_module.loaded(machine),
-        module_files=module_files.files(machine, kernel),
+        module=module,
+        module_files=module_files.files(machine, kernel, loaded=module.loaded is True),
         kernel_headers=module_files.headers(machine, kernel),
         dkms=module_files.dkms(machine),
         packages=installed,

@@ -63,8 +63,8 @@ def probe(machine: Machine) -> Host:
 def _kernel(machine: Machine) -> str | None:
     if not machine.simulated:
         return os.uname().release
-    release = machine.read("/proc/sys/kernel/osrelease")
-    if release:
+    release = machine.read("/proc/sys/kernel/osrelease") or ""
+    if re.fullmatch(r"[!-~]+", release):
         return release
     found = re.match(r"Linux version (\S+)", machine.read("/proc/version") or "")
     return found[1] if found else None

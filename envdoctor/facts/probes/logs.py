@@ -36,6 +36,8 @@ _ADDRESS = re.compile(
 
 def probe(machine: Machine) -> Logs:
     """The newest lines about NVIDIA of the first source that answers: all of them hold the same messages."""
+    if machine.windows:
+        return Logs()
     refused = False
     for source, lines in _sources(machine):
         if lines is None:

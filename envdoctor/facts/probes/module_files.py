@@ -17,15 +17,16 @@ _MODULE_LIMIT = 256 << 20
 _NAMES = tuple(f"{name}.ko{packed}" for name in ("nvidia", "nvidia-current") for packed in ("", ".zst", ".xz", ".gz"))
 
 
-def files(machine: Machine, running_kernel: str | None) -> tuple[ModuleFile, ...] | None:
-    """Every nvidia.ko under /lib/modules; compressed ones are opened for the running kernel only, as that takes long."""
+def files(machine: Machine, running_kernel: str | None, *, loaded: bool) -> tuple[ModuleFile, ...] | None:
+    """Every nvidia.ko under /lib/modules. To open a compressed one takes tenths of a second, which is spent only on the
+    running kernel's, and only where it is not loaded: then its flavour and its signature may be why."""
     base = next((folder for folder in ("/lib/modules", "/usr/lib/modules") if machine.list(folder)), None)
     if base is None:
         return () if machine.list("/lib") or machine.list("/usr/lib") else None
     found = []
     for kernel in machine.list(base) or ():
         for path in _module_paths(machine, f"{base}/{kernel}"):
-            info = _information(machine, path, patient=kernel == running_kernel)
+            info = _information(machine, path, patient=kernel == running_kernel and not loaded)
             version = info.get("version") or _version_by_path(machine, path, kernel)
             licence = info.get("license")
             flavour = None if licence is None else "open" if licence in _OPEN_LICENCES else "proprietary"

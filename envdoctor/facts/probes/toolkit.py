@@ -47,10 +47,12 @@ def _candidates(machine: Machine) -> Iterator[tuple[str, str]]:
     for path in machine.which_all("nvcc"):
         yield path, "PATH"
     suffix = ".exe" if machine.windows else ""
-    for variable in ("CUDA_HOME", "CUDA_PATH"):
+    # Windows' installer sets CUDA_PATH to the newest toolkit and CUDA_PATH_V12_8 to each.
+    each = sorted(name for name in machine.environment if name.startswith("CUDA_PATH_V"))
+    for variable in ("CUDA_HOME", "CUDA_PATH", *each):
         folder = machine.variable(variable)
         if folder:
-            yield f"{machine.name_of(folder).rstrip('/')}/bin/nvcc{suffix}", variable
+            yield f"{machine.name_of(folder).rstrip('/')}/bin/nvcc{suffix}", variable.partition("_V")[0]
     for folder in machine.glob("/usr/local", "cuda*"):
         yield f"{folder}/bin/nvcc", "/usr/local"
     for folder in ("/opt/cuda", "/usr/lib/nvidia-cuda-toolkit", "/usr/lib/cuda", "/usr/lib64/cuda"):
@@ -77,7 +79,7 @@ def _target(machine: Machine, path: str) -> str:
 
 def _version(machine: Machine, resolved: str) -> str | None:
     """What the files of the toolkit around a compiler say; None where they say nothing."""
-    folder = resolved.rpartition("/")[0]
+    folder = resolved.replace("\\", "/").rpartition("/")[0]
     if not folder.endswith("/bin"):
         return None
     root = folder.removesuffix("/bin")
