@@ -21,12 +21,10 @@ Sources
 
 from __future__ import annotations
 
-from packaging.version import Version
-
 from envdoctor.diagnosis.distributions import family
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import gpus, in_container
-from envdoctor.diagnosis.symptoms import SYSTEM_NOT_READY, cuda_errors, cuda_starts
+from envdoctor.diagnosis.symptoms import SYSTEM_NOT_READY, cuda_errors, cuda_starts, driver_on_disk
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import FabricManager
 from envdoctor.knowledge import Knowledge
@@ -51,7 +49,7 @@ def fabric_manager_down(machine: Snapshot, world: Knowledge) -> Finding | None:
     down = manager.running is False and manager.needed is True and not in_container(machine)
     if SYSTEM_NOT_READY not in errors and not (waiting and (down or starts is False)) and not down:
         return None
-    version = machine.driver_version
+    version = driver_on_disk(machine)
     differs = manager.version is not None and version is not None and manager.version != version
     evidence: list[Evidence] = [errors[SYSTEM_NOT_READY]] if SYSTEM_NOT_READY in errors else []
     evidence += [fact(f"gpu {gpu.index}.fabric_state", gpu.fabric_state) for gpu in waiting[:2]]
@@ -120,7 +118,7 @@ def _install(machine: Snapshot, version: str | None, world: Knowledge) -> tuple[
     if version is None:
         return ()
     branch = version.partition(".")[0]
-    blackwell = any(gpu.capability and Version(gpu.capability).major == 10 for gpu in gpus(machine, world) or ())
+    blackwell = any((gpu.capability or "").startswith("10.") for gpu in gpus(machine, world) or ())
     package = f"nvlink5-{branch}" if blackwell else f"nvidia-fabricmanager-{branch}"
     kind = family(machine)
     if kind in ("ubuntu", "debian"):
