@@ -1,4 +1,4 @@
-"""What is installed in an interpreter's environment, read from files: nothing is imported, and nothing is judged.
+"""Which distributions are installed, from their metadata: nothing is imported, and nothing is judged.
 
 Runs inside the target through inspect_target.py; standard library only, Python 3.8 and later.
 """
@@ -36,112 +36,22 @@ BY_PREFIX = (
 REQUIRED = ("torch", "triton", "pytorch-triton")
 # Those whose libraries torch loads: their RECORD is compared with what is there.
 CHECKED = ("torch", "torchvision", "torchaudio", "triton")
-CONDA = (
-    "pytorch libtorch torch triton cudatoolkit cuda cudnn libcud libcu libnv nccl mkl numpy blas libblas liblapack openblas "
-    "libopenblas intel-openmp llvm-openmp _openmp_mutex libgomp libgcc libstdcxx magma python ld_impl gxx gcc sysroot nvidia"
-).split()
 LIBRARY_ENDINGS = {"win32": (".dll", ".pyd"), "darwin": (".so", ".dylib")}.get(sys.platform, (".so",))
 MOST_FILES = 10
 BIGGEST_METADATA, BIGGEST_RECORD = 1 << 20, 1 << 24
-THIRD_PARTY = frozenset(
-    "torch torchvision torchaudio torchgen functorch triton numpy typing_extensions sympy mpmath networkx jinja2 "
-    "markupsafe fsspec filelock cuda".split()
-)
-# Top-level modules of the standard library that `import torch` imports: measured with 2.13 and 2.15 on Python 3.11. A test
-# folder or a code.py beside the user's program hides a real module as well, and hurts nobody.
-STANDARD = frozenset(
-    """argparse array ast asyncio base64 bisect bz2 calendar cmath collections concurrent configparser contextlib contextvars
-    copy copyreg csv ctypes dataclasses datetime decimal difflib dis email enum fnmatch fractions functools gettext glob
-    graphlib gzip hashlib heapq hmac html http importlib inspect ipaddress json keyword linecache locale logging lzma math
-    mmap multiprocessing numbers opcode operator optparse pathlib pickle pickletools pkgutil platform pprint queue quopri
-    random re reprlib runpy secrets select selectors shlex shutil signal socket ssl statistics string struct subprocess
-    sysconfig tarfile tempfile textwrap threading timeit token tokenize traceback types typing unittest urllib uuid warnings
-    weakref xml zipfile zlib""".split()
-)
-LOADED_AT_START = frozenset(sys.modules)
 
 
-def inspect(say: Callable[..., None], arguments: list[str]) -> None:
+def inspect(say: Callable[..., None], seconds: float) -> None:
+    answer(say, ("distributions", lambda: Site().distributions()))
+
+
+def answer(say: Callable[..., None], *subjects: tuple[str, Callable[[], Any]]) -> None:
     """Says one answer a subject; a subject that fails says so and leaves the others alone."""
-    site = Site()
-    for name, subject in (
-        ("interpreter", interpreter),
-        ("environment", environment),
-        ("distributions", site.distributions),
-        ("torch", site.torch),
-        ("shadowed", site.shadowed),
-        ("conda", conda_packages),
-        ("markers", markers),
-    ):
+    for name, subject in subjects:
         try:
             say(**{name: subject()})
         except Exception as error:
             say(failed=name, error="%s: %s" % (type(error).__name__, error))
-    say(end=True)
-
-
-def interpreter() -> dict[str, Any]:
-    return {
-        "executable": sys.executable,
-        "version": ".".join(map(str, sys.version_info[:3])) + release_level(),
-        "implementation": sys.implementation.name,
-        "machine": os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE"),
-        "bits": 64 if sys.maxsize > 2**32 else 32,
-        "free_threaded": "free-threading" in sys.version or "t" in getattr(sys, "abiflags", ""),
-        "prefix": sys.prefix,
-        "base_prefix": sys.base_prefix,
-        "sys_path": sys.path,
-    }
-
-
-def release_level() -> str:
-    level, serial = sys.version_info[3:]
-    return "" if level == "final" else "%s%d" % ({"alpha": "a", "beta": "b", "candidate": "rc"}[level], serial)
-
-
-def environment() -> dict[str, Any]:
-    in_venv = sys.prefix != sys.base_prefix
-    if in_venv:
-        kind = "venv"
-    elif os.path.isdir(os.path.join(sys.prefix, "conda-meta")):
-        kind = "conda"
-    else:
-        kind = "system" if os.name == "nt" or sys.prefix in ("/usr", "/usr/local") else "other"
-    site = sys.modules.get("site")
-    user_site = getattr(site, "USER_SITE", None)
-    return {
-        "environment": kind,
-        "externally_managed": not in_venv and os.path.exists(os.path.join(standard_folder(), "EXTERNALLY-MANAGED")),
-        "pip": any(os.path.isfile(os.path.join(folder, "pip", "__init__.py")) for folder in sys.path),
-        "user_site": user_site if user_site in sys.path else "",
-    }
-
-
-def standard_folder() -> str:
-    return os.path.dirname(os.__file__)
-
-
-def markers() -> dict[str, str]:
-    """The variables of environment markers (PEP 508)."""
-    if hasattr(os, "uname"):
-        system, _, release, version, machine = os.uname()
-    else:
-        import platform
-
-        system, _, release, version, machine, _ = platform.uname()
-    return {
-        "implementation_name": sys.implementation.name,
-        "implementation_version": ".".join(map(str, sys.implementation.version[:3])),
-        "os_name": os.name,
-        "platform_machine": machine,
-        "platform_python_implementation": {"cpython": "CPython", "pypy": "PyPy"}.get(sys.implementation.name, ""),
-        "platform_release": release,
-        "platform_system": system,
-        "platform_version": version,
-        "python_full_version": ".".join(map(str, sys.version_info[:3])) + release_level(),
-        "python_version": "%d.%d" % sys.version_info[:2],
-        "sys_platform": sys.platform,
-    }
 
 
 def read(path: str, limit: int = BIGGEST_METADATA) -> str | None:
@@ -157,6 +67,11 @@ def entries(folder: str) -> list[str]:
         return sorted(os.listdir(folder or "."))
     except OSError:
         return []
+
+
+def search_path() -> list[str]:
+    """The folders of sys.path, each once: lib64 is a link to lib in many environments."""
+    return list({os.path.realpath(folder): folder for folder in reversed(sys.path)}.values())[::-1]
 
 
 def normalised(name: str) -> str:
@@ -176,15 +91,9 @@ def required_name(requirement: str) -> str:
 
 
 def of_extra(requirement: str) -> str:
-    """The extra that a requirement belongs to; '' for none."""
-    _, found, after = requirement.rpartition(";")[2].partition("extra")
-    if not found:
-        return ""
-    for quote in "'\"":
-        value = after.lstrip(" =").partition(quote)[2].partition(quote)[0]
-        if value:
-            return normalised(value)
-    return ""
+    """The extra that a requirement belongs to; '' for none: numpy; python_version > "3" and extra == 'test'."""
+    value = requirement.partition(";")[2].partition("extra")[2].lstrip(" =")
+    return normalised(value[1:].partition(value[0])[0]) if value[:1] in ("'", '"') and value else ""
 
 
 def wanted_extras(requirement: str) -> set[str]:
@@ -299,27 +208,19 @@ class Site:
     def __init__(self) -> None:
         self.found: list[Found] = []
         self.leftovers: list[str] = []
-        self.folders: list[str] = []
-        seen = set()
-        for folder in sys.path:
-            real = os.path.realpath(folder)  # lib64 is a link to lib in many environments
-            if real not in seen:
-                seen.add(real)
-                self.folders.append(folder)
-        self.listing = {folder: entries(folder) for folder in self.folders}
-        for folder in self.folders:
+        for folder in search_path():
             self.search(folder)
 
     def search(self, folder: str) -> None:
-        for entry in self.listing[folder]:
+        for entry in entries(folder):
             if entry.startswith("~"):
                 self.leftovers.append(os.path.join(folder, entry))
             elif entry.endswith(".dist-info"):
                 metadata = read(os.path.join(folder, entry, "METADATA"))
-                if metadata is None:
+                if metadata is None and os.access(os.path.join(folder, entry), os.R_OK | os.X_OK):
                     self.leftovers.append(os.path.join(folder, entry))
                 else:
-                    self.found.append(Found(folder, entry, metadata))
+                    self.found.append(Found(folder, entry, metadata or ""))
             elif entry.endswith(".egg-info"):
                 path = os.path.join(folder, entry)
                 metadata = read(os.path.join(path, "PKG-INFO")) if os.path.isdir(path) else read(path)
@@ -347,8 +248,6 @@ class Site:
             if found.name in CHECKED or found.name.startswith("nvidia-"):
                 # conda changes the paths inside libraries after their RECORD is written.
                 facts.update(found.files(sizes=facts["installer"] != "conda"))
-            if found.name in ("torchvision", "torchaudio"):
-                facts["build"] = self.assigned(self.locate(found.name)).get("__version__")
             answers.append(facts)
         copies: dict[str, list[tuple[str | None, str]]] = {}
         for found in self.found:
@@ -360,80 +259,3 @@ class Site:
             "duplicates": {name: places for name, places in copies.items() if len(places) > 1},
             "leftovers": self.leftovers,
         }
-
-    def locate(self, module: str, folders: list[str] | None = None) -> str | None:
-        """The file or folder that `import module` takes; None where there is none."""
-        for folder in self.folders if folders is None else folders:
-            listing = self.listing[folder] if folder in self.listing else entries(folder)
-            if module in listing and any(
-                os.path.isfile(os.path.join(folder, module, "__init__" + ending)) for ending in (".py", ".pyc")
-            ):
-                return os.path.join(folder, module)
-            for entry in listing:
-                if entry == module + ".py" or (entry.startswith(module + ".") and entry.endswith(LIBRARY_ENDINGS)):
-                    return os.path.join(folder, entry)
-        return None
-
-    def torch(self) -> dict[str, Any]:
-        """The torch that would be imported; its version.py is read, never run."""
-        place = self.locate("torch")
-        return dict(self.assigned(place), location=place)
-
-    def assigned(self, package: str | None) -> dict[str, Any]:
-        """The constants of a package's version.py."""
-        values = {}
-        for line in (read(os.path.join(package or "", "version.py")) or "").splitlines():
-            name, found, value = line.partition("=")
-            name, value = name.partition(":")[0].strip(), value.strip()
-            if found and name in ("__version__", "debug", "cuda", "git_version", "hip", "xpu"):
-                values[name] = value[1:-1] if value[:1] in ("'", '"') else {"True": True, "False": False}.get(value)
-        return values
-
-    def shadowed(self) -> list[tuple[str, str]]:
-        """Modules that the current folder hides from programs started in it, or that PYTHONPATH hides from all."""
-        standard = os.path.realpath(standard_folder())
-        try:
-            ahead = [os.getcwd()]
-        except OSError:  # the folder is gone
-            ahead = []
-        for folder in self.folders:
-            if os.path.realpath(folder) == standard or folder.endswith(".zip"):
-                break
-            ahead.append(folder)
-        answers, seen = [], set()
-        for folder in ahead:
-            real = os.path.realpath(folder)
-            if real == standard or real in seen:
-                continue
-            seen.add(real)
-            bases = {entry.partition(".")[0] for entry in entries(folder)}
-            for module in sorted(bases & (STANDARD | THIRD_PARTY) - LOADED_AT_START):
-                path = self.locate(module, [folder])
-                if path is not None and self.hides(module, path):
-                    answers.append((module, path))
-        return answers
-
-    def hides(self, module: str, path: str) -> bool:
-        folder = os.path.dirname(path)
-        if module in STANDARD:
-            return True
-        if any(os.path.samefile(found.folder, folder) for found in self.found if found.name == normalised(module)):
-            return False  # installed there, with its metadata
-        others = [other for other in self.folders if os.path.realpath(other) != os.path.realpath(folder)]
-        return module == "torch" or self.locate(module, others) is not None
-
-
-def conda_packages() -> list[tuple[str, str, str, str | None]] | None:
-    """Packages of a conda environment: (name, version, build, channel); None where it is none."""
-    folder = os.path.join(sys.prefix, "conda-meta")
-    if not os.path.isdir(folder):
-        return None
-    answers = []
-    for entry in entries(folder):
-        parts = entry[: -len(".json")].rsplit("-", 2) if entry.endswith(".json") else ()
-        if len(parts) == 3 and parts[0].startswith(tuple(CONDA)):
-            # The whole file lists every file of the package; the channel comes before them.
-            head = read(os.path.join(folder, entry), 1 << 14) or ""
-            channel = head.partition('"channel":')[2].partition('"')[2].partition('"')[0]
-            answers.append((parts[0], parts[1], parts[2], channel or None))
-    return answers

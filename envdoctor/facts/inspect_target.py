@@ -1,6 +1,6 @@
-"""What runs first in the interpreter that is looked at: it says which Python that is, then runs the part given on stdin.
+"""What runs first in the interpreter that is looked at: it says which Python that is, then runs the parts given on stdin.
 
-    PYTHON -c <this text> WORD [ARGUMENT...] < inspect_packages.py or inspect_torch.py
+    PYTHON -c <this text> WORD SECONDS < inspect_packages.py NUL inspect_environment.py, or inspect_torch.py
 
 Standard library only. This file is valid in Python 2 as well, so that every Python can tell its age; the parts run on 3.8 and
 later. An answer is a line "<WORD>" with a JSON object behind it, in ASCII; whatever else is printed is somebody else's.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OLDEST = (3, 8)
 # Put together only here, so that a command which merely echoes its arguments is not taken for a Python.
 MARK = "<" + sys.argv[1] + ">"
-ARGUMENTS = sys.argv[2:]
+SECONDS = float(sys.argv[2])
 # Descriptor 1 is copied before sitecustomize's heirs or torch can redirect it.
 ANSWERS = os.dup(1)
 
@@ -63,6 +63,13 @@ def say(**record):
         data = data[os.write(ANSWERS, data) :]
 
 
+try:
+    # The parent ends us in time. Where it was killed itself, nobody else would; this works in the middle of C code too.
+    from _signal import alarm  # type: ignore[import-not-found] # the module signal takes 3 ms
+
+    alarm(int(SECONDS) + 2)
+except ImportError:  # Windows, Python 2
+    pass
 os.write(ANSWERS, ("\n" + MARK + '{"python":"%d.%d.%d"}\n' % sys.version_info[:3]).encode("ascii"))
 if sys.version_info >= OLDEST:
     everything, sys.path[:] = sys.path[:], own_modules()
@@ -71,11 +78,14 @@ if sys.version_info >= OLDEST:
     except ImportError:  # PyPy
         from json.encoder import encode_basestring_ascii as quoted
     with open(0, "rb", closefd=False) as questions:
-        part = questions.read()
-    if part:
-        namespace = {"__name__": "envdoctor_inspection"}  # type: dict[str, Any]
+        parts = questions.read().split(b"\0")
+    namespace = {"__name__": "envdoctor_inspection"}  # type: dict[str, Any]
+    inspections = []
+    for part in filter(None, parts):
         exec(compile(part, "<envdoctor>", "exec"), namespace)
+        inspections.append(namespace["inspect"])
     sys.path[:] = everything
     sys.argv[1:] = []
-    if part:
-        namespace["inspect"](say, ARGUMENTS)
+    for inspect in inspections:
+        inspect(say, SECONDS)
+    say(end=True)

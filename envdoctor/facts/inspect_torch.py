@@ -28,11 +28,11 @@ LIBRARIES = (
 )  # fmt: skip
 
 
-def inspect(say: Callable[..., None], arguments: list[str]) -> None:
-    """`arguments`: the seconds after which the parent ends this process."""
+def inspect(say: Callable[..., None], seconds: float) -> None:
+    """`seconds`: after these the parent ends this process."""
     faulthandler.enable(file=2)
     # Where it hangs is worth more than that it hangs; this works while C code holds the interpreter.
-    faulthandler.dump_traceback_later(float(arguments[0]) * 0.95, file=2)
+    faulthandler.dump_traceback_later(seconds * 0.95, file=2)
     report = Report(say)
     torch = report.imported()
     if torch is not None:

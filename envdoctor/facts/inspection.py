@@ -43,14 +43,14 @@ class Answers:
     completed: Completed
 
     @classmethod
-    def of(cls, machine: Machine, executable: str, part: str = "", *arguments: str, timeout: float) -> Answers:
-        """Runs inspect_target.py in `executable`, and in it the part of that file name."""
+    def of(cls, machine: Machine, executable: str, *parts: str, timeout: float) -> Answers:
+        """Runs inspect_target.py in `executable`, and in it the parts of these file names."""
         # A new word every time: nothing that is printed in between can be taken for an answer.
         word = secrets.token_hex(8)
         completed = machine.run(
-            [executable, "-c", _source("inspect_target.py"), word, *arguments],
+            [executable, "-c", _source("inspect_target.py"), word, f"{timeout:g}"],
             timeout=timeout,
-            stdin=_source(part) if part else "",
+            stdin="\0".join(map(_source, parts)),
         )
         return cls(tuple(_records(completed.stdout, f"<{word}>")), completed)
 

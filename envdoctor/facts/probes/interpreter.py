@@ -33,17 +33,16 @@ def probe(machine: Machine, choice: Choice | None = None, *, live: bool = True) 
     choice = choice or choose(machine)
     if choice.executable is None:
         return Interpreter(chosen_by=choice.chosen_by, error="there is no python3 and no python on PATH")
-    timeout = torch_timeout(machine)
-    importing = (
-        _Child(machine, choice.executable, "inspect_torch.py", f"{timeout:g}", timeout=timeout) if live else None
+    importing = _Child(machine, choice.executable, "inspect_torch.py", timeout=torch_timeout(machine)) if live else None
+    reading = _Child(
+        machine, choice.executable, "inspect_packages.py", "inspect_environment.py", timeout=STATIC_TIMEOUT
     )
-    reading = _Child(machine, choice.executable, "inspect_packages.py", timeout=STATIC_TIMEOUT)
     answers = reading.answers()
     static = _static_facts(choice, answers)
     run = importing.answers() if importing else None
     torch, installed = torch_facts(
         distributions=static.get("distributions"),
-        found=answers.last("torch"),
+        found=(answers.last("modules") or {}).get("torch"),
         libraries=_libraries(answers),
         run=run,
     )
@@ -54,9 +53,9 @@ def probe(machine: Machine, choice: Choice | None = None, *, live: bool = True) 
 class _Child(threading.Thread):
     """One part of the inspection, running."""
 
-    def __init__(self, machine: Machine, executable: str, part: str, *arguments: str, timeout: float) -> None:
-        super().__init__(name=part, daemon=True)
-        self._ask = functools.partial(Answers.of, machine, executable, part, *arguments, timeout=timeout)
+    def __init__(self, machine: Machine, executable: str, *parts: str, timeout: float) -> None:
+        super().__init__(name=parts[0], daemon=True)
+        self._ask = functools.partial(Answers.of, machine, executable, *parts, timeout=timeout)
         self._answers: Answers | None = None
         self.start()
 
@@ -90,7 +89,9 @@ def _static_facts(choice: Choice, answers: Answers) -> dict[str, Any]:
             CondaPackage(name=name, version=version, build=build, channel=channel)
             for name, version, build, channel in conda[-1] or ()
         )
-    return facts | _distribution_facts(answers.last("distributions"), answers.last("markers"))
+    return facts | _distribution_facts(
+        answers.last("distributions"), answers.last("markers"), answers.last("modules") or {}
+    )
 
 
 def _error(answers: Answers) -> str | None:
@@ -105,7 +106,9 @@ def _error(answers: Answers) -> str | None:
     return "; ".join(failures) or None
 
 
-def _distribution_facts(answer: dict[str, Any] | None, markers: dict[str, str] | None) -> dict[str, Any]:
+def _distribution_facts(
+    answer: dict[str, Any] | None, markers: dict[str, str] | None, modules: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     if answer is None:
         return {}
     from envdoctor.facts.pins import judge_pins  # packaging takes 20 ms to import, while torch is being imported anyway
@@ -128,7 +131,7 @@ def _distribution_facts(answer: dict[str, Any] | None, markers: dict[str, str] |
                 origin=origin,
                 editable=editable,
                 tag=found["tag"],
-                build=found.get("build"),
+                build=modules.get(found["name"], {}).get("__version__") if found["name"] != "torch" else None,
                 missing_files=tuple(found.get("missing_files", ())),
                 damaged_files=tuple(found.get("damaged_files", ())),
             )
