@@ -73,6 +73,15 @@ class LoaderError(msgspec.Struct, frozen=True):
         )
 
     @property
+    def of_cuda(self) -> bool:
+        """Whether torch or a CUDA library misses a CUDA library, or a function of one."""
+        if self.kind == "missing":
+            # Said by a program of its own it may be a library of another CUDA than torch's.
+            return self.stem in CUDA_STEMS and self.said.fact == "torch.run.error"
+        known = self.of_torch or self.library == "" or self.stem in (*CUDA_STEMS, "libcudnn")
+        return self.kind == "symbol" and self.cuda_symbol and known
+
+    @property
     def torch_symbol(self) -> bool:
         """Whether the symbol is of torch's C++ interface (mangled names of at::, c10::, torch::, caffe2::)."""
         return self.wanted.startswith("_Z") and any(

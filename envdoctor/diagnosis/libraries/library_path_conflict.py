@@ -20,7 +20,6 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import pins
-from envdoctor.diagnosis.libraries.nvidia_wheels_mismatch import of_cuda_library
 from envdoctor.diagnosis.loader_errors import CUDA_STEMS, LoaderError, first_saying, loader_errors
 from envdoctor.diagnosis.mapped import foreign, mapped, own_wheel, path_evidence, steered, without_path
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
@@ -103,7 +102,7 @@ def _mapped(machine: Snapshot) -> Finding | None:
 
 
 def _by_error(machine: Snapshot) -> Finding | None:
-    error = next((e for e in loader_errors(machine) if e.kind == "symbol" and of_cuda_library(e)), None)
+    error = next((e for e in loader_errors(machine) if e.kind == "symbol" and e.of_cuda), None)
     if error is None or any(True for _ in pins(machine.interpreter, "cuda-toolkit", prefix="nvidia-")):
         return None
     known = steered(machine)
@@ -161,7 +160,7 @@ def _libstdcxx(machine: Snapshot) -> Finding | None:
                 note='Then start with LD_LIBRARY_PATH="$CONDA_PREFIX/lib" when the error stays.',
             ),
         )
-    elif by_conda or "/envs/" in error.library:
+    elif by_conda or "conda" in error.library or "/envs/" in error.library:
         fixes = (
             conda_install(
                 machine, ["-c", "conda-forge", "libstdcxx-ng"], title="Update libstdc++ in the conda environment"

@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 
 from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.companions import pins
-from envdoctor.diagnosis.loader_errors import CUDA_STEMS, LoaderError, loader_errors
+from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors
 from envdoctor.diagnosis.mapped import older, steered
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import reinstall, restore_torch, run_python, uses_conda
@@ -45,7 +45,7 @@ CHECK = "import torch; print(torch.__version__, torch.cuda.is_available())"
 def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, interpreter = machine.torch, machine.interpreter
     run = torch.run if torch else None
-    error = next((e for e in loader_errors(machine) if of_cuda_library(e)), None)
+    error = next((e for e in loader_errors(machine) if e.of_cuda), None)
     # cuda-toolkit asks for the same wheel by several of its extras; the one that names a version says most.
     by_name = {
         r.name: (pin, r) for pin, r in sorted(_unfit(machine, run, error), key=lambda two: len(two[1].specifier))
@@ -107,15 +107,6 @@ def _unfit(
         other_major = need is not None and pin.installed.partition(".")[0] != need.partition(".")[0]
         if not proven and (other_major or older(pin.installed, need) or error is not None):
             yield pin, requirement
-
-
-def of_cuda_library(error: LoaderError) -> bool:
-    """Whether torch or a CUDA library misses a CUDA library, or a function of one."""
-    if error.kind == "missing":
-        # Said by a program of its own it may be a library of another CUDA than torch's.
-        return error.stem in CUDA_STEMS and error.said.fact == "torch.run.error"
-    known = error.of_torch or error.library == "" or error.stem in (*CUDA_STEMS, "libcudnn")
-    return error.kind == "symbol" and error.cuda_symbol and known
 
 
 def _gone(machine: Snapshot) -> tuple[tuple[Distribution, str], ...]:
