@@ -352,6 +352,11 @@ def test_a_pasted_cuda_unknown_error_is_understood() -> None:
     assert found("uvm-broken", dump).confidence == 0.5
 
 
+def test_hidden_gpus_leave_the_module_unloaded_and_are_the_cause() -> None:
+    seen = without_uvm(code=100, uvm=False, environment={"CUDA_VISIBLE_DEVICES": ""})
+    assert primary(seen) == "visible-devices-hidden"
+
+
 def test_in_a_container_the_node_is_made_on_the_host() -> None:
     assert "on the host" in commands(found("uvm-broken", without_uvm(node=MISSING, container=Container(kind="docker"))))
 

@@ -53,6 +53,8 @@ BROKEN = ("ENXIO", "ENODEV", "EIO", "ETIMEDOUT")
         "container-gpu-detached",
         "device-permission",
         "mig-misconfigured",
+        # cuInit with every GPU hidden loads nothing.
+        "visible-devices-hidden",
     ),
 )
 def uvm_broken(machine: Snapshot, world: Knowledge) -> Finding | None:
