@@ -100,7 +100,7 @@ def _fixes(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
         Fix(
             title="Run it in a container with a newer system",
             commands=(
-                "docker run --rm -it --gpus all -v $PWD:/work -w /work IMAGE   # or: apptainer exec --nv IMAGE.sif ...",
+                "docker run --rm -it --gpus all -v $PWD:/src -w /src IMAGE   # or: apptainer exec --nv IMAGE.sif ...",
             ),
             note="`envdoctor recipe docker` writes one for this machine.",
         ),
