@@ -26,18 +26,19 @@ _GLUED_BRAND = re.compile(r"^(rtx|gtx|gt(?=\d)|tesla|quadro|titan|jetson|geforce
 _GLUED_SUFFIX = re.compile(r"^(\d{3,4})(ti|super|s|d|m|gb|laptop|mobile)(super|laptop|mobile)?$")
 
 
-class _Candidate(NamedTuple):
+class Candidate(NamedTuple):
+    """A GPU's name cut into words: all of them, and those that are no brand."""
+
     name: str
     capability: str
     all_words: frozenset[str]
     words: frozenset[str]
 
 
-def find_gpu(name: str, known: Sequence[tuple[str, str]], aliases: Mapping[str, str]) -> tuple[str, ...]:
-    """The names in `known` (name, capability) that `name` means: one, or a family of one capability.
+def find_gpu(name: str, candidates: Sequence[Candidate], aliases: Mapping[str, str]) -> tuple[str, ...]:
+    """The names among `candidates` that `name` means: one, or a family of one capability.
 
     Raises UnknownGpu, or AmbiguousGpu where the GPUs it fits differ in capability."""
-    candidates = [_candidate(other, capability) for other, capability in known]
     asked_all = _words(name)
     asked = asked_all - _BRANDS
     for alias, target in aliases.items():
@@ -74,7 +75,7 @@ def _relaxations(words: frozenset[str]) -> list[frozenset[str]]:
     return steps
 
 
-def _one_capability(candidates: list[_Candidate]) -> bool:
+def _one_capability(candidates: Sequence[Candidate]) -> bool:
     return len({c.capability for c in candidates}) == 1
 
 
@@ -83,9 +84,9 @@ def _covers(words: frozenset[str], wanted: frozenset[str]) -> bool:
     return all(word in words or (word == "sxm" and any(w.startswith("sxm") for w in words)) for word in wanted)
 
 
-def _candidate(name: str, capability: str) -> _Candidate:
+def candidate(name: str, capability: str) -> Candidate:
     words = _words(name)
-    return _Candidate(name, capability, words, words - _BRANDS)
+    return Candidate(name, capability, words, words - _BRANDS)
 
 
 def _words(name: str) -> frozenset[str]:
@@ -112,11 +113,11 @@ def _unglued(word: str) -> list[str]:
     return [word]
 
 
-def _nearest_first(candidates: list[_Candidate], wanted: frozenset[str]) -> list[_Candidate]:
+def _nearest_first(candidates: Sequence[Candidate], wanted: frozenset[str]) -> list[Candidate]:
     return sorted(candidates, key=lambda c: (len(c.words - wanted), c.name))
 
 
-def _suggestions(name: str, asked: frozenset[str], candidates: list[_Candidate]) -> tuple[str, ...]:
+def _suggestions(name: str, asked: frozenset[str], candidates: Sequence[Candidate]) -> tuple[str, ...]:
     """Close spellings first, then GPUs that share a word with digits in it."""
     import difflib  # only a mistake needs it
 

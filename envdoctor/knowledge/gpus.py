@@ -6,7 +6,7 @@ from functools import cached_property
 
 import msgspec
 
-from envdoctor.knowledge.gpu_names import find_gpu
+from envdoctor.knowledge.gpu_names import Candidate, candidate, find_gpu
 from envdoctor.knowledge.tables import Row, read, source_texts
 
 
@@ -67,6 +67,10 @@ class Gpus:
         """The first three digits of a device id -> capability, where every known GPU of that block agrees."""
         return {block: capability for capability, blocks in self.table.pci_blocks.items() for block in blocks}
 
+    @cached_property
+    def _candidates(self) -> list[Candidate]:
+        return [candidate(row.name, row.capability) for row in self.table.gpus]
+
     def by_pci_id(self, device_id: str) -> GpuRecord | None:
         row = self._by_id.get(_hexadecimal(device_id))
         return self._cited(row) if row else None
@@ -77,7 +81,7 @@ class Gpus:
         return row.capability if row else self._blocks.get(identifier[:3])
 
     def find(self, name: str) -> GpuRecord:
-        found = find_gpu(name, [(row.name, row.capability) for row in self.table.gpus], self.table.aliases)
+        found = find_gpu(name, self._candidates, self.table.aliases)
         wanted = set(found)
         rows = [row for row in self.table.gpus if row.name in wanted]
         return self._cited(rows[0] if len(rows) == 1 else _family(name, rows))

@@ -75,6 +75,7 @@ def test_a_sentence_is_answered_no_with_reasons_and_the_nearest_that_works(compa
         ("torch 2.14", "--gpu", "V100", "--driver", "570.86.15"),
         ("can a V100 run torch 2.14 with driver 570",),
         ("torch==2.14.1+cu126", "on V100", "with R570"),
+        ("torch >=2.5 <2.15 V100 driver 570 ubuntu 22.04",),
     ],
 )
 def test_pairs_options_and_sentences_ask_the_same(compat: Any, words: tuple[str, ...]) -> None:
@@ -133,6 +134,11 @@ def test_a_version_newer_than_the_table_is_answered_and_said_to_be_newer(compat:
         (("--driver", "latest"), "'latest' is not a version number"),
         (("--python", "three"), "write it as 3.12"),
         (("torch 2.6", "--torch", "2.7"), "asked about twice"),
+        (("torch 2.6 torch 2.7",), "torch is asked about twice"),
+        (("cuda 12.8 cuda 11.8",), "cuda is asked about twice"),
+        (("driver", "abc"), "'abc' is not a version: write 'driver 535.183'"),
+        (("python", "3"), "'3' is not a version: write 'python 3.13'"),
+        (("--torch", ""), "torch is empty"),
         (("torch 2.6", "--platform", "amiga"), "'amiga' is not a platform"),
     ],
 )

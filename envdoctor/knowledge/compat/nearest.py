@@ -68,11 +68,12 @@ def _bridge(world: Knowledge, case: Case) -> Change | None:
         f"the driver kept: NVIDIA's cuda-compat-{major}-{minor} package (it is in the nvidia/cuda images), which a "
         f"data-center GPU may use on branch {branch.branch}."
     )
-    rows = [row for row in world.image_requirements() if cuda_key(row.image.partition("-")[0]) == (major, minor)]
-    sources = tuple(
-        source for row in (*rows, *world.forward_compatibility()[:2]) for source in world.driver_sources(row)
-    )
-    return Change(change="forward compatibility", text=text, sources=sources)
+    images = [
+        image for image in world.image_requirements() if cuda_key(image.image.partition("-")[0]) == (major, minor)
+    ]
+    sources = [source for image in images for source in world.driver_sources(image)]
+    sources += [source for rule in world.forward_compatibility()[:2] for source in world.driver_sources(rule)]
+    return Change(change="forward compatibility", text=text, sources=tuple(dict.fromkeys(sources)))
 
 
 def _to_build(build: TorchBuild, *, needs: bool = False) -> Change:

@@ -14,18 +14,23 @@ PLATFORMS = ("linux_x86_64", "linux_aarch64", "windows_amd64", "macos_arm64", "m
 
 _NUMBER = r"\d+(?:\.\d+)*"
 _IS = r"(?:\s*(?:version|branch|toolkit|runtime|release|wheel|is|==|=|:|v))*\s*"
-_TORCH = re.compile(rf"\b(?:py)?torch{_IS}([<>=!~]*\s*\d[\w.*+]*(?:\s*,\s*[<>=!~]+\s*\d[\w.*]*)*)")
+_TORCH = re.compile(rf"\b(?:py)?torch{_IS}([<>=!~]*\s*\d[\w.*+]*(?:\s*,?\s*[<>=!~]+\s*\d[\w.*]*)*)")
 _DRIVER = (re.compile(rf"\bdrivers?{_IS}r?(\d{{3}}(?:\.\d+)*)\b"), re.compile(r"\br(\d{3})\b"))
 _DRIVER_AFTER = re.compile(r"(?<![\w.])r?(\d{3}(?:\.\d+)*)\s+drivers?\b")
 _CUDA = (re.compile(rf"\bcuda{_IS}({_NUMBER})\b"), re.compile(r"\bcu(\d{3})\b"))
 _PYTHON = (re.compile(rf"\b(?:c?python|py){_IS}(\d\.\d+(?:\.\d+)?t?)\b"), re.compile(r"\bcp(3\d+t?)\b"))
 _GLIBC = re.compile(rf"\bglibc{_IS}(\d\.\d+)\b")
 _PLATFORM = (
-    (re.compile(r"\b(windows|win_amd64|win)\b"), "windows_amd64"),
+    (re.compile(r"\b(windows|win_amd64|win)\b(?:\s*1[01])?"), "windows_amd64"),
     (re.compile(r"\b(linux_aarch64|aarch64|arm64 linux|linux arm64|sbsa)\b"), "linux_aarch64"),
     (re.compile(r"\b(macos_x86_64|intel mac)\b"), "macos_x86_64"),
     (re.compile(r"\b(macos_arm64|macos|mac|apple silicon)\b"), "macos_arm64"),
-    (re.compile(r"\b(linux_x86_64|linux|x86_64|amd64|wsl2?)\b"), "linux_x86_64"),
+    (
+        re.compile(
+            r"\b(linux_x86_64|linux|x86_64|amd64|wsl2?|(?:ubuntu|debian|rhel|rocky|fedora|centos|sles)(?:\s*[\d.]+)?)\b"
+        ),
+        "linux_x86_64",
+    ),
 )
 # A name that is asked about cannot consist of these; they only carry the sentence.
 _FILLER = frozenset(
@@ -138,6 +143,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def checked(self) -> Question:
         """Itself, once everything that should be a version is one. KnowledgeError otherwise."""
+        for name in ("torch", "driver", "cuda", "python", "glibc", "platform"):
+            if getattr(self, name) == "":
+                raise KnowledgeError(f"{name} is empty: give a value")
         if self.torch is not None:
             specifier(self.torch)
         if self.driver is not None:
@@ -162,6 +170,7 @@ def parse(words: Iterable[str]) -> Question:
     torch, text = _take(text, (_TORCH,))
     cuda_of_torch = None
     if torch is not None:
+        torch = re.sub(r"(?<=[\w*])\s+(?=[<>=!~])", ",", torch)
         torch = re.sub(r"\s+", "", torch).rstrip(".,").removeprefix("==")
         torch, _, local = torch.partition("+")
         cuda_of_torch = local if re.fullmatch(r"cu\d{3}", local) else None
@@ -177,8 +186,10 @@ def parse(words: Iterable[str]) -> Question:
     for pattern, name in _PLATFORM:
         if name == platform:
             text = pattern.sub(" ", text.lower()) if pattern.search(text.lower()) else text
-    lone = re.search(r"\b(pytorch|torch|driver|cuda|python|glibc)\b", text.lower())
-    text = re.sub(r"(?i)\b(pytorch|torch|drivers?|cuda|python|glibc)\b", " ", text)
+    lone = re.search(rf"\b({_KEYWORDS})\b\s*(\S*)", text.lower())
+    if lone:
+        _refuse_stray(lone[1], lone[2], asked_already=found.get(lone[1].removesuffix("s")) is not None)
+    text = re.sub(rf"(?i)\b({_KEYWORDS})\b", " ", text)
     gpus = tuple(name for part in re.split(r"(?i),|\band\b|\bgpus?\b|\+|&", text) if (name := _gpu_name(part)))
     if lone and not gpus and not any(found.values()):
         raise KnowledgeError(f"{lone[1]!r} needs a version after it, as in {_EXAMPLES[lone[1]]!r}")
@@ -186,6 +197,16 @@ def parse(words: Iterable[str]) -> Question:
     if not question.subjects:
         raise KnowledgeError('ask about a GPU, torch, driver, CUDA or Python: gpu "RTX 5090", torch 2.6 driver 535')
     return question.checked()
+
+
+def _refuse_stray(keyword: str, word: str, *, asked_already: bool) -> None:
+    """Stops where a keyword is left with something after it that is neither its version nor the name of a GPU."""
+    number = re.fullmatch(r"[-+\d.]+", word)
+    if number and asked_already:
+        raise KnowledgeError(f"{keyword} is asked about twice: ask one question at a time")
+    plain = word and not re.search(r"\d", word) and word not in _FILLER and not re.match(_KEYWORDS, word)
+    if number or plain:
+        raise KnowledgeError(f"{word!r} is not a version: write {_EXAMPLES[keyword]!r}")
 
 
 def platform_named(text: str) -> str | None:
@@ -196,7 +217,9 @@ def platform_named(text: str) -> str | None:
     return None
 
 
+_KEYWORDS = "pytorch|torch|drivers?|cuda|python|glibc"
 _EXAMPLES = {
+    "drivers": "driver 535.183",
     "torch": "torch 2.15",
     "pytorch": "torch 2.15",
     "driver": "driver 535.183",
