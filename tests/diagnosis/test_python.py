@@ -166,6 +166,8 @@ def test_the_current_folder_did_not_break_an_import_that_left_it_out() -> None:
     other = TorchRun(outcome="import-error", error="ImportError: libcudnn.so.9: cannot open shared object file")
     said = found("module-shadowed", shadowing("random", "/home/ada/random.py", other))
     assert said.severity is Severity.INFO
+    on_path = judge(shadowing("random", "/srv/lib/random.py", other, ("/srv/lib",)))
+    assert on_path.primary is not None and on_path.primary.code == "cudnn-missing"
 
 
 def test_a_checkout_that_is_installed_in_place_hides_nothing() -> None:

@@ -121,6 +121,8 @@ def test_two_torches_are_an_error_unless_the_first_is_seen_to_work() -> None:
     said = found("torch-duplicate-install", twice("2.4.0", "2.6.0", OK))
     assert said.severity is Severity.WARNING and "PYTHONNOUSERSITE" in commands(said)
     assert finding("torch-duplicate-install", twice("2.6.0", "2.6.0", OK)) is None
+    busy = TorchRun(outcome="ok", computation="CUDA error: out of memory")
+    assert finding("torch-duplicate-install", twice("2.6.0", "2.6.0", busy)) is None
 
 
 def test_pip_over_conda() -> None:

@@ -19,7 +19,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.loader_errors import first_saying
+from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import quoted, run_python
 from envdoctor.facts.model import Snapshot
@@ -44,7 +44,8 @@ def module_shadowed(machine: Snapshot, world: Knowledge) -> Finding | None:
     if failed:
         named = [s for s in candidates if run is not None and _parent(s.path) and s.path in (run.error or "")]
         # The import was tried without the current folder, so only what PYTHONPATH holds can have broken it.
-        chosen = named or always
+        # An error of the loader is about a library, whatever lies around.
+        chosen = named or ([] if loader_errors(machine) else always)
         if not chosen and said is None:
             return _in_this_folder(machine, candidates)
         what = chosen[0] if chosen else None
