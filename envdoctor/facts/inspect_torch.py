@@ -38,12 +38,12 @@ def inspect(say: Callable[..., None], seconds: float) -> None:
     if torch is not None:
         report.builds(torch)
         report.mapped()
-        available = report.availability(torch)
-        report.libraries(torch, available)
-        if available:
+        if report.availability(torch):
             report.properties(torch)
             report.computation(torch)
-            report.libraries(torch, available)
+            report.mapped()
+        else:
+            report.cudnn_of(report.mapped() or [], torch)
         report.torchvision(torch)
     say(end=True)
     # A shutdown that crashes (torch's static destructors do) says nothing about work, and takes time.
@@ -150,15 +150,19 @@ class Report:
             self.say(mapped=mapped)
         return mapped
 
-    def libraries(self, torch: Any, available: bool | None) -> None:
-        """The mapped libraries, and the version of cuDNN."""
-        cudnn = [path for path in self.mapped() or () if os.path.basename(path).startswith("libcudnn.so")]
-        # Asking cuDNN makes it load 130 MB, a tenth of the import's time. Without a GPU the wheel that the library comes
-        # from answers as well, unless there are two, of which one has overwritten the other.
-        wheels = wheels_of_cudnn(cudnn[0]) if len(cudnn) == 1 and not available else ()
+    def cudnn_of(self, mapped: list[str], torch: Any) -> None:
+        """The version of cuDNN where no GPU can be used."""
+        cudnn = [path for path in mapped if os.path.basename(path).startswith("libcudnn.so")]
+        # Asking cuDNN makes it load 130 MB, a tenth of the import's time. The wheel that the library comes from answers as
+        # well, unless there are two, of which one has overwritten the other.
+        wheels = wheels_of_cudnn(cudnn[0]) if len(cudnn) == 1 else []
         if len(wheels) == 1:
             self.say(cudnn_wheel=wheels[0])
         else:
+            self.cudnn(torch)
+
+    def cudnn(self, torch: Any) -> None:
+        if getattr(torch.version, "hip", None) is None:  # there it is MIOpen's version
             self.fact("cudnn_version", lambda: torch.backends.cudnn.version(), "cudnn_error")
 
     def properties(self, torch: Any) -> None:
@@ -180,6 +184,7 @@ class Report:
                 devices.append({"index": index})
                 self.say(cuda_error="cuda:%d: %s" % (index, text_of(error)))
             self.say(devices=devices)
+        self.cudnn(torch)
 
     def computation(self, torch: Any) -> None:
         """A product of small integers, which every precision gets exactly right, and a convolution through cuDNN."""

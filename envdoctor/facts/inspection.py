@@ -21,6 +21,8 @@ TORCH_TIMEOUT = 120.0
 TIMEOUT_VARIABLE = "ENVDOCTOR_TORCH_TIMEOUT"
 # The inspector, given by -c, its parts, and Python's import machinery.
 OUR_FRAMES = ('  File "<string>"', '  File "<envdoctor>"', '  File "<frozen ')
+QUESTION = "What runs first in the interpreter"
+"""How inspect_target.py begins."""
 MOST_LINES, MOST_FRAMES, MOST_CHARACTERS = 12, 6, 4000
 
 
@@ -81,8 +83,11 @@ class Answers:
         if self.completed.error is not None:
             return self.completed.error
         lines = [line.strip() for line in self.completed.stderr.splitlines() if line.strip()] or [""]
-        # A traceback ends with its point; other programs begin with it.
+        # A traceback ends with its point; other programs begin with it, but for a Python that does not find its library.
         said = lines[-1] if "Traceback" in self.completed.stderr else lines[0]
+        said = next((line for line in lines if line.startswith("Fatal Python error")), said)
+        if QUESTION in said:  # `ls` complains of a file of that name
+            said = ""
         said = "".join(character if character.isprintable() else "?" for character in said[:200])
         how = self.completed.signal or f"exit code {self.completed.code}"
         return f"{how}, {said}" if said else how
