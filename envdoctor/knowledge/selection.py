@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import msgspec
@@ -21,6 +21,18 @@ class Unlock(msgspec.Struct, frozen=True, kw_only=True):
     branch: str
     min_driver: str
     build: TorchBuild
+
+
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a build has to fulfil; None and () constrain nothing. `cudnn`: its cuDNN must serve the GPUs too."""
+
+    platform: str
+    capabilities: tuple[str, ...] = ()
+    driver: str | None = None
+    python: str | None = None
+    glibc: str | None = None
+    torch: str | None = None
+    cudnn: bool = True
 
 
 class Selection:
@@ -70,57 +82,53 @@ class Selection:
         first, last = architecture.first_driver_branch, architecture.last_driver_branch
         return (first is None or branch >= int(first)) and (last is None or branch <= int(last))
 
-    def newest(
-        self,
-        *,
-        capabilities: Sequence[str],
-        driver: str | None,
-        python: str | None,
-        platform: str,
-        glibc: str | None,
-        torch: str | None,
-        cudnn: bool = True,
-    ) -> TorchBuild | None:
-        if driver is not None and not all(self.drives(driver, capability) for capability in capabilities):
-            return None
+    def newest(self, wishes: Wishes) -> TorchBuild | None:
+        """The preferred build of the newest release that fulfils the wishes."""
+        best: TorchBuild | None = None
+        for build in self.suitable(wishes):
+            if best is None:
+                best = build
+            elif build.torch != best.torch:
+                break
+            elif self.preference(build, wishes.capabilities) > self.preference(best, wishes.capabilities):
+                best = build
+        return best
 
-        def suits(build: TorchBuild) -> bool:
-            if build.cuda is None:
+    def suitable(self, wishes: Wishes) -> Iterator[TorchBuild]:
+        """Every CUDA build that fulfils the wishes, newest release first."""
+        if wishes.driver is not None and not all(self.drives(wishes.driver, c) for c in wishes.capabilities):
+            return
+        for build in self._installable(wishes):
+            if build.cuda is not None and self._runs(build, wishes):
+                yield build
+
+    def _runs(self, build: TorchBuild, wishes: Wishes) -> bool:
+        for capability in wishes.capabilities:
+            if not self.has_code(build, capability):
                 return False
-            for capability in capabilities:
-                if not self.has_code(build, capability) or (cudnn and not self.has_kernels(build, capability)):
-                    return False
-            if driver is None:
-                return True
-            needed = {self.driver_needed(build, capability) for capability in capabilities or (None,)}
-            return all(need is not None and at_least(driver, need) for need in needed)
+            if wishes.cudnn and not self.has_kernels(build, capability):
+                return False
+        if wishes.driver is None:
+            return True
+        needed = [self.driver_needed(build, capability) for capability in wishes.capabilities or (None,)]
+        return all(need is not None and at_least(wishes.driver, need) for need in needed)
 
-        return self._first(suits, capabilities, python=python, platform=platform, glibc=glibc, torch=torch)
+    def cpu(self, wishes: Wishes) -> TorchBuild | None:
+        """The newest CPU build that can be installed."""
+        return next((build for build in self._installable(wishes) if build.variant == "cpu"), None)
 
-    def cpu(self, *, python: str | None, platform: str, glibc: str | None, torch: str | None) -> TorchBuild | None:
-        return self._first(
-            lambda build: build.variant == "cpu", (), python=python, platform=platform, glibc=glibc, torch=torch
-        )
+    def unlocks(self, wishes: Wishes, driver: str) -> tuple[Unlock, ...]:
+        """The drivers newer than `driver` that raise the newest release."""
 
-    def unlocks(
-        self, *, capabilities: Sequence[str], driver: str, python: str | None, platform: str, glibc: str | None
-    ) -> tuple[Unlock, ...]:
         def newest_with(candidate: str) -> TorchBuild | None:
-            return self.newest(
-                capabilities=capabilities,
-                driver=candidate,
-                python=python,
-                platform=platform,
-                glibc=glibc,
-                torch=None,
-            )
+            return self.newest(msgspec.structs.replace(wishes, driver=candidate))
 
         thresholds = {
             build.min_driver
             for build in self._builds.all
-            if build.min_driver is not None and build.platform == platform
+            if build.min_driver is not None and build.platform == wishes.platform
         }
-        for capability in capabilities:
+        for capability in wishes.capabilities:
             architecture = self._architectures.find(capability)
             if architecture is not None and architecture.first_driver_branch is not None:
                 thresholds.add(architecture.first_driver_branch)
@@ -135,36 +143,21 @@ class Selection:
                 best = build
         return tuple(unlocks)
 
-    def _first(
-        self,
-        suits: Callable[[TorchBuild], bool],
-        capabilities: Sequence[str],
-        *,
-        python: str | None,
-        platform: str,
-        glibc: str | None,
-        torch: str | None,
-    ) -> TorchBuild | None:
-        tag = python_tag(python) if python is not None else None
-        wanted = specifier(torch) if torch is not None else None
+    def _installable(self, wishes: Wishes) -> Iterator[TorchBuild]:
+        """What pip could install there, newest release first; whether it runs is not asked."""
+        tag = python_tag(wishes.python) if wishes.python is not None else None
+        accepted = specifier(wishes.torch) if wishes.torch is not None else None
         yanked = {release.version for release in self._builds.releases if release.yanked}
-        best: TorchBuild | None = None
         for build in self._builds.all:
-            if best is not None and build.torch != best.torch:
-                break
-            if build.platform != platform or build.torch in yanked:
+            if build.platform != wishes.platform or build.torch in yanked:
                 continue
             if tag is not None and tag not in build.python_tags:
                 continue
-            if wanted is not None and not wanted.contains(version(build.torch)):
+            if accepted is not None and not accepted.contains(version(build.torch)):
                 continue
-            if glibc is not None and build.glibc is not None and not at_least(glibc, build.glibc):
+            if wishes.glibc is not None and build.glibc is not None and not at_least(wishes.glibc, build.glibc):
                 continue
-            if suits(build) and (
-                best is None or self.preference(build, capabilities) > self.preference(best, capabilities)
-            ):
-                best = build
-        return best
+            yield build
 
     def preference(
         self, build: TorchBuild, capabilities: Sequence[str] = ()

@@ -14,7 +14,7 @@ from envdoctor.knowledge.architectures import ArchitectureRecord, Architectures
 from envdoctor.knowledge.builds import TorchBuild, TorchRelease
 from envdoctor.knowledge.catalogue import Catalogue
 from envdoctor.knowledge.drivers import DriverBranch, Drivers, ImageRequirement, Rule, Toolkit
-from envdoctor.knowledge.selection import Selection, Unlock
+from envdoctor.knowledge.selection import Selection, Unlock, Wishes
 from envdoctor.knowledge.torch_tables import Builds
 from envdoctor.knowledge.versions import cuda_key, version
 
@@ -172,6 +172,29 @@ class Knowledge(Catalogue):
         alike; a driver must know the GPUs and be new enough. `torch`: a requirement, "==2.6.*", ">=2.4", "2.6".
         Within a release the build that PyPI serves is preferred."""
         return self._selection.newest(
+            Wishes(
+                capabilities=tuple(capabilities),
+                driver=driver,
+                python=python,
+                platform=platform,
+                glibc=glibc,
+                torch=torch,
+            )
+        )
+
+    def suitable_torch(
+        self,
+        *,
+        capabilities: Sequence[str] = (),
+        driver: str | None = None,
+        python: str | None = None,
+        platform: str = LINUX,
+        glibc: str | None = None,
+        torch: str | None = None,
+    ) -> tuple[TorchBuild, ...]:
+        """Every published CUDA build that satisfies all that is given, newest release first; arguments as in
+        `newest_torch`."""
+        wishes = Wishes(
             capabilities=tuple(capabilities),
             driver=driver,
             python=python,
@@ -179,6 +202,7 @@ class Knowledge(Catalogue):
             glibc=glibc,
             torch=torch,
         )
+        return tuple(self._selection.suitable(wishes))
 
     def cpu_torch(
         self,
@@ -189,21 +213,13 @@ class Knowledge(Catalogue):
         torch: str | None = None,
     ) -> TorchBuild | None:
         """The newest CPU build (on macOS the only one, which has MPS)."""
-        return self._selection.cpu(python=python, platform=platform, glibc=glibc, torch=torch)
+        return self._selection.cpu(Wishes(python=python, platform=platform, glibc=glibc, torch=torch))
 
     def last_torch_for(self, capability: str, platform: str = LINUX, *, cudnn: bool = True) -> TorchBuild | None:
         """The newest build, any channel, that still serves this capability whatever the driver. With `cudnn=False`
         torch's own device code decides alone: a Kepler GPU has code up to 2.7.1+cu118, whose cuDNN has no kernels
         for it any more, so convolutions fail there."""
-        return self._selection.newest(
-            capabilities=(capability,),
-            driver=None,
-            python=None,
-            platform=platform,
-            glibc=None,
-            torch=None,
-            cudnn=cudnn,
-        )
+        return self._selection.newest(Wishes(capabilities=(capability,), platform=platform, cudnn=cudnn))
 
     def driver_unlocks(
         self,
@@ -216,9 +232,8 @@ class Knowledge(Catalogue):
     ) -> tuple[Unlock, ...]:
         """What newer drivers would bring, branch by branch: only branches that still drive all these GPUs and that
         raise the newest torch."""
-        return self._selection.unlocks(
-            capabilities=tuple(capabilities), driver=driver, python=python, platform=platform, glibc=glibc
-        )
+        wishes = Wishes(capabilities=tuple(capabilities), python=python, platform=platform, glibc=glibc)
+        return self._selection.unlocks(wishes, driver)
 
     def preference(
         self, build: TorchBuild, capabilities: Sequence[str] = ()

@@ -296,3 +296,10 @@ def test_the_compat_package_is_offered_only_to_data_center_boards(gpu: str, offe
     found = answer(WORLD, parse([f"gpu {gpu} cuda 13.0 driver 535.183.01"]))
     assert found.answer == "no"
     assert any(change.change == "forward compatibility" for change in found.nearest) is offered
+
+
+def test_every_build_that_runs_on_a_gpu_is_listed_newest_first() -> None:
+    names = [build.name for build in WORLD.suitable_torch(capabilities=["7.0"], driver="535.183.01", torch=">=2.9")]
+    assert names[:2] == ["2.14.1+cu126", "2.14.0+cu126"]
+    assert {"2.10.0+cu128", "2.10.0+cu126", "2.9.1+cu128"} <= set(names)
+    assert not [name for name in names if name.startswith("2.11") and not name.endswith("cu126")]  # Volta left cu128
