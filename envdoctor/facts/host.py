@@ -77,6 +77,11 @@ class Machine:
     def windows(self) -> bool:
         return sys.platform == "win32" and not self.simulated
 
+    @property
+    def installed(self) -> bool:
+        """Whether there is an operating system at all, so that what is not found is not there."""
+        return not self.simulated or any(self.exists(name) for name in ("/etc/os-release", "/usr/lib", "/lib"))
+
     # --- files -----------------------------------------------------------------------------------------------------
 
     def path(self, name: str | Path) -> Path:

@@ -81,7 +81,7 @@ def _search(machine: Machine, wanted: Callable[[str], bool]) -> Iterator[Found]:
 
 def has_folders(machine: Machine) -> bool:
     """Whether there is anything to search at all, so that nothing found means nothing there."""
-    folders = any(machine.exists(folder) for folder in (*DEFAULT_FOLDERS, "/etc/ld.so.cache", "/etc/ld.so.conf"))
+    folders = machine.installed or any(machine.exists(name) for name in ("/etc/ld.so.cache", "/etc/ld.so.conf"))
     return not machine.windows and (folders or bool(library_path(machine)))
 
 

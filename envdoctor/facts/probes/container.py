@@ -109,7 +109,7 @@ def _toolkit(machine: Machine) -> str | None:
         return re.split(r"[-~+]", package.version.partition(":")[2] or package.version)[0]
     command = machine.which("nvidia-ctk")
     if command is None:
-        if not machine.exists("/usr"):
+        if not (machine.installed or machine.exists("/usr")):
             return None
         return None if any(machine.exists(f"/usr/bin/{name}") for name in _TOOLKIT_COMMANDS) else ""
     done = machine.run([command, "--version"], timeout=_TIMEOUT)

@@ -7,6 +7,7 @@ import re
 from envdoctor.facts import loader, packages
 from envdoctor.facts.host import Machine
 from envdoctor.facts.probes import device_nodes, kernel_module, module_files, pci
+from envdoctor.facts.probes.host import kernel_release
 from envdoctor.facts.probes.services import fabric_manager, persistenced_running
 from envdoctor.facts.sections.driver import Driver, DriverLibrary
 
@@ -18,10 +19,10 @@ _SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e
 def probe(machine: Machine) -> Driver:
     if machine.windows:
         return Driver()
-    kernel = machine.read("/proc/sys/kernel/osrelease")
+    kernel = kernel_release(machine)
     devices = pci.probe(machine)
     installed = packages.driver_packages(machine)
-    module = kernel_module.loaded(machine)
+    module = kernel_module.loaded(machine, devices)
     return Driver(
         module=module,
         module_files=module_files.files(machine, kernel, loaded=module.loaded is True),
@@ -33,7 +34,15 @@ def probe(machine: Machine) -> Driver:
         secure_boot=_secure_boot(machine),
         fabric_manager=fabric_manager(machine, devices, installed),
         persistenced_running=persistenced_running(machine),
+        own_installer=_own_installer(machine),
     )
+
+
+def _own_installer(machine: Machine) -> bool | None:
+    """By the uninstaller that it leaves."""
+    if any(machine.exists(f"{folder}/nvidia-uninstall") for folder in ("/usr/bin", "/usr/local/bin", "/opt/bin")):
+        return True
+    return False if machine.installed else None
 
 
 def _libraries(machine: Machine) -> tuple[DriverLibrary, ...] | None:

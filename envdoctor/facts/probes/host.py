@@ -31,7 +31,7 @@ LIBRARY_FOLDERS = (
 def probe(machine: Machine) -> Host:
     if not machine.simulated and sys.platform != "linux":
         return _elsewhere(machine)
-    kernel = _kernel(machine)
+    kernel = kernel_release(machine)
     distribution = _distribution(machine)
     memory = _memory(machine)
     shm_total, shm_free = _shared_memory(machine)
@@ -60,7 +60,7 @@ def probe(machine: Machine) -> Host:
     )
 
 
-def _kernel(machine: Machine) -> str | None:
+def kernel_release(machine: Machine) -> str | None:
     if not machine.simulated:
         return os.uname().release
     release = machine.read("/proc/sys/kernel/osrelease") or ""

@@ -6,18 +6,22 @@ import re
 
 from envdoctor.facts.host import Machine
 from envdoctor.facts.sections.driver import KernelModule
+from envdoctor.facts.sections.host import PciDevice
 
 VERSION = r"(\d{3}\.\d+(?:\.\d+)*)"
 
 
-def loaded(machine: Machine) -> KernelModule:
+def loaded(machine: Machine, devices: tuple[PciDevice, ...] | None) -> KernelModule:
     modules = _modules(machine)
+    if modules is None and machine.simulated and _unbound(machine, devices):
+        modules = frozenset()
     version, flavour = _running(machine)
 
     def is_loaded(*names: str) -> bool | None:
         return None if modules is None else any(name in modules for name in names)
 
-    nvidia = True if version else is_loaded("nvidia")
+    bound = any(device.driver == "nvidia" for device in devices or ())
+    nvidia = True if version or bound else is_loaded("nvidia")
     blacklist = _blacklist(machine)
     return KernelModule(
         loaded=nvidia,
@@ -30,6 +34,15 @@ def loaded(machine: Machine) -> KernelModule:
         blacklisted=None if blacklist is None else "nvidia" in blacklist,
         nouveau_blacklisted=None if blacklist is None else "nouveau" in blacklist,
     )
+
+
+def _unbound(machine: Machine, devices: tuple[PciDevice, ...] | None) -> bool:
+    """Whether a folder that shows no list of modules shows that none drives its GPU: it has a kernel and a card, and
+    neither a driver bound to the card nor nodes for it."""
+    gpus = [device for device in devices or () if device.is_nvidia_gpu]
+    nodes = any(re.fullmatch(r"nvidia(\d+|ctl)", name) for name in machine.list("/dev") or ())
+    kernel = machine.exists("/proc/version") or machine.exists("/proc/sys/kernel/osrelease")
+    return bool(gpus and kernel) and not nodes and all(device.driver != "nvidia" for device in gpus)
 
 
 def _modules(machine: Machine) -> frozenset[str] | None:

@@ -14,7 +14,9 @@ from envdoctor.facts.sections.driver import DkmsState, ModuleFile
 _OPEN_LICENCES = ("Dual MIT/GPL", "MIT", "GPL")
 _TIMEOUT = 3.0
 _MODULE_LIMIT = 256 << 20
-_NAMES = tuple(f"{name}.ko{packed}" for name in ("nvidia", "nvidia-current") for packed in ("", ".zst", ".xz", ".gz"))
+# Debian's packages add which driver it is: nvidia-current.ko, nvidia-tesla-470.ko, nvidia-legacy-390xx.ko.
+_NAME = re.compile(r"nvidia(?:-(?:current|tesla|legacy)(?:-\w+)?(?:-open)?)?\.ko(?:\.(?:xz|zst|gz))?")
+_DEPTH = 5  # extra/drivers/video/nvidia/nvidia.ko of NVIDIA's RPMs is the deepest known, in weak-updates one more
 
 
 def files(machine: Machine, running_kernel: str | None, *, loaded: bool) -> tuple[ModuleFile, ...] | None:
@@ -22,7 +24,7 @@ def files(machine: Machine, running_kernel: str | None, *, loaded: bool) -> tupl
     running kernel's, and only where it is not loaded: then its flavour and its signature may be why."""
     base = next((folder for folder in ("/lib/modules", "/usr/lib/modules") if machine.list(folder)), None)
     if base is None:
-        return () if machine.list("/lib") or machine.list("/usr/lib") else None
+        return () if machine.installed else None
     found = []
     for kernel in machine.list(base) or ():
         for path in _module_paths(machine, f"{base}/{kernel}"):
@@ -43,33 +45,26 @@ def files(machine: Machine, running_kernel: str | None, *, loaded: bool) -> tupl
 
 
 def _module_paths(machine: Machine, folder: str) -> list[str]:
-    """The places that distributions, DKMS and NVIDIA's installer use, rather than a walk over thousands of files."""
-    found = []
-    for place in (
-        "updates",
-        "updates/dkms",
-        "updates/nvidia*",
-        "extra",
-        "extra/nvidia*",
-        "extra/drivers/video/nvidia*",
-        "weak-updates",
-        "weak-updates/nvidia*",
-        "weak-updates/drivers/video/nvidia*",
-        "kernel/drivers/video",
-        "kernel/drivers/video/nvidia*",
-        "kernel/drivers/char/drm",
-        "kernel/nvidia*",
-        "kernel/extramodules",
-        "extramodules",
-        "misc",
-        "nvidia*",
-        "nvidia/*",
-        "kernel/drivers/gpu",
-    ):
-        places = machine.glob(folder, place) if "*" in place else (f"{folder}/{place}",)
-        for each in places:
-            found += [f"{each}/{name}" for name in _NAMES if machine.exists(f"{each}/{name}")]
-    return list(dict.fromkeys(found))
+    """Modules in the places that distributions, DKMS and NVIDIA's installer use: some folders, not thousands of files."""
+    found: list[str] = []
+    # Whole trees of modules that are not the kernel's own, and single folders of its own tree.
+    for place in ("updates", "extra", "weak-updates", "extramodules", "misc", "nvidia"):
+        found += _walk(machine, f"{folder}/{place}", _DEPTH)
+    for place in ("kernel/drivers/video", "kernel/drivers/char/drm", "kernel/drivers/gpu", "kernel/extramodules"):
+        found += _walk(machine, f"{folder}/{place}", 0)
+    for place in (*machine.glob(folder, "kernel/nvidia*"), *machine.glob(folder, "kernel/drivers/video/nvidia*")):
+        found += _walk(machine, place, 1)
+    return found
+
+
+def _walk(machine: Machine, folder: str, depth: int) -> list[str]:
+    found: list[str] = []
+    for name in machine.list(folder) or ():
+        if _NAME.fullmatch(name):
+            found.append(f"{folder}/{name}")
+        elif depth and "." not in name:
+            found += _walk(machine, f"{folder}/{name}", depth - 1)
+    return found
 
 
 def _information(machine: Machine, path: str, *, patient: bool) -> dict[str, str]:
@@ -169,7 +164,7 @@ def headers(machine: Machine, kernel: str | None) -> bool | None:
 def dkms(machine: Machine) -> tuple[DkmsState, ...] | None:
     """DKMS's tree: /var/lib/dkms/nvidia*/VERSION/KERNEL/ARCH/module, with a log of what was tried."""
     names = machine.list("/var/lib/dkms")
-    if names is None or not machine.exists("/var"):
+    if names is None or not (names or machine.installed):
         return None
     found: list[DkmsState] = []
     for module in (name for name in names if name.startswith("nvidia") and "peer" not in name and "fs" not in name):

@@ -14,7 +14,7 @@ _TIMEOUT = 5.0  # nvcc --version answers within 10 ms; a first run from a networ
 
 
 def probe(machine: Machine) -> Toolkit:
-    known = machine.windows or bool(machine.exists("/usr") or machine.exists("/opt"))
+    known = machine.installed or bool(machine.exists("/usr") or machine.exists("/opt"))
     home = machine.variable("CUDA_HOME") or machine.variable("CUDA_PATH") or ""
     return Toolkit(
         nvcc=_compilers_of_cuda(machine) if known else None,

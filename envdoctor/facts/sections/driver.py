@@ -102,6 +102,8 @@ class Driver(Facts, frozen=True, kw_only=True):
     secure_boot: bool | None = None
     fabric_manager: FabricManager | None = None
     persistenced_running: bool | None = None
+    own_installer: bool | None = None
+    """Whether NVIDIA's own installer (the .run file) put a driver here, beside or instead of the distribution's packages."""
     reported_version: str | None = None
     """What another tool reported as the driver's version (a collect_env dump, nvidia-smi), where nothing was read here."""
 

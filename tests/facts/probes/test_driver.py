@@ -74,6 +74,31 @@ def test_a_kernel_without_modules_has_none_loaded(tmp_path: Path) -> None:
     assert module_of(Sysroot(tmp_path).folder("/sys/module/printk")).loaded is False
 
 
+def test_a_folder_with_a_card_and_without_modules_or_nodes_has_none_loaded(tmp_path: Path) -> None:
+    s = (
+        Sysroot(tmp_path)
+        .file("/proc/version", "Linux version 6.8.0-45-generic (b@h)")
+        .pci("0000:01:00.0", "10de:2684", "030000")
+    )
+    assert module_of(s).loaded is False
+    s.file("/dev/nvidia0")  # somebody made the node: then a module may well be there
+    assert module_of(s).loaded is None
+
+
+def test_a_card_that_nvidia_drives_needs_no_list_of_modules(tmp_path: Path) -> None:
+    s = Sysroot(tmp_path).pci("0000:01:00.0", "10de:2684", "030000", "nvidia")
+    assert module_of(s).loaded is True
+
+
+def test_a_root_file_system_without_a_driver_is_known_to_have_none(tmp_path: Path) -> None:
+    found = driver.probe(Sysroot(tmp_path).os_release(id="ubuntu").machine())
+    assert (found.libraries, found.module_files, found.dkms, found.own_installer) == ((), (), (), False)
+
+
+def test_the_own_installer_leaves_its_uninstaller(tmp_path: Path) -> None:
+    assert driver.probe(Sysroot(tmp_path).command("/usr/bin/nvidia-uninstall", "").machine()).own_installer is True
+
+
 # --- module files and DKMS ---------------------------------------------------------------------------------------------
 
 
@@ -95,6 +120,34 @@ def test_a_packed_module_is_read_too(tmp_path: Path, name: str, pack: object) ->
     s.file(f"/lib/modules/{KERNEL}/extra/{name}", pack(kernel_module("550.90.07", "Dual MIT/GPL", signer="DKMS key")))
     (file,) = driver.probe(s.machine()).module_files or ()
     assert (file.version, file.flavour, file.signer) == ("550.90.07", "open", "DKMS key")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "extra/drivers/video/nvidia/nvidia.ko",
+        "weak-updates/updates/nvidia.ko",
+        "updates/dkms/nvidia-tesla-470.ko",
+        "updates/dkms/nvidia-legacy-390xx.ko",
+        "kernel/drivers/video/nvidia.ko",
+        "kernel/nvidia-580-open/nvidia.ko",
+        "misc/nvidia.ko",
+    ],
+)
+def test_every_place_that_installers_use(tmp_path: Path, path: str) -> None:
+    module = kernel_module("550.90.07", "NVIDIA")
+    s = Sysroot(tmp_path).kernel(KERNEL).file(f"/lib/modules/{KERNEL}/{path}", module)
+    folder = path.rpartition("/")[0]
+    for other in (
+        "nvidia-uvm.ko",
+        "nvidia-drm.ko",
+        "nvidia-fs.ko",
+        "i2c-nvidia-gpu.ko",
+        "nvidiafb.ko",
+        "nvidia-peermem.ko",
+    ):
+        s.file(f"/lib/modules/{KERNEL}/{folder}/{other}", module)
+    assert [file.path for file in driver.probe(s.machine()).module_files or ()] == [f"/lib/modules/{KERNEL}/{path}"]
 
 
 def test_a_module_that_cannot_be_unpacked_is_there_all_the_same(tmp_path: Path) -> None:
