@@ -5,6 +5,7 @@ Absolute times say more about a machine than about a program, so each figure is 
 
 from __future__ import annotations
 
+import compileall
 import os
 import statistics
 import subprocess
@@ -13,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import envdoctor
 from tests.targets import real_torch
 
 PAIRS = 9
@@ -41,7 +43,10 @@ def ratio(ours: Sequence[str], theirs: Sequence[str], pairs: int = PAIRS) -> tup
 
 def main() -> int:
     os.environ.pop("VIRTUAL_ENV", None)
-    target = str(real_torch("2.15.0"))
+    # pip compiles what it installs; an editable install under PYTHONDONTWRITEBYTECODE would compile in every run.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    compileall.compile_dir(Path(envdoctor.__file__).parent, quiet=2)
+    target = str(real_torch("2.15.0").python)
     trials = [
         ("envdoctor --help / import click", 1.3, [ENVDOCTOR, "--help"], [sys.executable, "-c", "import click"]),
         (

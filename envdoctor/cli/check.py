@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Thread
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -48,10 +48,7 @@ def command(
         return _list(only)
     if only:
         _select(only)  # a wrong code is told before the machine is looked at
-    ahead = Thread(target=_load_ahead, args=(style,), daemon=True)
-    ahead.start()
-    snapshot = gather(python=python, source=source, live=not fast)
-    ahead.join()
+    snapshot = gather(python=python, source=source, live=not fast, meanwhile=partial(_load_ahead, style))
 
     from envdoctor.diagnosis.engine import diagnose
     from envdoctor.diagnosis.model import Severity

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,13 @@ WORDS = {
 }
 
 
-def gather(*, python: str | None, source: str | None, live: bool) -> Snapshot:
-    """The Snapshot that the options ask for. Raises InputError for an unusable --python or --from."""
+def gather(
+    *, python: str | None, source: str | None, live: bool, meanwhile: Callable[[], None] | None = None
+) -> Snapshot:
+    """The Snapshot that the options ask for. Raises InputError for an unusable --python or --from.
+
+    `meanwhile` is called while a live machine's probes run: the time to import what comes after them.
+    """
     if source is not None:
         if python is not None:
             raise InputError("--from and --python exclude each other: a snapshot already says which Python it is about")
@@ -37,9 +43,9 @@ def gather(*, python: str | None, source: str | None, live: bool) -> Snapshot:
     from envdoctor.facts.host import Machine
 
     if not sys.stderr.isatty():
-        return collect(Machine.here(), python=python, live=live)
+        return collect(Machine.here(), python=python, live=live, meanwhile=meanwhile)
     with _Progress() as progress:
-        return collect(Machine.here(), python=python, live=live, progress=progress.show)
+        return collect(Machine.here(), python=python, live=live, progress=progress.show, meanwhile=meanwhile)
 
 
 def _text(source: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Severity
+from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Severity
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
@@ -17,26 +17,33 @@ def diagnose(snapshot: Snapshot, world: Knowledge, diagnoses: Iterable[Diagnosis
     Order: roots before consequences, errors before warnings, then the order of the catalogue (nearest the metal first).
     """
     diagnoses = tuple(diagnoses)
-    found = [(d, finding) for d in diagnoses if (finding := d.check(snapshot, world)) is not None]
-    present = {d.code: finding.severity or d.severity for d, finding in found}
-    findings = [_complete(d, finding, present) for d, finding in found]
-    findings.sort(key=lambda f: (f.consequence_of is not None, present[f.code].rank))
+    found = {d.code: (d, said) for d in diagnoses if (said := d.check(snapshot, world)) is not None}
+    severities = {code: said.severity or d.severity for code, (d, said) in found.items()}
+    causes = {code: said.consequence_of or _cause(d, severities) for code, (d, said) in found.items()}
+    findings = [
+        msgspec.structs.replace(
+            said, code=code, severity=severities[code], title=d.title, consequence_of=_root(code, causes)
+        )
+        for code, (d, said) in found.items()
+    ]
+    findings.sort(key=lambda f: (f.consequence_of is not None, severities[f.code].rank))
     return Diagnosed(findings=tuple(findings), ran=tuple(d.code for d in diagnoses))
 
 
-def _complete(diagnosis: Diagnosis, finding: Finding, present: dict[str, Severity]) -> Finding:
-    cause = next(iter(_causes(diagnosis, present)), None)
-    return msgspec.structs.replace(
-        finding,
-        code=diagnosis.code,
-        severity=present[diagnosis.code],
-        title=diagnosis.title,
-        consequence_of=finding.consequence_of or cause,
-    )
+def _cause(diagnosis: Diagnosis, present: dict[str, Severity]) -> str | None:
+    """The finding that explains this one away; a milder one never does. '*' stands for any other error."""
+    own = present[diagnosis.code]
+    wanted = present if diagnosis.follows_from == ("*",) else diagnosis.follows_from
+    for code in wanted:
+        if code != diagnosis.code and code in present and present[code].rank <= own.rank:
+            return code
+    return None
 
 
-def _causes(diagnosis: Diagnosis, present: dict[str, Severity]) -> list[str]:
-    """Codes among the findings that explain this one away; '*' stands for any other error."""
-    if diagnosis.follows_from == ("*",):
-        return [code for code, severity in present.items() if code != diagnosis.code and severity is Severity.ERROR]
-    return [code for code in diagnosis.follows_from if code in present]
+def _root(code: str, causes: dict[str, str | None]) -> str | None:
+    """The end of the chain of causes; None where the finding is a root itself."""
+    root, seen = causes[code], {code}
+    while root is not None and root not in seen and (further := causes.get(root)) is not None:
+        seen.add(root)
+        root = further
+    return root

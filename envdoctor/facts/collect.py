@@ -65,11 +65,17 @@ class _Run(threading.Thread):
 
 
 def collect(
-    machine: Machine, *, python: str | None = None, live: bool = True, progress: Progress | None = None
+    machine: Machine,
+    *,
+    python: str | None = None,
+    live: bool = True,
+    progress: Progress | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Snapshot:
     """The Snapshot of `machine`, with the interpreter that `python` names (a path, a command, an environment's folder).
 
-    `live=False` does not import torch. Raises InputError when `python` names no Python; whatever else goes wrong is a fact.
+    `live=False` does not import torch. `meanwhile` is called once, while the probes run. Raises InputError when `python`
+    names no Python; whatever else goes wrong is a fact.
     """
     choice = choose(machine, python)
     ended = threading.Condition()
@@ -79,6 +85,8 @@ def collect(
     ]
     for run in runs:
         run.start()
+    if meanwhile is not None:
+        meanwhile()
     with ended:
         while pending := [run for run in runs if run.report is None and run.elapsed < run.limit]:
             if progress is not None:

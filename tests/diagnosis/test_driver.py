@@ -15,11 +15,10 @@ from envdoctor.facts.sections.driver import (
     Package,
 )
 from envdoctor.facts.sections.gpu import CudaDriver, Nvml
-from envdoctor.facts.sections.host import Container, Host, LogLine, Logs, PciDevice
+from envdoctor.facts.sections.host import Container, Distribution, Host, LogLine, Logs, PciDevice
 from tests.diagnosis.snapshots import (
     KERNEL,
     RTX_4090,
-    UBUNTU,
     commands,
     finding,
     found,
@@ -309,7 +308,7 @@ def test_ubuntu_is_not_told_to_use_another_distributions_commands() -> None:
         system="Linux",
         architecture="x86_64",
         kernel=KERNEL,
-        distribution=UBUNTU.distribution.__class__(id="rocky", like=("rhel",)),
+        distribution=Distribution(id="rocky", like=("rhel", "fedora")),
     )
     assert "dnf install" in commands(found("driver-missing", without_driver(host=rocky)))
     assert "dnf" not in commands(found("driver-missing", without_driver()))

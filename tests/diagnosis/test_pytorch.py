@@ -69,8 +69,8 @@ def test_paths_with_spaces_are_quoted() -> None:
 # --- torch-cpu-only ----------------------------------------------------------------------------------------------------
 
 
-def cpu_only(version: str = "2.14.1+cpu", **sections: object) -> Snapshot:
-    return machine(**{"interpreter": interpreter(torch(version, None)), **sections})
+def cpu_only(**sections: object) -> Snapshot:
+    return machine(**{"interpreter": interpreter(torch("2.14.1+cpu", None)), **sections})
 
 
 def test_a_cpu_build_beside_a_gpu_is_replaced_by_the_same_release_with_cuda() -> None:

@@ -45,7 +45,10 @@ def toolkit_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     ours, theirs = major_of(cuda), major_of(nvcc.version if nvcc else None)
     if ours is None or theirs is None or ours == theirs or reason is None or nvcc is None or torch is None:
         return None
+    builds = (machine.interpreter.extension_builds or ()) if machine.interpreter else ()
     return Finding(
+        # An extension that came out of this toolkit is already unfit for this torch: then it is no mere warning.
+        severity=Severity.ERROR if any(major_of(build.cuda) == theirs for build in builds) else None,
         summary=f"Extensions would be built with CUDA {nvcc.version} ({nvcc.path}), and torch {torch.version} is of CUDA {cuda}: "
         "torch's extension builder refuses that. Running torch itself is not affected.",
         evidence=(fact("toolkit.nvcc", f"{nvcc.path} {nvcc.version}"), fact("torch.cuda", cuda), reason),
