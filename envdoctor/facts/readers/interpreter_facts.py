@@ -97,7 +97,7 @@ def _conda(merged: Merged) -> tuple[CondaPackage, ...] | None:
     found: dict[tuple[str, str], CondaPackage] = {}
     for line in (line for lines in lists for line in lines):
         tokens = [token for token in line.split() if not (token[0] == "[" and token[-1] == "]")]
-        if len(tokens) < 2 or not _CONDA_NAME.match(tokens[0].lower()) or not tokens[1][0].isdigit():
+        if len(tokens) < 2 or not _CONDA_NAME.match(tokens[0].lower()) or not tokens[1][0].isdecimal():
             continue
         name, version, *rest = tokens
         by_pip = "<pip>" in rest
@@ -197,7 +197,7 @@ def _extension(sheet: Sheet, name: str) -> ExtensionBuild | None:
     cuda = None
     if cuda_text is not None:
         cuda = values.two_numbers(re.sub(r"^(?:CUDA|Cuda)\s*", "", cuda_text))
-        if name == "xformers" and cuda_text.isdigit() and len(cuda_text) == 4:
+        if name == "xformers" and cuda_text.isdecimal() and len(cuda_text) == 4:
             cuda = f"{int(cuda_text) // 100}.{int(cuda_text) % 100}"
         if cuda is None and cuda_text.lower() in ("not available", "n/a", "none"):
             cuda = ""

@@ -60,7 +60,7 @@ def host(merged: Merged, python: str | None, python_text: str | None) -> Host | 
         )  # fmt: skip
         os_name = given.get("PRETTY_NAME") or os_name
         system = system or "Linux"
-    count = merged.first("cpu.count", lambda v: int(v) if v.isdigit() and len(v) < 6 else None)
+    count = merged.first("cpu.count", lambda v: int(v) if v.isdecimal() and len(v) < 6 else None)
     facts = Host(
         system=system,
         architecture=machine,

@@ -90,7 +90,7 @@ class NvidiaSmi:
             return False
         row = dict(zip(self.columns, cells, strict=True))
         place = row.get("index", "")
-        index = int(place) if place.isdigit() and len(place) < 4 else self.csv_rows
+        index = int(place) if place.isdecimal() and len(place) < 4 else self.csv_rows
         self.csv_rows += 1
         total, used = (number(r"(\d{1,9})", row.get(f"memory.{word} [mib]", "")) for word in ("total", "used"))
         capability = row.get("compute_cap", "")
@@ -142,5 +142,5 @@ def _listed(bare: str) -> tuple[int, str, str]:
     """The index, name and UUID of a line of `nvidia-smi -L`."""
     place, _, rest = bare[4:].partition(":")
     name, _, uuid = rest.partition("(UUID:")
-    known = place.isdigit() and len(place) < 4
+    known = place.isdecimal() and len(place) < 4
     return (int(place), name.strip(), uuid.strip(" )")) if known else (0, "", "")

@@ -40,7 +40,7 @@ class Packages:
             return True
         if self.kind == "conda list":
             tokens = bare.split()
-            if 2 <= len(tokens) <= 6 and tokens[1][:1].isdigit():
+            if 2 <= len(tokens) <= 6 and tokens[1][:1].isdecimal():
                 self.findings.current("conda list").add("conda", bare)
                 return True
         elif self.kind == "pip list":

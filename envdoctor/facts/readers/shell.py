@@ -138,7 +138,7 @@ class Shell:
         """The line after a question, where it has the form of an answer; several at once were asked by one print."""
         keys, self.asked = self.asked, []
         if keys[0].startswith("echo "):
-            if bare.startswith(("/", ":")) or bare.replace(",", "").isdigit():
+            if bare.startswith(("/", ":")) or bare.replace(",", "").isdecimal():
                 self.findings.current("environment").environment.setdefault(keys[0][5:], bare)
                 return True
             return False

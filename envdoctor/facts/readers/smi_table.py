@@ -66,8 +66,8 @@ class Table:
                 name=name.strip() or None,
                 pci_address=address(bus[0]),
                 persistence_mode=_SWITCHES.get(switch),
-                ecc_enabled=True if ecc.isdigit() else False if ecc == "Off" else None,
-                ecc_uncorrected_volatile=int(ecc) if ecc.isdigit() and len(ecc) < 18 else None,
+                ecc_enabled=True if ecc.isdecimal() else False if ecc == "Off" else None,
+                ecc_uncorrected_volatile=int(ecc) if ecc.isdecimal() and len(ecc) < 18 else None,
             )
         elif self.row == 1:
             self.row = 2
@@ -109,7 +109,7 @@ def starts(bare: str) -> bool:
 def _mig(cells: list[str], gpus: dict[int, Gpu]) -> None:
     """GPU, GPU instance, compute instance, device; memory."""
     numbers, memory = cells[0].split(), _MEMORY.search(cells[1]) if len(cells) > 1 else None
-    if memory and len(numbers) >= 3 and all(n.isdigit() and len(n) < 4 for n in numbers):
+    if memory and len(numbers) >= 3 and all(n.isdecimal() and len(n) < 4 for n in numbers):
         index = int(numbers[0])
         before = gpus[index].mig_instances if index in gpus else None
         learn(gpus, index, mig_instances=(*(before or ())[:64], MigInstance(memory_total=int(memory[2]) * MIB)))
@@ -122,19 +122,19 @@ def _process(cell: str, gpus: dict[int, Gpu]) -> None:
             learn(gpus, index, processes=())
         return
     words = cell.split()
-    if len(words) < 4 or not words[0].isdigit() or len(words[0]) > 3 or int(words[0]) not in gpus:
+    if len(words) < 4 or not words[0].isdecimal() or len(words[0]) > 3 or int(words[0]) not in gpus:
         return
     index = int(words.pop(0))
-    if words[:2] == ["N/A", "N/A"] or (len(words) > 4 and all(word.isdigit() for word in words[:3])):
+    if words[:2] == ["N/A", "N/A"] or (len(words) > 4 and all(word.isdecimal() for word in words[:3])):
         words = words[2:]
-    if len(words) < 3 or not words[0].isdigit() or len(words[0]) > 15:
+    if len(words) < 3 or not words[0].isdecimal() or len(words[0]) > 15:
         return
     kind = _KINDS.get(words[1])
     memory = words[-1].removesuffix("MiB")
     process = GpuProcess(
         pid=int(words[0]),
         name=" ".join(words[2 if kind else 1 : -1]) or None,
-        memory=int(memory) * MIB if memory.isdigit() and len(memory) < 10 else None,
+        memory=int(memory) * MIB if memory.isdecimal() and len(memory) < 10 else None,
         kind=kind,
     )
     learn(gpus, index, processes=(*(gpus[index].processes or ())[:255], process))

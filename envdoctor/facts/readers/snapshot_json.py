@@ -73,7 +73,7 @@ def _decode(data: bytes) -> Snapshot:
     if kind != _KIND:
         raise InputError(f"this file is {schema}, which holds no snapshot; give a snapshot, a report or a bench file.")
     if number != _NUMBER:
-        newer = number.isdigit() and len(number) < 6 and int(number) > int(_NUMBER)
+        newer = number.isdecimal() and len(number) < 6 and int(number) > int(_NUMBER)
         hint = "made by a newer envdoctor; update this one" if newer else f"this envdoctor reads {SCHEMA}"
         raise InputError(f"{kind}/{number[:20]}: {hint}.")
     try:

@@ -132,7 +132,7 @@ def python_platform(value: str, python: str | None = None) -> System | None:
         kernel = release[1] if release and start == "Darwin" else None
         os_name = f"macOS {release[1]}" if release and start == "macOS" else None
         return System(system="Darwin", architecture=machine[1] if machine else None, kernel=kernel, os_name=os_name)
-    if start != "Linux" or not rest[:1].isdigit():
+    if start != "Linux" or not rest[:1].isdecimal():
         return None
     front, with_, back = rest.partition("-with-")
     kernel, dash, machine_name = front.rpartition("-")

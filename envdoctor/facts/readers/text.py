@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ _INLINE = re.compile(
     r"</?(?:code|span|b|i|em|strong|font|samp|kbd|a|u|sup|sub|center|tt)(?:\s[^<>]{0,300})?/?>", re.IGNORECASE
 )
 _CELL = re.compile(r"</?t[dh](?:\s[^<>]{0,300})?>", re.IGNORECASE)
+_OTHER_DIGITS = re.compile(r"(?![0-9])\d")
 _ESCAPED = re.compile(r"\\([_*\[\]()#+.!|~<>`-])")
 _BULLET = re.compile(r"(?:[-*+\u2022\u2023\u25cf\u25e6\u00b7]|\(?\d{1,2}[.)])\s+(?=\S)")
 # What no plain line has: any of these, or a bullet, or the labels of a dump whose line breaks were lost.
@@ -124,6 +126,8 @@ def _cleaned(raw: str) -> Iterator[Line]:
             line = _ANSI_REMAINS.sub("", line)
     if "&" in line and ";" in line:
         line = html.unescape(line).replace("\u00a0", " ").rstrip()
+    if not line.isascii():
+        line = _OTHER_DIGITS.sub(_ascii_digit, line)
     if "<" in line:
         line = _CELL.sub("  ", _INLINE.sub("", line)).rstrip()
     line = _unquoted(line)
@@ -148,8 +152,13 @@ def _cleaned(raw: str) -> Iterator[Line]:
     yield _line(line, stripped)
 
 
+def _ascii_digit(found: re.Match[str]) -> str:
+    """Full-width and other scripts' digits as ASCII: versions are to be numbers for everybody who reads on."""
+    return str(unicodedata.decimal(found[0]))
+
+
 def _line(text: str, stripped: str) -> Line:
-    bullet = _BULLET.match(stripped) if stripped and (not stripped[0].isalnum() or stripped[0].isdigit()) else None
+    bullet = _BULLET.match(stripped) if stripped and (not stripped[0].isalnum() or stripped[0].isdecimal()) else None
     return Line(text, (stripped[bullet.end() :] if bullet else stripped), len(text) - len(text.lstrip()))
 
 

@@ -102,7 +102,7 @@ def _run(merged: Merged, sheet: Sheet | None) -> TorchRun | None:
     devices, whole = _devices(merged)
     config = merged.get("torch config")
     runtime = values.cudnn_number(config.get("cudnn.runtime")) if config else None
-    number = merged.first("cudnn.number", lambda v: int(v) if v.isdigit() and 4 <= len(v) <= 6 else None)
+    number = merged.first("cudnn.number", lambda v: int(v) if v.isdecimal() and 4 <= len(v) <= 6 else None)
     by_hand = (
         sheet is not None and sheet.layout == "collect_env" and "distinctive" not in sheet.values and not sheet.lists
     )
@@ -191,7 +191,7 @@ def _warned(warning: Sheet | None) -> tuple[TorchDevice, ...] | None:
 
 
 def _indexes(text: str) -> list[int]:
-    return [int(part) for part in text.split(",") if part.strip().isdigit()][:256]
+    return [int(part) for part in text.split(",") if part.strip().isdecimal()][:256]
 
 
 def _build(merged: Merged, version: str | None, conda: tuple[str, str | None] | None) -> Build:

@@ -39,7 +39,7 @@ def driver(value: str | None) -> str | None:
 def nvcc(value: str | None) -> str | None:
     """'12.4.99', 'Cuda compilation tools, release 12.1, V12.1.105', 'Build cuda_11.1.TC455_06.29190527_0'."""
     value = (value or "").strip()
-    if value[:1].isdigit() or value[:1] == "V":
+    if value[:1].isdecimal() or value[:1] == "V":
         found = _NVCC.match(value)
     else:
         found = re.search(r"V(\d{1,2}\.\d{1,2}\.\d{1,4})", value) or _NVCC.search(value)
@@ -87,7 +87,7 @@ def cudnn_number(value: str | None) -> int | None:
     """'7.6.5' -> 7605, '8.9.7' -> 8907, '9.1.0' -> 90100: how torch.backends.cudnn.version() writes it."""
     parts = (value or "").split(".")[:3]
     parts += ["0"] * (len(parts) == 2)  # torch leaves a patch number of 0 out
-    if len(parts) < 3 or not all(part.isdigit() and len(part) < 4 for part in parts):
+    if len(parts) < 3 or not all(part.isdecimal() and len(part) < 4 for part in parts):
         return None
     major, minor, patch = (int(part) for part in parts)
     return major * 10000 + minor * 100 + patch if major >= 9 else major * 1000 + minor * 100 + patch
@@ -99,7 +99,7 @@ def arch_flags(value: str | None) -> tuple[str, ...] | None:
         value is None
         or "/" in value
         or "\\" in value
-        or (";" in value and "sm_" not in value and not value[:1].isdigit())
+        or (";" in value and "sm_" not in value and not value[:1].isdecimal())
     ):
         return None
     flags: list[str] = []
@@ -117,7 +117,7 @@ def arch_flags(value: str | None) -> tuple[str, ...] | None:
 
 def capability(arch: str) -> str | None:
     """'90' -> '9.0', '121' -> '12.1'."""
-    return f"{arch[:-1]}.{arch[-1]}" if arch.isdigit() and 2 <= len(arch) <= 3 else None
+    return f"{arch[:-1]}.{arch[-1]}" if arch.isdecimal() and 2 <= len(arch) <= 3 else None
 
 
 def normalised(name: str) -> str:

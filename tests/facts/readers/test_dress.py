@@ -133,3 +133,14 @@ def test_what_a_log_puts_before_every_line_changes_nothing(name: str, prefix: st
     logged = "\n".join(prefix.format(n=n % 60) + line for n, line in enumerate(plain.splitlines()))
     before = prefix.format(n=9) + "starting\n"
     assert facts(before + logged) == facts(plain)
+
+
+def test_full_width_digits_are_digits() -> None:
+    text = samples.OLD.replace("410.79", "\uff14\uff11\uff10.\uff17\uff19").replace("GPU 1:", "GPU \u0661:")
+    assert facts(text) == facts(samples.OLD)
+
+
+def test_what_only_looks_like_a_digit_is_none() -> None:
+    gpus = read(samples.OLD.replace("GPU 1:", "GPU \u2460:").replace("410.79", "41\u00b2.79")).gpus
+    assert gpus is not None
+    assert len(gpus) == 1
