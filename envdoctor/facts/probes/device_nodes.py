@@ -9,6 +9,8 @@ import stat
 import sys
 
 from envdoctor.facts.host import Machine
+from envdoctor.facts.probes.host import kernel_release
+from envdoctor.facts.probes.virtualization import wsl_version
 from envdoctor.facts.sections.driver import DeviceNode
 
 GPUS = "/proc/driver/nvidia/gpus"
@@ -40,9 +42,11 @@ def device_nodes(machine: Machine) -> tuple[DeviceNode, ...] | None:
     for folder, pattern in (("nvidia-caps", r"nvidia-cap\d+"), ("nvidia-caps-imex-channels", r"channel\d+")):
         inside = machine.list(f"/dev/{folder}") or ()
         existing += [f"/dev/{folder}/{name}" for name in inside if re.fullmatch(pattern, name)]
-    # Jetson's GPU is no PCI device and has nodes of its own; WSL has one node for all GPUs.
-    own_kind = "/dev/dxg" in existing or any(name.startswith(("nvhost-", "nvmap", "nvgpu")) for name in entries)
-    required = [] if own_kind else ["/dev/nvidiactl", "/dev/nvidia-uvm", *_of_gpus(machine)]
+    required = ["/dev/nvidiactl", "/dev/nvidia-uvm", *_of_gpus(machine)]
+    if wsl_version(machine, kernel_release(machine)):
+        required = ["/dev/dxg"]  # one node for all GPUs of the Windows machine
+    elif any(name.startswith(("nvhost-", "nvmap", "nvgpu")) for name in entries):
+        required = []  # Jetson's GPU is no PCI device and has nodes of its own
     missing = [path for path in dict.fromkeys(required) if path not in existing]
     answers = {} if machine.simulated else _open(machine, existing)
     nodes = [_node(machine, path, answers) for path in existing]

@@ -350,6 +350,12 @@ def test_nodes_sort_by_number(tmp_path: Path) -> None:
     assert paths == [f"/dev/nvidia{number}" for number in range(12)]
 
 
+def test_wsl_without_its_node(tmp_path: Path) -> None:
+    s = simulated.wsl2(tmp_path).file("/dev/null")
+    s.path("/dev/dxg").unlink()
+    assert {path: node.exists for path, node in nodes_of(s).items()} == {"/dev/dxg": False}
+
+
 def test_a_jetsons_gpu_has_nodes_of_its_own(tmp_path: Path) -> None:
     assert nodes_of(simulated.jetson(tmp_path)) == {}
 
