@@ -90,6 +90,7 @@ def stub_torch_environment(
     *,
     gpus: Sequence[Mapping[str, object]] = (),
     requires: Sequence[str] = (),
+    hip: str | None = None,
     python: str | Path = sys.executable,
     **behaviour: object,
 ) -> Target:
@@ -99,7 +100,7 @@ def stub_torch_environment(
     'raise TEXT', 'abort TEXT', 'warn TEXT', 'print TEXT', 'wrong'.
     """
     target = bare_environment(folder, python)
-    install_stub_torch(target, version, cuda, gpus=gpus, requires=requires, **behaviour)
+    install_stub_torch(target, version, cuda, gpus=gpus, requires=requires, hip=hip, **behaviour)
     return target
 
 
@@ -110,10 +111,11 @@ def install_stub_torch(
     *,
     gpus: Sequence[Mapping[str, object]] = (),
     requires: Sequence[str] = (),
+    hip: str | None = None,
     **behaviour: object,
 ) -> None:
     places = {place.replace("to_cuda_", "to cuda:"): what for place, what in behaviour.items()}
-    facts = {"debug": False, "cuda": cuda, "git_version": "d0f2af8b66b20da4baa50644c0cd3f887a2eae2e", "hip": None}
+    facts = {"debug": False, "cuda": cuda, "git_version": "d0f2af8b66b20da4baa50644c0cd3f887a2eae2e", "hip": hip}
     lines = [f"__version__ = {version!r}", *(f"{name} = {value!r}" for name, value in facts.items())]
     target.install(
         "torch",

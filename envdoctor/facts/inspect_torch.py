@@ -44,6 +44,7 @@ def inspect(say: Callable[..., None], seconds: float) -> None:
             report.mapped()
         else:
             report.cudnn_of(report.mapped() or [], torch)
+        report.numpy(torch)
         report.torchvision(torch)
     say(end=True)
     # A shutdown that crashes (torch's static destructors do) says nothing about work, and takes time.
@@ -202,6 +203,22 @@ class Report:
                 if one != "ok" and outcome == "ok":
                     outcome = one if count == 1 or one == "wrong" else "cuda:%d: %s" % (index, one)
             self.say(**{name: outcome})
+
+    def numpy(self, torch: Any) -> None:
+        """Shares a tensor with NumPy; older releases of torch look for its ABI only then, newer ones when imported."""
+        self.say(stage="numpy")
+        try:
+            __import__("numpy")
+        except ModuleNotFoundError:
+            return
+        except Exception as error:
+            self.say(numpy=text_of(error))
+            return
+        try:
+            torch.zeros(1).numpy()
+            self.say(numpy="ok")
+        except Exception as error:
+            self.say(numpy=text_of(error))
 
     def torchvision(self, torch: Any) -> None:
         """Loads torchvision's operators, which fails when they were built for another torch; importing all of it takes 2 s."""

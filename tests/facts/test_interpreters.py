@@ -114,6 +114,14 @@ def test_what_does_not_answer_as_a_python(tmp_path: Path, text: str, words: str)
     assert refusal(str(path)) == f"--python {path}: {path} does not answer as a Python: {words}"
 
 
+def test_a_python_that_does_not_start(tmp_path: Path) -> None:
+    target = bare_environment(tmp_path / "env")
+    said = refusal(str(target.python), PYTHONHOME=str(tmp_path))
+    assert said.startswith(
+        f"--python {target.python}: {target.python} does not answer as a Python: exit code 1, Fatal Python"
+    )
+
+
 def test_what_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpreters, "IDENTIFY_TIMEOUT", 0.5)
     assert refusal(str(script(tmp_path / "python", "sleep 60"))).endswith("Python: no answer within 0.5 s")

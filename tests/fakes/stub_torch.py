@@ -43,6 +43,10 @@ def _misbehave(where):
         os.write(1, text.encode())
 
 
+# Libraries that the import maps, as the loader finds them; '/' at the start stands for this environment's site-packages.
+for _name in BEHAVIOUR.get("loads", ()):
+    ctypes.CDLL(os.path.dirname(os.path.dirname(__file__)) + _name if _name[0] == "/" else _name)
+
 _misbehave("importing")
 
 from torch import version  # noqa: E402
@@ -84,9 +88,16 @@ class Tensor:
     def cpu(self):
         return Tensor(self.values, self.shape)
 
+    def numpy(self):
+        _misbehave("numpy")
+
     def to(self, device):
         _misbehave("to " + device)
         return Tensor(self.values, self.shape, device)
+
+
+def zeros(size):
+    return Tensor([0.0] * size)
 
 
 def arange(end):

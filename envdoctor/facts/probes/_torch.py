@@ -17,8 +17,8 @@ from envdoctor.facts.sections.interpreter import (
 )
 
 MOST_STDERR = 2000
-AFTER_TORCH = "torchvision"
-"""The stage in which torch itself has already shown that it works."""
+AFTER_TORCH = ("numpy", "torchvision")
+"""The stages in which torch itself has already shown that it works."""
 # What the version of a wheel says nothing about: torch brings its own copies of libgomp, libgfortran and others.
 CARRIERS = ("torch", "torchvision", "torchaudio", "triton")
 
@@ -100,7 +100,8 @@ def _run(answers: Answers, libraries: Mapping[str, tuple[str, str | None]]) -> T
         cudnn_version=answers.last("cudnn_version") or _wheel_cudnn(answers.last("cudnn_wheel")),
         cudnn_error=answers.last("cudnn_error"),
         cudnn_convolution=answers.last("cudnn_convolution"),
-        torchvision=_torchvision(answers),
+        numpy=_afterwards(answers, "numpy"),
+        torchvision=_afterwards(answers, "torchvision"),
         nccl_version=answers.last("nccl_version"),
         mapped=None if mapped is None else tuple(_library(path, libraries) for path in mapped),
         stderr=completed.stderr.strip()[-MOST_STDERR:] or None if ended_well else None,
@@ -113,7 +114,7 @@ def _outcome(answers: Answers) -> tuple[str, str | None]:
     error = answers.last("error")
     if error is not None:
         return "import-error", str(error)
-    if answers.finished or answers.last("stage") == AFTER_TORCH:
+    if answers.finished or answers.last("stage") in AFTER_TORCH:
         return "ok", None
     if answers.python is None:
         return "garbage", answers.ending
@@ -124,9 +125,10 @@ def _outcome(answers: Answers) -> tuple[str, str | None]:
     return "crash", "\n".join(filter(None, (where, answers.last_words))) or None
 
 
-def _torchvision(answers: Answers) -> str | None:
-    said = answers.last("torchvision")
-    if said is not None or answers.finished or answers.last("stage") != AFTER_TORCH:
+def _afterwards(answers: Answers, companion: str) -> str | None:
+    """How the companion got on with torch: what was said, or how the process ended over it."""
+    said = answers.last(companion)
+    if said is not None or answers.finished or answers.last("stage") != companion:
         return None if said is None else str(said)
     return "\n".join(filter(None, (answers.completed.signal or answers.ending, answers.last_words)))
 
@@ -146,14 +148,21 @@ def _library(path: str, libraries: Mapping[str, tuple[str, str | None]]) -> Mapp
     file = path.removesuffix(" (deleted)").rpartition("/")[2]
     stem, _, numbers = file.partition(".so")
     distribution, version = libraries.get(path, (None, None))
-    # A file named libcudart.so.12.4.127 says its version; libcudart.so.12 says its ABI's only, its wheel says more.
-    exact = re.fullmatch(r"\.(\d+(\.\d+)+)", numbers)
     if distribution is None or distribution in CARRIERS:
-        version = exact[1] if exact else None
+        version = _version_in_name(stem, numbers)
     # Libraries that were copied into a wheel carry eight digits of a hash: libgomp-a34b3233, libcudart.3eda8113.
     return MappedLibrary(
         name=re.sub(r"[-.][0-9a-f]{8}$", "", stem), path=path, version=version, distribution=distribution
     )
+
+
+def _version_in_name(stem: str, numbers: str) -> str | None:
+    exact = re.fullmatch(r"\.(\d+(\.\d+){1,3})", numbers)
+    if exact is None:
+        return None
+    # libcudart.so.12.4.127 says its version; libcudart.so.11.0 its ABI's only, which 11.8 has too. Drivers may be 535.54.
+    is_driver = stem == "libcuda" or stem.startswith("libnvidia-")
+    return exact[1] if is_driver or exact[1].count(".") > 1 else None
 
 
 def _wheel_cudnn(metadata: str | None) -> int | None:

@@ -115,6 +115,8 @@ class TorchRun(Facts, frozen=True, kw_only=True):
     """What asking for that version raised: another cuDNN than torch was compiled with is on the loader's path."""
     cudnn_convolution: str | None = None
     """The same as `computation`, for a small convolution through cuDNN."""
+    numpy: str | None = None
+    """'ok' when a tensor became a NumPy array, else the error's text; None where NumPy is not installed or it was not tried."""
     torchvision: str | None = None
     """'ok' when torchvision's compiled operators loaded into this torch, else the loader's text or how the process ended."""
     nccl_version: str | None = None

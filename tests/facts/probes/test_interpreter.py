@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.machinery
 import os
 import subprocess
@@ -148,6 +149,16 @@ def test_a_cpu_build_has_no_gpu_code(tmp_path: Path) -> None:
     assert (torch.run.cuda_available, torch.run.nccl_version, torch.run.cudnn_version) == (False, None, None)
 
 
+def test_a_rocm_build(tmp_path: Path) -> None:
+    target = stub_torch_environment(
+        tmp_path / "env", "2.9.0+rocm6.4", None, hip="6.4.43482", gpus=[H100], cudnn_version=3004000
+    )
+    torch = torch_of(look(target))
+    assert (torch.build, torch.hip, torch.cuda) == ("rocm", "6.4.43482", None)
+    assert torch.run is not None
+    assert (torch.run.computation, torch.run.cudnn_version) == ("ok", None)
+
+
 def test_an_old_torch_that_lacks_what_newer_ones_have(tmp_path: Path) -> None:
     torch = torch_of(look(stub_torch_environment(tmp_path / "env", "1.2.0", "10.0.130", old=True, gpus=[H100])))
     assert torch.run is not None
@@ -263,6 +274,49 @@ def test_another_cudnn_than_torch_was_compiled_with(tmp_path: Path) -> None:
     text = "cuDNN version incompatibility: PyTorch was compiled against (9, 26, 0) but found runtime version (9, 1, 0)."
     run = run_of(look(stub_torch_environment(tmp_path / "env", gpus=[H100], cudnn=f"raise {text}")))
     assert (run.cudnn_version, run.cudnn_error) == (None, f"RuntimeError: {text}")
+
+
+def test_a_numpy_that_torch_was_not_built_for(tmp_path: Path) -> None:
+    target = stub_torch_environment(tmp_path / "env", numpy="raise Numpy is not available")
+    assert run_of(look(target)).numpy is None  # there is none
+    target.install("numpy", "2.4.6", files={"numpy/__init__.py": ""})
+    run = run_of(look(target))
+    assert (run.outcome, run.numpy) == ("ok", "RuntimeError: Numpy is not available")
+
+
+def test_a_numpy_that_cannot_be_imported(tmp_path: Path) -> None:
+    target = stub_torch_environment(tmp_path / "env")
+    target.install("numpy", "2.4.6", files={"numpy/__init__.py": "raise ImportError('numpy.core.multiarray failed')"})
+    assert run_of(look(target)).numpy == "ImportError: numpy.core.multiarray failed"
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "version"),
+    [
+        ("libcudart.so.12.4.127", "libcudart", "12.4.127"),
+        ("libcudart.so.11.0", "libcudart", None),  # the ABI's number: 11.8 has it too
+        ("libcudart-e409450e.so.11.0", "libcudart", None),
+        ("libgomp.d22c30c5.so.1.0.0", "libgomp", "1.0.0"),
+        ("libcuda.so.535.54", "libcuda", "535.54"),
+        ("libcudnn.so", "libcudnn", None),
+    ],
+)
+def test_libraries_that_are_mapped(tmp_path: Path, file: str, name: str, version: str | None) -> None:
+    borrowed = next((Path(path) for path in _mapped_here() if "libgcc_s" in path or "libz" in path), None)
+    if borrowed is None:
+        pytest.skip("no library to borrow")
+    target = stub_torch_environment(tmp_path / "env", loads=[f"/torch/lib/{file}"])
+    target.write(f"torch/lib/{file}", borrowed.read_bytes())
+    path = str(target.site / "torch/lib" / file)
+    (library,) = [library for library in run_of(look(target)).mapped or () if library.path == path]
+    assert (library.name, library.version, library.distribution) == (name, version, None)
+
+
+def _mapped_here() -> list[str]:
+    ctypes.CDLL("libgcc_s.so.1")
+    return [
+        line.split(maxsplit=5)[5].strip() for line in Path("/proc/self/maps").read_text().splitlines() if "/" in line
+    ]
 
 
 def test_torchvisions_operators_are_loaded_into_this_torch(tmp_path: Path) -> None:
@@ -557,6 +611,8 @@ def test_a_real_cuda_build() -> None:
         assert (mapped[name].distribution, mapped[name].version) == (owner, owned.version)
         assert Path(mapped[name].path).is_relative_to(target.prefix)
     assert mapped["libgomp"].distribution == "torch"
+    assert (run.numpy, run.torchvision) == ("ok", "ok")
+    assert [(build.distribution, build.cuda) for build in found.extension_builds or ()] == [("torchvision", "13.2")]
     assert (found.broken_pins, found.duplicates, found.shadowed, found.leftovers) == ((), (), (), ())
     assert not [d.name for d in found.distributions or () if d.missing_files or d.damaged_files]
     vision = found.distribution("torchvision")
