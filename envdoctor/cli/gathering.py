@@ -38,7 +38,7 @@ def gather(
             raise InputError("--from and --python exclude each other: a snapshot already says which Python it is about")
         from envdoctor.facts.readers import read
 
-        return read(_text(source))
+        return read(_content(source))
     from envdoctor.facts.collect import collect
     from envdoctor.facts.host import Machine
 
@@ -48,7 +48,7 @@ def gather(
         return collect(Machine.here(), python=python, live=live, progress=progress.show, meanwhile=meanwhile)
 
 
-def _text(source: str) -> str:
+def _content(source: str) -> bytes:
     try:
         if source == "-":
             data = sys.stdin.buffer.read(LARGEST_INPUT + 1)
@@ -59,9 +59,7 @@ def _text(source: str) -> str:
         raise InputError(f"cannot read {source}: {error.strerror or error}") from error
     if len(data) > LARGEST_INPUT:
         raise InputError(f"{source} is larger than {LARGEST_INPUT >> 20} MiB; give the part that holds the snapshot")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # PowerShell's > writes UTF-16
-        return data.decode("utf-16", "replace")
-    return data.decode("utf-8-sig", "replace")
+    return data
 
 
 class _Progress:

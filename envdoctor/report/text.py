@@ -70,7 +70,7 @@ def _hanging(console: Console, body: Text, indent: int, first: Text | None = Non
     lead = first or Text(" " * indent)
     for line in body.wrap(console, max(console.width - indent, 20)):
         line.rstrip()
-        console.print(lead + line, soft_wrap=True)
+        console.print(Text.assemble(lead, line), soft_wrap=True)
         lead = Text(" " * indent)
 
 
@@ -103,7 +103,7 @@ def _fix(console: Console, fix: Fix, *, first: bool) -> None:
     _hanging(console, title, INDENT)
     for line in _command_lines(fix):
         # Never wrapped by us: a command must come out of the terminal in one piece.
-        console.print(Text(" " * (INDENT + 2)) + line, soft_wrap=True)
+        console.print(Text.assemble(" " * (INDENT + 2), line), soft_wrap=True)
     if fix.note:
         _hanging(console, Text(fix.note, style="italic"), INDENT + 2)
 
