@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY38 := $(wildcard envdoctor/facts/inspect_*.py) benchmarks
 
-.PHONY: run test lint format bench-cli clean help
+.PHONY: run test lint format bench-cli refresh clean help
 help:
 	@echo "make run        set envdoctor up in .venv and check this machine"
 	@echo "make test       run all tests"
 	@echo "make lint       format, lint, types, layers, Python 3.8"
+	@echo "make refresh    rebuild from the registry what package metadata can rebuild"
 	@echo "make bench-cli  time the command line against what it may cost"
 
 # A stamp is remade when pyproject.toml changes; repeated runs reuse what is there.
@@ -49,6 +50,9 @@ format: $(VENV)/.dev
 
 bench-cli: $(VENV)/.dev
 	$(BIN)/python -m tests.bench_cli
+
+refresh: $(VENV)/.core
+	$(BIN)/python -m envdoctor.knowledge.refresh
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
