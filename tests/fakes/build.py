@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 SOURCES = Path(__file__).parent / "c"
-SONAMES = {"nvml": "libnvidia-ml.so.1", "cuda": "libcuda.so.1"}
+SONAMES = {"nvml": "libnvidia-ml.so.1", "cuda": "libcuda.so.1", "stand_in": "libstand_in.so"}
 CACHE = Path(__file__).parents[2] / ".cache" / "fakes"
 
 
@@ -21,7 +21,7 @@ def compiler() -> str | None:
 
 
 def build(library: str, without: Collection[str] = (), cache: Path = CACHE) -> Path:
-    """The compiled library ('nvml' or 'cuda'), lacking the functions `without`, as that of an older driver does."""
+    """The compiled library ('nvml', 'cuda' or 'stand_in'), lacking the functions `without`, as that of an older driver does."""
     source = SOURCES / f"{library}.c"
     digest = hashlib.sha256(b"\0".join([source.read_bytes(), (SOURCES / "scenario.h").read_bytes(), __file__.encode()]))
     digest.update("\0".join(sorted(without)).encode())
