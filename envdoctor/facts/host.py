@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from envdoctor.errors import InputError
+
 SYSROOT = "ENVDOCTOR_SYSROOT"
 # How long a killed child may take to die. One that hangs inside the driver (state D) cannot be killed at all: it is
 # left behind rather than waited for.
@@ -65,8 +67,11 @@ class Machine:
 
     @classmethod
     def here(cls) -> Machine:
-        """This machine, or the one that ENVDOCTOR_SYSROOT points to."""
-        return cls(root=Path(os.environ.get(SYSROOT) or "/").absolute())
+        """This machine, or the one that ENVDOCTOR_SYSROOT points to; InputError where that is no folder."""
+        root = Path(os.environ.get(SYSROOT) or "/").absolute()
+        if not root.is_dir():
+            raise InputError(f"{SYSROOT} is {root}, which is no folder: it must hold a machine's /etc, /proc, /sys, /usr")
+        return cls(root=root)
 
     @property
     def simulated(self) -> bool:
