@@ -11,6 +11,7 @@ from typing import Any
 
 from envdoctor import __version__
 from envdoctor.facts.host import Machine
+from envdoctor.facts.inspection import torch_timeout
 from envdoctor.facts.interpreters import Choice, choose
 from envdoctor.facts.model import ProbeReport, Snapshot
 
@@ -80,7 +81,7 @@ def collect(
     choice = choose(machine, python)
     ended = threading.Condition()
     runs = [
-        _Run(section, limit, _work(module, machine, choice, live), lambda: _notify(ended))
+        _Run(section, _limit(section, limit, machine), _work(module, machine, choice, live), lambda: _notify(ended))
         for section, module, limit in PROBES
     ]
     for run in runs:
@@ -101,6 +102,11 @@ def collect(
         probes=reports,
         **sections,
     )
+
+
+def _limit(section: str, limit: float, machine: Machine) -> float:
+    # Whoever gives torch more time (ENVDOCTOR_TORCH_TIMEOUT) means it; killing it and reading its last words takes a moment.
+    return max(limit, torch_timeout(machine) + 30) if section == "interpreter" else limit
 
 
 def _notify(ended: threading.Condition) -> None:
