@@ -13,6 +13,7 @@ from envdoctor.errors import EnvdoctorError
 COMMANDS = {
     "check": "Find what is wrong with this machine's PyTorch stack, and how to repair it.",
     "snapshot": "Write the facts of this machine to a file, without personal data.",
+    "diff": "Show what differs between two machines, the telling differences first.",
     "compat": "Answer what goes with what: GPU, driver, CUDA, torch, Python.",
 }
 INTERNAL_ERROR = 3

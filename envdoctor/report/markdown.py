@@ -12,8 +12,8 @@ from envdoctor.report.words import SEPARATOR, headline, machine_lines
 def to_markdown(snapshot: Snapshot, diagnosed: Diagnosed) -> str:
     """GitHub-flavoured Markdown. Nothing of the machine can break out of its code span or fence."""
     verdict = headline(snapshot, diagnosed)
-    lines = [f"### envdoctor: {_plain(verdict.text)}", "", "| | |", "|---|---|"]
-    lines += [f"| {label} | {_cell(SEPARATOR.join(parts))} |" for label, parts in machine_lines(snapshot)]
+    lines = [f"### envdoctor: {plain(verdict.text)}", "", "| | |", "|---|---|"]
+    lines += [f"| {label} | {cell(SEPARATOR.join(parts))} |" for label, parts in machine_lines(snapshot)]
     for finding in diagnosed.findings:
         lines += ["", *_finding(finding)]
     return "\n".join(lines)
@@ -24,27 +24,27 @@ def _finding(finding: Finding) -> list[str]:
     lines = [f"#### `{finding.code}` ({severity})"]
     if finding.consequence_of:
         lines += ["", f"Follows from `{finding.consequence_of}`."]
-    lines += ["", _plain(finding.summary), "", "| fact | value |", "|---|---|"]
-    lines += [f"| `{e.fact}` | {_cell(e.value)} |" for e in finding.evidence]
+    lines += ["", plain(finding.summary), "", "| fact | value |", "|---|---|"]
+    lines += [f"| `{e.fact}` | {cell(e.value)} |" for e in finding.evidence]
     for fix in finding.fixes:
         needs = [word for word, needed in (("root", fix.needs_root), ("reboot", fix.needs_reboot)) if needed]
-        lines += ["", f"**{_plain(fix.title)}**" + (f" (needs {' and '.join(needs)})" if needs else "")]
+        lines += ["", f"**{plain(fix.title)}**" + (f" (needs {' and '.join(needs)})" if needs else "")]
         commands = [*fix.commands, *((fix.verify,) if fix.verify else ())]
         if commands:
             fence = "`" * (3 + max(line.count("```") for line in commands))
             lines += ["", f"{fence}sh", *commands, fence]
         if fix.note:
-            lines += ["", _plain(fix.note)]
+            lines += ["", plain(fix.note)]
     return lines
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     for character in "\\`*_<>[]|#":
         text = text.replace(character, f"\\{character}")
     return " ".join(text.split())
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     return "`" + " ".join(text.split()).replace("`", "'").replace("|", "\\|") + "`"
 
 
