@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from envdoctor.facts.sections.base import Facts
 
 
@@ -112,7 +114,7 @@ class Gpu(Facts, frozen=True, kw_only=True):
     fabric_status: str | None = None
     """'success', or NVML's error name once the registration has completed."""
 
-    unavailable: dict[str, str] = {}
+    unavailable: dict[str, str] = msgspec.field(default_factory=dict)
     """Fields that NVML could not give, with its error's name: {'memory_total': 'NOT_SUPPORTED'}."""
 
 
@@ -159,7 +161,8 @@ class CudaDriver(Facts, frozen=True, kw_only=True):
     """The loader's words when it picked none."""
     library_missing: bool | None = None
     init_code: int | None = None
-    """CUresult of cuInit: 0 success, 100 no device, 802 system not ready, 803 driver mismatch, 804 compat not supported, 999 unknown."""
+    """CUresult of cuInit: 0 success, 100 no device, 802 system not ready, 803 driver mismatch, 804 compat not supported,
+    999 unknown."""
     init_name: str | None = None
     """CUDA_SUCCESS, CUDA_ERROR_NO_DEVICE, ..."""
     version: str | None = None
