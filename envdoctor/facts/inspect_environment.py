@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CONDA = (
     "pytorch libtorch torch triton cudatoolkit cuda cudnn libcud libcu libnv nccl mkl numpy blas libblas liblapack openblas "
-    "libopenblas intel-openmp llvm-openmp _openmp_mutex libgomp libgcc libstdcxx magma python ld_impl gxx gcc sysroot nvidia"
+    "libopenblas intel-openmp llvm-openmp _openmp_mutex libgomp libgcc libstdcxx magma ld_impl gxx gcc sysroot nvidia"
 ).split()
 THIRD_PARTY = frozenset(
     "torch torchvision torchaudio torchgen functorch triton numpy typing_extensions sympy mpmath networkx jinja2 "
@@ -142,7 +142,8 @@ class Modules:
     def assigned(self, package: str | None) -> dict[str, Any]:
         """The constants of a package's version.py."""
         values = {}
-        for line in (read(os.path.join(package or "", "version.py")) or "").splitlines():
+        text = read(os.path.join(package, "version.py")) if package else None
+        for line in (text or "").splitlines():
             name, found, value = line.partition("=")
             name, value = name.partition(":")[0].strip(), value.strip()
             if found and name in ("__version__", "debug", "cuda", "git_version", "hip", "xpu"):
@@ -192,7 +193,7 @@ def conda_packages() -> list[tuple[str, str, str, str | None]] | None:
     answers = []
     for entry in entries(folder):
         parts = entry[: -len(".json")].rsplit("-", 2) if entry.endswith(".json") else ()
-        if len(parts) == 3 and parts[0].startswith(tuple(CONDA)):
+        if len(parts) == 3 and (parts[0] == "python" or parts[0].startswith(tuple(CONDA))):
             # The whole file lists every file of the package; the channel comes before them.
             head = read(os.path.join(folder, entry), 1 << 14) or ""
             channel = head.partition('"channel":')[2].partition('"')[2].partition('"')[0]

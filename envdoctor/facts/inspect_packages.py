@@ -71,7 +71,10 @@ def entries(folder: str) -> list[str]:
 
 def search_path() -> list[str]:
     """The folders of sys.path, each once: lib64 is a link to lib in many environments."""
-    return list({os.path.realpath(folder): folder for folder in reversed(sys.path)}.values())[::-1]
+    folders: dict[str, str] = {}
+    for folder in sys.path:
+        folders.setdefault(os.path.realpath(folder), folder)
+    return list(folders.values())
 
 
 def normalised(name: str) -> str:
@@ -153,6 +156,9 @@ class Found:
             "direct_url": read(os.path.join(self.path, "direct_url.json")),
             "tag": self.tag(),
         }
+
+    def editable(self) -> bool:
+        return '"editable": true' in (read(os.path.join(self.path, "direct_url.json")) or "")
 
     def tag(self) -> str | None:
         for line in (read(os.path.join(self.path, "WHEEL")) or "").splitlines():
@@ -250,8 +256,10 @@ class Site:
                 facts.update(found.files(sizes=facts["installer"] != "conda"))
             answers.append(facts)
         copies: dict[str, list[tuple[str | None, str]]] = {}
+        editable = {found.name for found in kept if found.editable()}
         for found in self.found:
-            if found.name in names:
+            # An editable install leaves a second set of metadata in its source folder.
+            if found.name in names and not (found.name in editable and found.path.endswith(".egg-info")):
                 copies.setdefault(found.name, []).append((found.version, found.folder))
         return {
             "kept": answers,

@@ -541,6 +541,27 @@ def test_two_versions_in_one_folder_and_what_an_interrupted_pip_left(tmp_path: P
     assert found.leftovers == (str(target.site / "torch-1.0.dist-info"), str(target.site / "~orch"))
 
 
+def test_an_editable_install_is_one_install(tmp_path: Path) -> None:
+    target = bare_environment(tmp_path / "env")
+    install_stub_torch(target)
+    (tmp_path / "source/flash_attn.egg-info").mkdir(parents=True)
+    (tmp_path / "source/flash_attn.egg-info/PKG-INFO").write_text("Name: flash-attn\nVersion: 2.9.1\n")
+    target.write("__editable__.pth", f"{tmp_path}/source\n")
+    target.install(
+        "flash-attn", "2.9.1", "torch", direct_url_json='{"dir_info": {"editable": true}, "url": "file:///x"}'
+    )
+    assert look(target, live=False).duplicates == ()
+
+
+def test_the_current_folders_version_py_is_not_torchs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = bare_environment(tmp_path / "env")
+    target.install("torch", "2.15.0")  # its metadata alone
+    (tmp_path / "version.py").write_text("__version__ = '9.9'\ncuda = '9.9'\n")
+    monkeypatch.chdir(tmp_path)
+    torch = torch_of(look(target, live=False))
+    assert (torch.version, torch.cuda, torch.build, torch.location) == ("2.15.0", None, None, None)
+
+
 def test_missing_and_truncated_libraries(tmp_path: Path) -> None:
     target = bare_environment(tmp_path / "env")
     files = {
@@ -565,6 +586,7 @@ def test_packages_of_a_conda_environment(tmp_path: Path) -> None:
         ("pytorch-2.5.1-py3.12_cuda12.4_cudnn9.1.0_0", "https://conda.anaconda.org/pytorch/linux-64"),
         ("pytorch-cuda-12.4-hc786d27_7", "pytorch"),
         ("requests-2.32.3-py312h06a4308_0", "defaults"),
+        ("python-dateutil-2.9.0-pyhd8ed1ab_0", "conda-forge"),
     ):
         (meta / f"{name}.json").write_text(f'{{\n  "build": "x",\n  "channel": "{channel}",\n  "files": []\n}}\n')
     found = look(target, live=False).conda_packages
