@@ -202,6 +202,14 @@ CASES = [
         near=("platform-unsupported",),
     ),
     Case(
+        "a torch that somebody built for that Python",
+        ubuntu(CARD),
+        driver=driver(CARD),
+        torch=torch("2.15.0+cu132", CARD),
+        furnish=python_of_the_future,
+        near=("python-unsupported", "torch-missing"),
+    ),
+    Case(
         "a GPU and no torch",
         ubuntu(CARD),
         "torch-missing",

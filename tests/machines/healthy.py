@@ -77,6 +77,8 @@ def conda(*packages: str) -> Callable[[Target], object]:
         for package in packages:
             target.prefix.joinpath("conda-meta").mkdir(exist_ok=True)
             target.prefix.joinpath("conda-meta", f"{package}.json").write_text('{"channel": "conda-forge"}')
+        for installer in target.site.glob("*.dist-info/INSTALLER"):
+            installer.write_text("conda\n")
 
     return furnish
 

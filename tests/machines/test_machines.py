@@ -15,12 +15,14 @@ from envdoctor.facts.redaction import redact
 from envdoctor.knowledge import load
 from envdoctor.report.data import to_json
 from tests.fakes.machine import needs_compiler
-from tests.machines import container, driver, gpu, healthy
+from tests.machines import container, driver, gpu, healthy, libraries, pasted, python, toolkits
 from tests.machines.simulation import Case, Verdict, check, discard_template, usable_processors
 
 pytestmark = needs_compiler
 
-CASES = [case for module in (healthy, driver, gpu, container) for case in module.CASES]
+CASES = [
+    case for module in (healthy, driver, gpu, container, libraries, python, toolkits, pasted) for case in module.CASES
+]
 every_machine = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
@@ -52,7 +54,7 @@ def test_the_verdict_is_right(case: Case, verdict_of: Callable[[Case], Verdict])
     assert verdict.code == int(broken)
     assert verdict.report["ok"] is not broken
     assert not set(verdict.codes) & {*case.near, *case.never}, verdict.codes
-    assert [p for p in verdict.report["snapshot"]["probes"] if p["outcome"] != "ok"] == []
+    assert [p for p in verdict.report["snapshot"].get("probes", []) if p["outcome"] != "ok"] == []
     assert verdict.stderr == ""
 
 
@@ -80,3 +82,17 @@ def test_a_redacted_snapshot_gives_the_same_verdict(case: Case, verdict_of: Call
     again = json.loads(to_json(snapshot, diagnose(snapshot, load(), all_diagnoses())))
     assert (again["ok"], again["primary"]) == (live["ok"], live["primary"])
     assert [f["code"] for f in again["findings"]] == [f["code"] for f in live["findings"]]
+
+
+def test_every_diagnosis_is_made_on_a_machine_that_has_its_fault() -> None:
+    assert {case.primary for case in CASES} - {None} == {diagnosis.code for diagnosis in all_diagnoses()}
+
+
+def test_every_diagnosis_is_silent_on_a_machine_that_only_resembles_its_fault() -> None:
+    spared = {code for case in CASES if case.primary is None for code in case.near}
+    assert spared == {diagnosis.code for diagnosis in all_diagnoses()}
+
+
+def test_every_machine_has_a_name_of_its_own_and_a_third_of_them_are_healthy() -> None:
+    assert len({case.name for case in CASES}) == len(CASES) >= 60
+    assert sum(case.primary is None for case in CASES) * 3 >= len(CASES)
