@@ -10,6 +10,7 @@ help:
 	@echo "make test       run all tests"
 	@echo "make lint       format, lint, types, layers, Python 3.8"
 	@echo "make refresh    rebuild from the registry what package metadata can rebuild"
+	@echo "make pages      write docs/diagnoses from the diagnoses' docstrings"
 	@echo "make bench-cli  time the command line against what it may cost"
 
 # A stamp is remade when pyproject.toml changes; repeated runs reuse what is there.
@@ -47,6 +48,9 @@ lint: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+pages: $(VENV)/.core
+	$(BIN)/python -m envdoctor.diagnosis.pages
 
 bench-cli: $(VENV)/.dev
 	$(BIN)/python -m tests.bench_cli
