@@ -41,9 +41,11 @@ def code_gap(machine: Snapshot, world: Knowledge) -> CodeGap | None:
     # A computation that came out right is proof, whatever flags and tables say.
     if torch.run is not None and torch.run.computation == "ok":
         return None
-    flags, unsure = (torch.arch_flags, False) if torch.arch_flags else (_published_flags(machine, torch, world), True)
     known = [gpu for gpu in visible_gpus(machine, world) or () if gpu.capability]
-    if not flags or not known:
+    if not known:
+        return None
+    flags, unsure = (torch.arch_flags, False) if torch.arch_flags else (_published_flags(machine, torch, world), True)
+    if not flags:
         return None
     runs = {gpu.capability: world.runs_on(flags, gpu.capability, torch.cuda) for gpu in known if gpu.capability}
     without = tuple(gpu for gpu in known if not runs[gpu.capability or ""])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-import secrets
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Answers:
     def of(cls, machine: Machine, executable: str, *parts: str, timeout: float) -> Answers:
         """Runs inspect_target.py in `executable`, and in it the parts of these file names."""
         # A new word every time: nothing that is printed in between can be taken for an answer.
-        word = secrets.token_hex(8)
+        word = os.urandom(8).hex()
         completed = machine.run(
             [executable, "-c", _source("inspect_target.py"), word, f"{timeout:g}"],
             timeout=timeout,
