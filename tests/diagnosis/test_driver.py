@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from envdoctor.diagnosis.model import Severity
@@ -98,6 +99,24 @@ def test_a_volta_card_gets_the_last_branch_and_the_proprietary_module() -> None:
 )
 def test_a_driver_is_not_missing_where_none_is_needed_or_nothing_is_known(sections: dict[str, object]) -> None:
     assert finding("driver-missing", without_driver(**sections)) is None
+
+
+def test_a_card_too_old_for_every_torch_misses_no_driver_unless_a_cuda_build_is_there_for_it() -> None:
+    kepler = PciDevice(address="0000:01:00.0", vendor="10de", device="1180", class_code="030000", driver="nouveau")
+    cpu_build = torch("2.14.1+cpu", None)
+    assert finding("driver-missing", without_driver(pci=(kepler,), interpreter=interpreter(cpu_build))) is None
+    assert finding("driver-missing", without_driver(pci=(kepler,))) is not None
+    unknown = PciDevice(address="0000:01:00.0", vendor="10de", device="fffe", class_code="030000")
+    assert finding("driver-missing", without_driver(pci=(unknown,), interpreter=interpreter(cpu_build))) is not None
+
+
+@pytest.mark.parametrize("code", ["gpu-legacy-driver-dropped", "driver-flavour-mismatch"])
+def test_an_old_card_for_the_screen_on_nouveau_is_left_alone_beside_one_that_works(code: str) -> None:
+    old = PciDevice(address="0000:02:00.0", vendor="10de", device="1180", class_code="030000", driver="nouveau")
+    works = nvml(gpu(pci_address="0000:01:00.0"))
+    assert finding(code, machine(pci=(RTX_4090, old), nvml=works)) is None
+    dropped = msgspec.structs.replace(old, driver="")
+    assert finding(code, machine(pci=(RTX_4090, dropped), nvml=works)) is not None
 
 
 # --- driver-not-loaded ------------------------------------------------------------------------------------------------

@@ -262,6 +262,20 @@ def test_a_failure_that_nothing_explains_is_never_healthy() -> None:
     assert diagnosed.primary is not None and diagnosed.primary.code == "torch-failure-unexplained"
 
 
+def test_one_card_of_two_without_code_is_a_warning_and_no_failure_that_nothing_explains() -> None:
+    run = TorchRun(
+        outcome="ok",
+        cuda_available=True,
+        device_count=2,
+        computation="cuda:1: RuntimeError: CUDA error: no kernel image is available for execution on the device",
+        cudnn_version=92600,
+        cudnn_convolution="cuda:1: RuntimeError: CUDA error: no kernel image is available for execution on the device",
+    )
+    cards = nvml(gpu(), gpu("Tesla V100-PCIE-16GB", "7.0", 1))
+    diagnosed = judge(machine(nvml=cards, interpreter=interpreter(torch(flags=FLAGS_2_15, run=run))))
+    assert [(f.code, f.severity) for f in diagnosed.findings] == [("gpu-arch-too-old-for-torch", Severity.WARNING)]
+
+
 def test_a_failure_with_a_known_cause_is_folded_under_it() -> None:
     run = TorchRun(outcome="import-error", error="ImportError: undefined symbol")
     vision = Installed(name="torchvision", version="0.29.2+cpu")

@@ -217,7 +217,7 @@ CASES = [
     Case(
         "one full card beside a free one",
         ubuntu(*TWO),
-        driver=driver(gpu(memory_used=24100 << 20, processes=[TRAINER]), TWO[1]),
+        driver=driver(gpu(memory_used=22600 << 20, processes=[TRAINER]), TWO[1]),
         torch=torch("2.15.0+cu132", *TWO),
         near=("out-of-memory",),
     ),

@@ -15,13 +15,15 @@ from envdoctor.facts.redaction import redact
 from envdoctor.knowledge import load
 from envdoctor.report.data import to_json
 from tests.fakes.machine import needs_compiler
-from tests.machines import container, driver, gpu, healthy, libraries, pasted, python, toolkits
+from tests.machines import container, driver, gpu, healthy, libraries, pasted, python, several, shared, toolkits
 from tests.machines.simulation import Case, Verdict, check, discard_template, usable_processors
 
 pytestmark = needs_compiler
 
 CASES = [
-    case for module in (healthy, driver, gpu, container, libraries, python, toolkits, pasted) for case in module.CASES
+    case
+    for module in (healthy, driver, gpu, container, libraries, python, toolkits, shared, several, pasted)
+    for case in module.CASES
 ]
 every_machine = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

@@ -95,6 +95,8 @@ def _refused(machine: Snapshot, world: Knowledge, flavour: str) -> list[str]:
     verdict = "required" if flavour == "proprietary" else "unsupported"
     names = []
     for device in undriven(machine):
+        if machine.gpus and device.driver == "nouveau":
+            continue  # beside a card that works, somebody left this one to nouveau
         capability = world.capability_of_pci_id(device.device)
         record = world.architecture(capability) if capability else None
         if record is not None and record.open_kernel_modules == verdict:

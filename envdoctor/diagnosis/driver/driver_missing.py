@@ -8,6 +8,7 @@ Told apart by
     The PCI bus shows an NVIDIA GPU, and there is neither a kernel module (loaded, on disk or in DKMS), nor a driver package,
     nor libcuda or NVML. With any of these it is `driver-not-loaded` or `driver-library-mismatch`. A card that a hypervisor
     hands to a guest (vfio-pci) is not missing its driver, and inside a container the driver is the host's: `container-no-gpu`.
+    A card that is too old for every published torch needs no driver where nobody installed a CUDA build for it.
 
 Repair
     Install the driver from the distribution or from NVIDIA's repository (root, reboot). The CUDA toolkit is not needed to
@@ -46,6 +47,8 @@ def driver_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
         return None
     if driver.dkms or any(is_driver_package(package.name) for package in driver.packages or ()):
         return None
+    if _beyond_torch(machine, world):
+        return None
     nouveau = driver.module.nouveau_loaded
     names = plain_list(gpus(machine, world) or ())
     return Finding(
@@ -59,6 +62,18 @@ def driver_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
             *((fact("driver.module.nouveau_loaded", True),) if nouveau else ()),
         ),
         fixes=(install_driver(machine, world),),
+    )
+
+
+def _beyond_torch(machine: Snapshot, world: Knowledge) -> bool:
+    """Whether every card is known, no published build has code for any of them, and no CUDA build is installed."""
+    if machine.torch is not None and machine.torch.build in ("cuda", None):
+        return False
+    builds = [build for build in world.torch_builds() if build.arch_flags]
+    return all(
+        gpu.capability is not None
+        and not any(world.runs_on(build.arch_flags, gpu.capability, build.cuda) for build in builds)
+        for gpu in gpus(machine, world) or ()
     )
 
 

@@ -44,6 +44,8 @@ def gpu_legacy_driver_dropped(machine: Snapshot, world: Knowledge) -> Finding | 
     version = driver_on_disk(machine) or (ignores[1] if ignores else None)
     last: dict[str, str] = {}
     for device in undriven(machine):
+        if machine.gpus and device.driver == "nouveau":
+            continue  # beside a card that works, somebody left this one to nouveau
         capability, record = world.capability_of_pci_id(device.device), world.gpu_by_pci_id(device.device)
         architecture = world.architecture(capability) if capability else None
         end = architecture.last_driver_branch if architecture else None

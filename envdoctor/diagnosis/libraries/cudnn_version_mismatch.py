@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.arch_repairs import arch_fixes
+from envdoctor.diagnosis.architecture import code_gap
 from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import plain_list, visible_gpus
@@ -53,10 +54,13 @@ def cudnn_version_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
         *((fact("torch.run.cudnn_version", have),) if have else ()),
         *((fact("torch.cudnn_built", need),) if need else ()),
     )
+    # Where torch's own kernels were seen to fail for want of code, cuDNN's are beside the point.
+    gap = code_gap(machine, world) if run is not None and run.computation is not None else None
     dropped = [
         gpu
         for gpu in visible_gpus(machine, world) or ()
         if have
+        and not (gap and gpu in gap.without_code)
         and torch
         and torch.cuda
         and gpu.capability

@@ -17,6 +17,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.architecture import code_gap
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import visible_gpus
 from envdoctor.facts.model import Snapshot
@@ -62,6 +63,9 @@ def _gpu_failure(machine: Snapshot, run: TorchRun, world: Knowledge) -> tuple[st
     torch = machine.torch
     if run.computation == "wrong":
         return "A tiny computation on the GPU gave wrong numbers.", (fact("torch.run.computation", "wrong"),)
+    # One GPU of several without code in this build is a warning of its own, and all that there is to say.
+    if run.computation is not None and "no kernel image" in run.computation and code_gap(machine, world) is not None:
+        return None
     if run.computation not in (None, "ok"):
         return "A tiny computation on the GPU fails.", (fact("torch.run.computation", run.computation),)
     initialised = machine.cuda_driver is not None and machine.cuda_driver.init_code == 0
