@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
+from packaging.version import InvalidVersion
 
-from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Severity
+from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Severity
 from envdoctor.facts.model import Snapshot
-from envdoctor.knowledge import Knowledge
+from envdoctor.knowledge import Knowledge, KnowledgeError
 
 
 def diagnose(snapshot: Snapshot, world: Knowledge, diagnoses: Iterable[Diagnosis]) -> Diagnosed:
@@ -17,7 +18,17 @@ def diagnose(snapshot: Snapshot, world: Knowledge, diagnoses: Iterable[Diagnosis
     Order: roots before consequences, errors before warnings, then the order of the catalogue (nearest the metal first).
     """
     diagnoses = tuple(diagnoses)
-    found = {d.code: (d, said) for d in diagnoses if (said := d.check(snapshot, world)) is not None}
+    found: dict[str, tuple[Diagnosis, Finding]] = {}
+    unjudged: dict[str, str] = {}
+    for d in diagnoses:
+        try:
+            said = d.check(snapshot, world)
+        except (KnowledgeError, InvalidVersion) as error:
+            # A shared or hand-made snapshot may hold a version that is none: no reason to withhold the other diagnoses.
+            unjudged[d.code] = str(error)
+            continue
+        if said is not None:
+            found[d.code] = (d, said)
     severities = {code: said.severity or d.severity for code, (d, said) in found.items()}
     causes = {code: said.consequence_of or _cause(d, severities) for code, (d, said) in found.items()}
     findings = [
@@ -27,7 +38,8 @@ def diagnose(snapshot: Snapshot, world: Knowledge, diagnoses: Iterable[Diagnosis
         for code, (d, said) in found.items()
     ]
     findings.sort(key=lambda f: (f.consequence_of is not None, severities[f.code].rank))
-    return Diagnosed(findings=tuple(findings), ran=tuple(d.code for d in diagnoses))
+    ran = tuple(d.code for d in diagnoses if d.code not in unjudged)
+    return Diagnosed(findings=tuple(findings), ran=ran, unjudged=unjudged)
 
 
 def _cause(diagnosis: Diagnosis, present: dict[str, Severity]) -> str | None:

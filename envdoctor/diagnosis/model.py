@@ -135,6 +135,8 @@ class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     ran: tuple[str, ...]
     """Codes that were checked."""
+    unjudged: dict[str, str] = {}
+    """Codes that could not be checked because a fact of the snapshot is no version, GPU or number, with the reason."""
 
     @property
     def primary(self) -> Finding | None:

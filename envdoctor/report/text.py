@@ -38,6 +38,11 @@ def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> 
     if failed:
         console.print()
         console.print(Text(f"Not everything could be looked at: {'; '.join(failed)}", style="yellow"))
+    if diagnosed.unjudged:
+        console.print()
+        reasons = "; ".join(dict.fromkeys(diagnosed.unjudged.values()))
+        text = f"Not judged, because the facts do not make sense: {', '.join(diagnosed.unjudged)} ({reasons})"
+        _hanging(console, Text(text, style="yellow"), 0)
 
 
 def _unicode(console: Console) -> bool:

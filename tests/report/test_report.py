@@ -11,7 +11,7 @@ from rich.console import Console
 
 from envdoctor.diagnosis.model import Diagnosed
 from envdoctor.facts.model import ProbeReport, Snapshot
-from envdoctor.facts.sections.gpu import Nvml
+from envdoctor.facts.sections.gpu import CudaDriver, Nvml
 from envdoctor.facts.sections.interpreter import Interpreter, TorchDevice, TorchRun
 from envdoctor.report.data import to_json
 from envdoctor.report.markdown import to_github, to_junit, to_markdown
@@ -58,6 +58,17 @@ def test_a_terminal_without_unicode_gets_words_instead_of_symbols() -> None:
 def test_markup_in_a_machines_names_is_not_interpreted() -> None:
     odd = machine(interpreter=Interpreter(executable="/opt/[red]py[/red]", torch_installed=False))
     assert "/opt/[red]py[/red]" in text(odd)
+
+
+def test_a_fact_that_makes_no_sense_is_told_and_the_rest_is_judged() -> None:
+    odd = machine(
+        environment={"CUDA_VISIBLE_DEVICES": "-1"},
+        cuda_driver=CudaDriver(outcome="ok", init_code=100, device_count=0),
+        interpreter=interpreter(torch("2.15.0", "cp.u", flags=FLAGS_2_15)),
+    )
+    said = " ".join(text(odd).split())
+    assert "Not judged" in said and "'cp.u' is not a version number" in said
+    assert "visible-devices-hidden" in said
 
 
 def test_a_probe_that_failed_is_told() -> None:
