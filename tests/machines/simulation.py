@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,6 +125,9 @@ def _install_driver(driver: FakeDriver, root: Path) -> None:
     driver.install(folder)
 
 
+_making = threading.Lock()
+
+
 @functools.cache
 def _template() -> Path:
     """A bare environment to copy: making one takes ten times as long."""
@@ -134,7 +138,9 @@ def _template() -> Path:
 
 def environment(folder: Path) -> Target:
     """A virtual environment with nothing in it."""
-    shutil.copytree(_template(), folder, symlinks=True)
+    with _making:
+        template = _template()
+    shutil.copytree(template, folder, symlinks=True)
     return Target(folder)
 
 
