@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from envdoctor import __version__
+from envdoctor.errors import InputError
 from envdoctor.facts.host import Machine
 from envdoctor.facts.inspection import torch_timeout
-from envdoctor.facts.interpreters import Choice, choose
+from envdoctor.facts.interpreters import choose
 from envdoctor.facts.model import ProbeReport, Snapshot
 
 Progress = Callable[[frozenset[str]], None]
@@ -44,11 +45,15 @@ class _Run(threading.Thread):
         self.started = time.monotonic()
         self.value: Any = None
         self.report: ProbeReport | None = None
+        self.refusal: InputError | None = None
 
     def run(self) -> None:
         try:
             self.value = self.work()
             outcome, error = "ok", None
+        except InputError as refusal:
+            self.refusal = refusal
+            outcome, error = "failed", str(refusal)
         except Exception as failure:  # noqa: BLE001 - a defect of one probe costs its own section and is reported there
             outcome, error = "failed", f"{type(failure).__name__}: {failure}"
         self.report = ProbeReport(name=self.section, outcome=outcome, seconds=self.elapsed, error=error)
@@ -78,10 +83,9 @@ def collect(
     `live=False` does not import torch. `meanwhile` is called once, while the probes run. Raises InputError when `python`
     names no Python; whatever else goes wrong is a fact.
     """
-    choice = choose(machine, python)
     ended = threading.Condition()
     runs = [
-        _Run(section, _limit(section, limit, machine), _work(module, machine, choice, live), lambda: _notify(ended))
+        _Run(section, _limit(section, limit, machine), _work(module, machine, python, live), lambda: _notify(ended))
         for section, module, limit in PROBES
     ]
     for run in runs:
@@ -90,9 +94,11 @@ def collect(
         meanwhile()
     with ended:
         while pending := [run for run in runs if run.report is None and run.elapsed < run.limit]:
+            _raise_refusal(runs)
             if progress is not None:
                 progress(frozenset(run.section for run in pending))
             ended.wait(min(run.limit - run.elapsed for run in pending) + 0.01)
+    _raise_refusal(runs)
     reports = tuple(run.outcome() for run in runs)
     sections = {run.section: run.value for run in runs if run.report is not None}
     return Snapshot(
@@ -114,8 +120,16 @@ def _notify(ended: threading.Condition) -> None:
         ended.notify_all()
 
 
-def _work(module: str, machine: Machine, choice: Choice, live: bool) -> Callable[[], Any]:
+def _raise_refusal(runs: Sequence[_Run]) -> None:
+    for run in runs:
+        if run.refusal is not None:
+            raise run.refusal
+
+
+def _work(module: str, machine: Machine, python: str | None, live: bool) -> Callable[[], Any]:
     def work() -> Any:
+        # Choosing asks the interpreter that was named who it is: time for the other probes to use.
+        choice = choose(machine, python) if module == "interpreter" else None
         probe = importlib.import_module(f"envdoctor.facts.probes.{module}").probe
         return probe(machine, choice, live=live) if module == "interpreter" else probe(machine)
 

@@ -28,8 +28,7 @@ def test_who_gives_torch_more_time_gets_it(tmp_path: Path, monkeypatch: pytest.M
     assert snapshot.torch.run.outcome == "timeout"
 
 
-def test_what_names_no_python_is_refused_before_any_probe_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "PROBES", (("none", "no_such_probe", 1.0),))
+def test_what_names_no_python_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a folder without a Python"):
         collect.collect(machine(tmp_path / "root"), python=str(tmp_path))
 
