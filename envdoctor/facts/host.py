@@ -70,7 +70,9 @@ class Machine:
         """This machine, or the one that ENVDOCTOR_SYSROOT points to; InputError where that is no folder."""
         root = Path(os.environ.get(SYSROOT) or "/").absolute()
         if not root.is_dir():
-            raise InputError(f"{SYSROOT} is {root}, which is no folder: it must hold a machine's /etc, /proc, /sys, /usr")
+            raise InputError(
+                f"{SYSROOT} is {root}, which is no folder: it must hold a machine's /etc, /proc, /sys, /usr"
+            )
         return cls(root=root)
 
     @property

@@ -83,7 +83,9 @@ def test_an_interpreter_that_prints_garbage_is_told(tmp_path: Path) -> None:
 
 
 def test_a_sysroot_that_is_not_there_is_told() -> None:
-    assert_one_clear_line(run("check", "--fast", ENVDOCTOR_SYSROOT="/no/such/root"), "ENVDOCTOR_SYSROOT", "/no/such/root")
+    assert_one_clear_line(
+        run("check", "--fast", ENVDOCTOR_SYSROOT="/no/such/root"), "ENVDOCTOR_SYSROOT", "/no/such/root"
+    )
 
 
 def test_an_existing_file_is_not_overwritten_unasked(tmp_path: Path) -> None:
