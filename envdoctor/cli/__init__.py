@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -74,7 +75,12 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             # A name that the terminal's encoding lacks (LANG=C) must not end the report.
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    # Taking the interpreter apart costs a tenth of a short command, and a probe that hangs in the driver may hold it up.
+    os._exit(code)
 
 
 def run(arguments: list[str]) -> int:
