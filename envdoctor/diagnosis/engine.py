@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
+from packaging.requirements import InvalidRequirement
 from packaging.version import InvalidVersion
 
 from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Severity
@@ -23,7 +24,7 @@ def diagnose(snapshot: Snapshot, world: Knowledge, diagnoses: Iterable[Diagnosis
     for d in diagnoses:
         try:
             said = d.check(snapshot, world)
-        except (KnowledgeError, InvalidVersion) as error:
+        except (KnowledgeError, InvalidVersion, InvalidRequirement) as error:
             # A shared or hand-made snapshot may hold a version that is none: no reason to withhold the other diagnoses.
             unjudged[d.code] = str(error)
             continue

@@ -9,7 +9,10 @@ from envdoctor.diagnosis.engine import diagnose
 from envdoctor.diagnosis.model import Diagnosis, Finding, Layer, Severity
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.interpreter import Distribution as Installed
+from envdoctor.facts.sections.interpreter import Interpreter, TorchRun
 from envdoctor.knowledge import load
+from tests.diagnosis.snapshots import FLAGS_2_15, judge, machine, torch
 
 
 def says(code: str, severity: Severity = Severity.ERROR, follows: tuple[str, ...] = (), **finding: object) -> Diagnosis:
@@ -92,3 +95,12 @@ def test_a_misspelt_code_is_an_error_that_names_the_nearest() -> None:
 
 def test_selecting_keeps_the_order_of_the_catalogue() -> None:
     assert [d.code for d in select(("torch-missing", "driver-missing"))] == ["driver-missing", "torch-missing"]
+
+
+def test_a_garbled_requirement_costs_the_diagnoses_that_read_it_and_no_other() -> None:
+    garbled = Installed(name="torch", version="2.15.0+cu132", requires=("nvidia-cudnn-cu13==~=9",))
+    run = TorchRun(outcome="import-error", error="ImportError: libcudnn.so.9: cannot open shared object file")
+    own = torch(flags=FLAGS_2_15, run=run)
+    python = Interpreter(version="3.12.3", torch=own, torch_installed=True, distributions=(garbled,), broken_pins=())
+    diagnosed = judge(machine(interpreter=python))
+    assert diagnosed.unjudged and "torch-failure-unexplained" in diagnosed.ran
