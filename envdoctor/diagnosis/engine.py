@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 from packaging.requirements import InvalidRequirement
+from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion
 
 from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Severity
@@ -24,9 +25,9 @@ def diagnose(snapshot: Snapshot, world: Knowledge, diagnoses: Iterable[Diagnosis
     for d in diagnoses:
         try:
             said = d.check(snapshot, world)
-        except (KnowledgeError, InvalidVersion, InvalidRequirement) as error:
+        except (KnowledgeError, InvalidVersion, InvalidSpecifier, InvalidRequirement) as error:
             # A shared or hand-made snapshot may hold a version that is none: no reason to withhold the other diagnoses.
-            unjudged[d.code] = str(error)
+            unjudged[d.code] = str(error).partition("\n")[0]
             continue
         if said is not None:
             found[d.code] = (d, said)

@@ -92,6 +92,20 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """The code of the finding that brings this one about: repairing that one removes both."""
 
 
+class Message(msgspec.Struct, frozen=True):
+    """One wording in which software reports a cause: what a diagnosis owns, and `explain` looks for.
+
+    `text` is literal but for `{name}` placeholders, each of which stands for a short run of characters on the same line;
+    letter case and the width of white space do not matter. `source`: where that wording comes from (a public file of the
+    software's source, its documentation, an issue), with the versions that print it where they are known. `weight`: how
+    surely it means this cause: 1.0 nothing else prints it, 0.8 nearly always, 0.5 one of two or three causes, 0.3 a hint.
+    """
+
+    text: str
+    source: str
+    weight: float = 1.0
+
+
 Check = Callable[[Snapshot, Knowledge], "Finding | None"]
 
 
@@ -107,10 +121,17 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     follows_from: tuple[str, ...]
     """Codes of the causes that, where present, explain this one away; ('*',) for every other error."""
     check: Check
+    messages: tuple[Message, ...] = ()
+    """The wordings that this cause is reported in, across versions."""
 
 
 def diagnosis(
-    code: str, *, layer: Layer, severity: Severity, follows_from: tuple[str, ...] = ()
+    code: str,
+    *,
+    layer: Layer,
+    severity: Severity,
+    follows_from: tuple[str, ...] = (),
+    messages: tuple[Message, ...] = (),
 ) -> Callable[[Check], Diagnosis]:
     """Turns a pure `check(snapshot, knowledge)` into a Diagnosis; its file's docstring is its page, the first line its title."""
 
@@ -124,6 +145,7 @@ def diagnosis(
             page=page,
             follows_from=follows_from,
             check=check,
+            messages=messages,
         )
 
     return decorate
