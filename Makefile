@@ -4,11 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY38 := $(wildcard envdoctor/facts/inspect_*.py) benchmarks
 
-.PHONY: run test lint format bench-cli refresh clean help
+# What some tests need besides Python packages; without it they are skipped (where CI is set, they fail).
+DEBIAN := buildah crun debootstrap shellcheck
+
+.PHONY: run test lint format bench-cli refresh clean help system-packages
 help:
 	@echo "make run        set envdoctor up in .venv and check this machine"
 	@echo "make test       run all tests"
 	@echo "make lint       format, lint, types, layers, Python 3.8"
+	@echo "make system-packages  install the Debian packages that some tests need (as root)"
 	@echo "make refresh    rebuild from the registry what package metadata can rebuild"
 	@echo "make pages      write docs/diagnoses from the diagnoses' docstrings"
 	@echo "make bench-cli  time the command line against what it may cost"
@@ -34,6 +38,11 @@ run: $(VENV)/.core
 	@echo "Next:  $(BIN)/envdoctor check --python PATH   another Python, or an environment's folder"
 	@echo "       $(BIN)/envdoctor snapshot -o FILE      the facts of this machine, for somebody else to judge"
 	@echo "       $(BIN)/envdoctor --help                everything else"
+
+system-packages:
+	@present=$$(dpkg-query -W -f '$${Package} $${Status}\n' $(DEBIAN) 2>/dev/null | grep -c 'install ok installed'); \
+	if [ "$$present" -ne $(words $(DEBIAN)) ]; then \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(DEBIAN); fi
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
