@@ -1,0 +1,1 @@
+"""One module a recipe, each with `render(stack, options) -> files`. catalogue.py lists them."""
