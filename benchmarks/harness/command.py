@@ -1,0 +1,165 @@
+"""The command line of `python -m benchmarks`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import sys
+import time
+from typing import Any, Dict, List, Optional
+
+from benchmarks import workloads
+
+from .events import SCHEMA, Events, Lines
+
+BUDGETS = {"quick": 60.0, "standard": 300.0, "full": 1500.0, "soak": 600.0}
+"""Seconds, with the imports."""
+WORKLOAD_BUDGET = 10.0
+"""For each workload that is named without a budget."""
+# Writing the last events and leaving the interpreter.
+CLOSING_S = 1.0
+USAGE = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure what this machine's torch really does.", allow_abbrev=False
+    )
+    options.add_argument(
+        "--workload",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a family (matmul) or one (matmul.bf16); repeatable",
+    )
+    options.add_argument(
+        "--suite", choices=sorted(BUDGETS, key=BUDGETS.__getitem__), help="a set of workloads with its budget"
+    )
+    options.add_argument("--device", metavar="DEVICE", help="cpu, cuda or cuda:N (default: cuda where torch has it)")
+    options.add_argument("--budget", type=float, metavar="SECONDS", help="time for everything, with the imports")
+    options.add_argument("--seed", type=int, default=0, metavar="N", help="of all random numbers (default 0)")
+    options.add_argument("--threads", type=int, metavar="N", help="CPU threads of torch")
+    options.add_argument(
+        "--preset", choices=["article", "tuned"], help="how training is done: literally, or with all knobs"
+    )
+    options.add_argument("--data", metavar="PATH", help="images to train on or to load")
+    options.add_argument(
+        "--parameter", action="append", default=[], metavar="KEY=VALUE", help="change what a workload does; repeatable"
+    )
+    options.add_argument("--events", action="store_true", help="JSON lines on stdout, and nothing else there")
+    options.add_argument("--list", action="store_true", help="the workloads; JSON with --events")
+    return options
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """0: all ran; 1: a workload failed; 2: wrong usage; 4: the device was lost, and the rest needs a new process."""
+    started = time.monotonic()
+    options = parser().parse_args(arguments)
+    if options.list:
+        return _list(options.events)
+    events = Events.take_stdout() if options.events else Lines()
+    try:
+        return _run(options, events, started)
+    except ValueError as error:
+        print("benchmarks: {}".format(error), file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:
+        # Nobody listens any more. Python would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(options: argparse.Namespace, events: Events, started: float) -> int:
+    names = workloads.suite(options.suite) if options.suite else []
+    if options.workload:
+        chosen = workloads.select(options.workload)
+        # Both: these workloads, by the suite's rules and within its budget.
+        names = chosen
+    if not names:
+        raise ValueError("name a --suite or a --workload; --list shows them")
+    parameters = _parameters(options.parameter)
+    budget = options.budget or (BUDGETS[options.suite] if options.suite else WORKLOAD_BUDGET * len(names))
+    if budget <= 0:
+        raise ValueError("--budget {}: not a time".format(options.budget))
+    if options.threads is not None:
+        if options.threads < 1:
+            raise ValueError("--threads {}: not a number of threads".format(options.threads))
+        # Read when torch's thread pools start.
+        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(options.threads)
+    try:
+        import torch
+    except ImportError as error:
+        raise ValueError("{} cannot import torch: {}".format(sys.executable, error)) from None
+    from .device import default_device, open_device
+    from .runner import Runner
+    from .timing import Rules
+
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    device = open_device(options.device or default_device())
+    events.emit("hello", **_hello(torch, device, options.seed))
+    runner = Runner(
+        device,
+        events,
+        Rules.on(device, quick=options.suite == "quick"),
+        seed=options.seed,
+        suite=options.suite,
+        preset=options.preset,
+        data=options.data,
+        options=parameters,
+    )
+    code = runner.run(names, max(1.0, budget - (time.monotonic() - started) - CLOSING_S))
+    if code in (0, 1):
+        events.emit("bye")
+    return code
+
+
+def _hello(torch: Any, device: Any, seed: int) -> Dict[str, Any]:
+    from . import precision
+
+    cudnn = torch.backends.cudnn.version() if device.is_cuda else None
+    try:
+        torchvision: Optional[str] = importlib.metadata.version("torchvision")
+    except importlib.metadata.PackageNotFoundError:
+        torchvision = None
+    return {
+        "schema": SCHEMA,
+        "monotonic": time.monotonic(),
+        "pid": os.getpid(),
+        "python": "{}.{}.{}".format(*sys.version_info[:3]),
+        "torch": torch.__version__,
+        "torchvision": torchvision,
+        "cuda": torch.version.cuda,
+        "cudnn": cudnn,
+        "device": device.describe(),
+        "threads": torch.get_num_threads(),
+        "precision": precision.state(),
+        "seed": seed,
+    }
+
+
+def _parameters(given: List[str]) -> Dict[str, str]:
+    parameters = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise ValueError("--parameter {}: give it as KEY=VALUE".format(text))
+        parameters[key] = value
+    return parameters
+
+
+def _list(as_json: bool) -> int:
+    if as_json:
+        listed = [
+            {"name": name, "summary": entry.summary, "suites": list(entry.suites), "weight": entry.weight}
+            for name, entry in workloads.WORKLOADS.items()
+        ]
+        print(json.dumps({"workloads": listed, "budgets": BUDGETS}))
+        return 0
+    for name, entry in workloads.WORKLOADS.items():
+        print("{:<26} {:<24} {}".format(name, ", ".join(entry.suites), entry.summary))
+    return 0

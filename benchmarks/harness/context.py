@@ -1,0 +1,295 @@
+"""What a workload sees: the device, a seed, a budget of time, and the ways to time, to tell and to give up.
+
+    def measure(context):
+        context.declare(version=1, parameters={"m": 1024}, knobs={})     # names the work, emits `workload`
+        step = ...
+        timing = context.time(step)
+        return context.result({"throughput": context.metric(timing, "TFLOP/s", lambda s: flop / s / 1e12)})
+
+`measure` may be called again for more samples: what `time` and `samples` keep under a key is added to.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
+
+import torch
+
+from . import precision, roofline, statistics, work
+from .device import Device
+from .events import Events
+from .roofline import Ceilings
+from .timing import Rules, Timing
+from .timing import measure as measure_steps
+
+PROGRESS_S = 0.25
+"""No more progress events than one in this time."""
+MOST_SAMPLES = 2000
+"""Samples that a result carries; of more, evenly spaced ones (the figures are from all)."""
+
+
+class Skip(Exception):
+    """This workload cannot run here, for a reason that is no fault: `skipped`, not `error`."""
+
+
+class NumericsError(Exception):
+    """The device computed something that cannot be: a non-finite loss, an answer beyond its gate."""
+
+
+@dataclass
+class Result:
+    """The `result` event's workload."""
+
+    name: str
+    version: int
+    parameters: Dict[str, Any]
+    work_hash: str
+    knobs: Dict[str, Any]
+    metrics: Dict[str, Dict[str, Any]]
+    invalid_because: List[str]
+    warnings: List[str]
+    windows: List[Any]
+    details: Dict[str, Any]
+
+    def event(self) -> Dict[str, Any]:
+        return {
+            "workload": {
+                "name": self.name,
+                "version": self.version,
+                "parameters": self.parameters,
+                "work_hash": self.work_hash,
+                "knobs": self.knobs,
+                "metrics": self.metrics,
+                "valid": not self.invalid_because,
+                "invalid_because": self.invalid_because,
+                "warnings": self.warnings,
+                "windows": self.windows,
+                "details": self.details,
+            }
+        }
+
+
+@dataclass
+class Context:
+    """One workload's view of the run."""
+
+    name: str
+    device: Device
+    events: Events
+    ceilings: Ceilings
+    rules: Rules
+    seed: int = 0
+    budget_s: float = 10.0
+    suite: Optional[str] = None
+    preset: Optional[str] = None
+    data: Optional[str] = None
+    options: Dict[str, str] = field(default_factory=dict)
+    """--parameter KEY=VALUE, as given."""
+    timings: Dict[str, Timing] = field(default_factory=dict)
+    kept: Dict[str, Dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.begin(self.budget_s)
+
+    def begin(self, budget_s: float) -> None:
+        """Start (again) with so many seconds; what was measured before stays."""
+        self.budget_s = budget_s
+        self.started = time.monotonic()
+        self.deadline = self.started + budget_s
+        self._told = 0.0
+        self._work: Optional[Dict[str, Any]] = None
+        self._invalid: List[str] = []
+        self._warnings: List[str] = []
+        self._details: Dict[str, Any] = {}
+        # Every workload draws the same numbers whatever ran before it.
+        torch.manual_seed(self.seed)
+
+    @property
+    def family(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def member(self) -> str:
+        """'bf16' of 'matmul.bf16', 'h2d.pinned' of 'transfer.h2d.pinned'; '' where there is none."""
+        return self.name.partition(".")[2]
+
+    @property
+    def remaining_s(self) -> float:
+        return max(0.0, self.deadline - time.monotonic())
+
+    def option(self, name: str, default: Any) -> Any:
+        """A --parameter as the type of its default. Raises ValueError naming the option."""
+        if name not in self.options:
+            return default
+        text = self.options[name]
+        try:
+            if isinstance(default, bool):
+                return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+            return type(default)(text)
+        except (ValueError, KeyError):
+            raise ValueError("--parameter {}={}: not a {}".format(name, text, type(default).__name__)) from None
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def declare(self, version: int, parameters: Mapping[str, Any], knobs: Mapping[str, Any]) -> str:
+        """Name the work before doing it; emits `workload`; returns the work_hash. Parameters and knobs: JSON values."""
+        digest = work.work_hash(self.name, version, parameters)
+        self._work = {
+            "name": self.name,
+            "version": version,
+            "parameters": dict(parameters),
+            "work_hash": digest,
+            "knobs": dict(knobs),
+        }
+        self.events.emit("workload", budget_s=round(self.budget_s, 3), **self._work)
+        return digest
+
+    def progress(
+        self, phase: str, step: int, steps: Optional[int] = None, value: Optional[float] = None, unit: str = "s"
+    ) -> None:
+        """phase: setup, warmup, measure or check. Cheap to call often: most calls say nothing."""
+        now = time.monotonic()
+        if now - self._told < PROGRESS_S:
+            return
+        self._told = now
+        self.events.emit(
+            "progress",
+            workload=self.name,
+            phase=phase,
+            step=step,
+            steps=steps,
+            figure=None if value is None else {"value": value, "unit": unit},
+            elapsed_s=round(now - self.started, 3),
+            remaining_s=round(max(0.0, self.deadline - now), 3),
+        )
+
+    def warn(self, text: str) -> None:
+        if text not in self._warnings:
+            self._warnings.append(text)
+
+    def invalid(self, reason: str) -> None:
+        """The figures are shown, struck, with this reason."""
+        if reason not in self._invalid:
+            self._invalid.append(reason)
+
+    def detail(self, name: str, value: Any) -> None:
+        """Something worth keeping beside the metrics."""
+        self._details[name] = value
+
+    # --- measuring ---------------------------------------------------------------------------------------------------
+
+    def time(
+        self,
+        step: Callable[[], Any],
+        key: str = "step",
+        share: float = 1.0,
+        flush: bool = False,
+        gated: bool = False,
+        launches: int = 1,
+        figure: Optional[Callable[[float], float]] = None,
+        unit: str = "s",
+    ) -> Timing:
+        """Time `step` by the run's rules in `share` of the time that is left.
+
+        key: one for each thing that a workload times. figure, unit: of the progress shown, from seconds a step.
+        The rest as in timing.measure.
+        """
+        convert = figure or (lambda seconds: seconds)
+
+        def tell(phase: str, count: int, seconds: Optional[float]) -> None:
+            self.progress(phase, count, None, convert(seconds) if seconds else None, unit)
+
+        timing = measure_steps(
+            self.device,
+            step,
+            self.rules,
+            time.monotonic() + share * self.remaining_s,
+            timing=self.timings.get(key),
+            flush=flush,
+            gated=gated,
+            launches=launches,
+            progress=tell,
+        )
+        self.timings[key] = timing
+        return timing
+
+    def metric(
+        self,
+        measured: Union[Timing, Sequence[float]],
+        unit: str,
+        convert: Callable[[float], float] = lambda value: value,
+        better: str = "higher",
+        ceiling: Optional[float] = None,
+        what: str = "",
+        must_reach: bool = True,
+    ) -> Dict[str, Any]:
+        """A figure with its distribution, in `unit`.
+
+        convert: from seconds a step (or from a sample) to the unit. ceiling, what: the physical limit in the same unit, and
+        its name. must_reach: an interval wider than the rules ask for makes the result invalid.
+        """
+        is_timing = isinstance(measured, Timing)
+        raw = measured.samples if isinstance(measured, Timing) else list(measured)
+        block = measured.block if isinstance(measured, Timing) else 1
+        samples = [convert(value) for value in raw]
+        metric = dict(statistics.summarise(samples, block), unit=unit, better=better)
+        metric["samples"] = [float("{:.7g}".format(value)) for value in _thinned(samples)]
+        metric["limit"] = roofline.limit(metric["value"], ceiling, what, better)
+        if is_timing and must_reach:
+            self._judge(measured)
+        self._judge_limit(metric["limit"])
+        return metric
+
+    def figure(
+        self, value: float, unit: str, better: str = "higher", ceiling: Optional[float] = None, what: str = ""
+    ) -> Dict[str, Any]:
+        """A figure that is counted or computed once: no distribution."""
+        found = roofline.limit(value, ceiling, what, better)
+        self._judge_limit(found)
+        return {
+            "value": value, "unit": unit, "better": better, "samples": [value], "p10": value, "p90": value,
+            "ci95": None, "n": 1, "rcv": None, "drift": None, "outliers": 0, "limit": found,
+        }  # fmt: skip
+
+    def _judge(self, timing: Any) -> None:
+        half = timing.half_width
+        if timing.n < timing.wanted or half > timing.target:
+            self.invalid(
+                "interval not reached: +-{:.1f} % from {} samples in the time given ({:.0f} % from {} or more wanted)".format(
+                    min(100 * half, 999.9), timing.n, 100 * timing.target, timing.wanted
+                )
+            )
+        if not timing.settled:
+            self.warn("warm-up did not settle: the last five steps differ from the five before by more than 2 %")
+
+    def _judge_limit(self, found: Optional[Dict[str, Any]]) -> None:
+        # Half a percent is within the ceiling's own interval.
+        if found is not None and found["percent"] > 100.5:
+            self.warn("{:.0f} % of {}: that ceiling was measured too low".format(found["percent"], found["what"]))
+
+    def result(self, metrics: Dict[str, Dict[str, Any]]) -> Result:
+        """What `measure` returns. Raises ValueError where the work was not declared."""
+        if self._work is None:
+            raise ValueError("{}: declare the work before its result".format(self.name))
+        windows = [list(window) for timing in self.timings.values() for window in timing.windows]
+        details = dict(self._details, precision=precision.state(), ceilings=self.ceilings.known())
+        details["timing"] = {
+            key: {
+                "inner": timing.inner, "blocks": timing.blocks, "block": timing.block, "cold_start_s": timing.cold_start_s,
+                "warmup_steps": timing.warmup_steps, "settled": timing.settled, "host_gap": timing.host_gap,
+                "gated": timing.gated, "flushed": timing.flushed,
+            }
+            for key, timing in self.timings.items()
+        }  # fmt: skip
+        return Result(
+            metrics=metrics, invalid_because=list(self._invalid), warnings=list(self._warnings), windows=sorted(windows),
+            details=details, **self._work,
+        )  # fmt: skip
+
+
+def _thinned(samples: Sequence[float]) -> Sequence[float]:
+    if len(samples) <= MOST_SAMPLES:
+        return samples
+    return [samples[index * len(samples) // MOST_SAMPLES] for index in range(MOST_SAMPLES)]

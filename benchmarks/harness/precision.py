@@ -1,0 +1,58 @@
+"""Which arithmetic torch may use for fp32 work: chosen by each workload, recorded in every result.
+
+torch's default is TF32 convolutions with IEEE fp32 matmul. The older switches are used, which 1.13 to 2.15 all have: torch
+refuses to mix them with the newer `fp32_precision` ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Dict, Iterator
+
+import torch
+
+DTYPES = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp64": torch.float64,
+}
+if hasattr(torch, "float8_e4m3fn"):  # torch >= 2.1
+    DTYPES["fp8"] = torch.float8_e4m3fn
+
+
+def state() -> Dict[str, Any]:
+    """The switches as they stand."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    return {
+        "matmul_tf32": matmul.allow_tf32,
+        "convolution_tf32": cudnn.allow_tf32,
+        "fp16_reduced_precision_reduction": matmul.allow_fp16_reduced_precision_reduction,
+        "bf16_reduced_precision_reduction": getattr(matmul, "allow_bf16_reduced_precision_reduction", None),
+        "cudnn_benchmark": cudnn.benchmark,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+@contextlib.contextmanager
+def tf32(matmul: bool, convolution: bool) -> Iterator[None]:
+    """Allow or forbid TF32 for matrix products and for convolutions; put back what was before."""
+    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = cuda.allow_tf32, cudnn.allow_tf32
+    cuda.allow_tf32, cudnn.allow_tf32 = matmul, convolution
+    try:
+        yield
+    finally:
+        cuda.allow_tf32, cudnn.allow_tf32 = before
+
+
+@contextlib.contextmanager
+def autotuned(benchmark: bool = True) -> Iterator[None]:
+    """Let cuDNN time its algorithms for each shape: a training loop with fixed shapes does."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = benchmark
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

@@ -1,0 +1,220 @@
+"""The measuring loop: warm-up, blocks between two synchronisations, repeats until the interval is narrow enough.
+
+A sample is the time of `inner` steps over `inner`; a block is the samples between two synchronisations, 250 ms or more of
+them. Marks are CUDA events on a GPU, the wall clock on a CPU; the loop is the same.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, List, Optional, Tuple
+
+from . import statistics
+from .device import Device
+
+# More launches than this do not fit into a stream's queue (1,024 on today's drivers), and a gate would then hold the host too.
+QUEUE = 500
+
+
+@dataclass
+class Rules:
+    """When a figure is good enough. Times in seconds; `target` is a ratio: half the 95 % interval over the median."""
+
+    target: float = 0.01
+    min_samples: int = 30
+    min_blocks: int = 3
+    block_s: float = 0.25
+    warmup_steps: int = 10
+    warmup_s: float = 2.0
+    warmup_agree: float = 0.02
+    # Of the time that there is: a workload that never settles must still be measured (and says so).
+    warmup_share: float = 0.3
+    # Marks cost a microsecond each; a sample this long makes that one part in a thousand.
+    sample_s: float = 1e-3
+    most_samples: int = 2000
+
+    @classmethod
+    def on(cls, device: Device, quick: bool) -> "Rules":
+        # A GPU raises its clocks in about two seconds; a CPU in milliseconds.
+        return cls(target=0.03 if quick else 0.01, warmup_s=2.0 if device.is_cuda else 0.2)
+
+
+@dataclass
+class Timing:
+    """What was measured: seconds a step."""
+
+    samples: List[float] = field(default_factory=list)
+    block: int = 1
+    """Samples between two synchronisations, in the longest block."""
+    blocks: int = 0
+    inner: int = 1
+    """Steps a sample."""
+    cold_start_s: Optional[float] = None
+    """The very first step with its synchronisation: allocation, autotuning, compilation."""
+    warmup_steps: int = 0
+    settled: bool = True
+    wall_s: float = 0.0
+    marked_s: float = 0.0
+    flushed: bool = False
+    gated: bool = False
+    windows: List[Tuple[float, float]] = field(default_factory=list)
+    """When it was measured, by the monotonic clock."""
+    target: float = 0.01
+    wanted: int = 30
+
+    @property
+    def n(self) -> int:
+        return len(self.samples)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+    @property
+    def half_width(self) -> float:
+        return statistics.half_width(self.samples, self.block, resamples=200)
+
+    @property
+    def host_gap(self) -> Optional[float]:
+        """|wall - marks| over wall: a ratio; None where flushes or gates stand between the marks."""
+        if self.flushed or self.gated or not self.wall_s:
+            return None
+        return abs(self.wall_s - self.marked_s) / self.wall_s
+
+    @property
+    def reached(self) -> bool:
+        return self.n >= self.wanted and self.half_width <= self.target
+
+
+Progress = Callable[[str, int, Optional[float]], None]
+"""(phase, step, seconds a step)"""
+
+
+def measure(
+    device: Device,
+    step: Callable[[], Any],
+    rules: Rules,
+    deadline: float,
+    timing: Optional[Timing] = None,
+    flush: bool = False,
+    gated: bool = False,
+    launches: int = 1,
+    progress: Progress = lambda phase, step, seconds: None,
+) -> Timing:
+    """Time `step` until the rules are met or `deadline` (time.monotonic) has come; at least one block is always taken.
+
+    timing: of an earlier call with the same step, to add to. flush: other data in the cache before each sample (then a
+    sample is one step). gated: launch behind a kernel that holds the stream. launches: kernels a step, about, for the gate.
+    Raises what `step` raises.
+    """
+    timing = Timing() if timing is None else timing
+    timing.target, timing.wanted = rules.target, rules.min_samples
+    timing.flushed = timing.flushed or flush
+    sample_s = _warm_up(device, step, rules, deadline, timing, flush, progress)
+    start, blocks, checked = time.monotonic(), 0, 0
+    while True:
+        _block(device, step, _block_samples(rules, sample_s, deadline, gated, launches * timing.inner), timing, gated)
+        blocks += 1
+        sample_s = timing.median * timing.inner
+        progress("measure", timing.n, timing.median)
+        late = time.monotonic() + sample_s >= deadline
+        # Asking costs tens of milliseconds: only when the answer may have changed.
+        due = timing.n >= max(rules.min_samples, checked * 1.2) and timing.blocks >= rules.min_blocks
+        if late or (due and timing.half_width <= rules.target):
+            break
+        checked = timing.n if due else checked
+    timing.windows.append((start, time.monotonic()))
+    return timing
+
+
+def _warm_up(
+    device: Device,
+    step: Callable[[], Any],
+    rules: Rules,
+    deadline: float,
+    timing: Timing,
+    flush: bool,
+    progress: Progress,
+) -> float:
+    """Step until the last five agree with the five before; sets cold start and `inner`; returns seconds a sample."""
+    start = time.monotonic()
+    limit = start + rules.warmup_share * max(0.0, deadline - start)
+    device.synchronize()
+    begun = time.perf_counter()
+    step()
+    device.synchronize()
+    cold = time.perf_counter() - begun
+    again = timing.cold_start_s is not None
+    if not again:
+        timing.cold_start_s = cold
+    times: List[float] = []
+    steps, inner = 1, timing.inner
+    while True:
+        now = time.monotonic()
+        enough = steps >= rules.warmup_steps and now - start >= rules.warmup_s and len(times) >= 10
+        settled = enough and _agree(times, rules.warmup_agree)
+        if settled or (now >= limit and times):
+            break
+        begun = time.perf_counter()
+        for _ in range(inner):
+            step()
+        device.synchronize()
+        times.append((time.perf_counter() - begun) / inner)
+        steps += inner
+        if len(times) == 2 and not again and not flush:
+            # A sample long enough for its marks, and few enough samples for the time that there is.
+            wanted = max(rules.sample_s, (deadline - start) / rules.most_samples)
+            inner = max(1, math.ceil(wanted / max(min(times), 1e-8)))
+        progress("warmup", steps, times[-1])
+    timing.inner = inner
+    timing.warmup_steps += steps
+    timing.settled = settled
+    return statistics.median(times[-5:]) * inner
+
+
+def _agree(times: List[float], within: float) -> bool:
+    before = statistics.median(times[-10:-5])
+    return abs(statistics.median(times[-5:]) / before - 1) <= within if before else True
+
+
+def _block_samples(rules: Rules, sample_s: float, deadline: float, gated: bool, launches: int) -> int:
+    count = math.ceil(rules.block_s / max(sample_s, 1e-7))
+    fits = int((deadline - time.monotonic()) / max(sample_s, 1e-7))
+    count = min(count, max(fits, 1))
+    # What does not fit into the queue is not held by the gate.
+    return min(count, max(1, QUEUE // max(1, launches))) if gated else count
+
+
+def _block(device: Device, step: Callable[[], Any], count: int, timing: Timing, gated: bool) -> None:
+    """Take `count` samples with one synchronisation."""
+    marks = []
+    inner, flush = timing.inner, timing.flushed
+    device.synchronize()
+    if gated:
+        # Long enough to launch the whole block behind it: 20 us a launch is slow for a host.
+        timing.gated = device.gate(min(1.0, 2e-5 * count * inner + 1e-3)) or timing.gated
+    begun = time.perf_counter()
+    if flush:
+        for _ in range(count):
+            device.flush_cache()
+            first = device.mark()
+            for _ in range(inner):
+                step()
+            marks.append((first, device.mark()))
+    else:
+        last = device.mark()
+        for _ in range(count):
+            for _ in range(inner):
+                step()
+            mark = device.mark()
+            marks.append((last, mark))
+            last = mark
+    device.synchronize()
+    timing.wall_s += time.perf_counter() - begun
+    times = [device.seconds(first, second) for first, second in marks]
+    timing.marked_s += sum(times)
+    timing.samples += [seconds / inner for seconds in times]
+    timing.block = max(timing.block, count)
+    timing.blocks += 1

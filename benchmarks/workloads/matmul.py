@@ -1,0 +1,143 @@
+"""matmul.{fp32,tf32,bf16,fp16,fp8}: how fast the device multiplies matrices.
+
+Measures    C = A B with A (m x k) and B (k x n), both normal random: zeros run up to 13 % faster, as fewer bits switch and the
+            power limit allows higher clocks. `square`: m = n = k = 8192 (the compute limit). `skinny`: 64 x 401408 x 1024, the
+            first fully connected layer of the reference CNN at batch 64: every weight is used 64 times only, so it is bound
+            by memory, and held against the lesser of the two ceilings.
+            Operands rotate through more than twice the last cache, so that none is found there.
+Formula     2 m n k FLOP over the median time of a product.
+Unit        TFLOP/s (10^12 floating-point operations a second).
+Tiers       gpu (8192, skinny as above; 4 GB and more), small (4096, 64 x 100352 x 1024), cpu (1024, 64 x 6272 x 1024).
+fp8         torch._scaled_mm, e4m3 operands with unit scales, bf16 result; from compute capability 8.9.
+Checked     64 rows of the last product against float64, with the gates of harness/gates.py; poisoned with NaN first.
+Source      Williams, Waterman and Patterson, Roofline (CACM 2009); ml-engineering's mamf-finder for the choice of shapes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Callable, Tuple
+
+import torch
+
+from benchmarks.harness import precision
+from benchmarks.harness.context import Context, Result, Skip
+from benchmarks.harness.device import Device
+
+VERSION = 1
+SQUARE = {"gpu": 8192, "small": 4096, "cpu": 1024}
+SKINNY = {"gpu": (64, 401408, 1024), "small": (64, 100352, 1024), "cpu": (64, 6272, 1024)}
+"""(m, k, n)"""
+BYTES = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
+
+
+def tier(device: Device) -> str:
+    if not device.is_cuda:
+        return "cpu"
+    # fp32 operands of the skinny product are 1.7 GB, and the square one's rotate through three sets of 0.8 GB.
+    return "gpu" if device.memory_bytes >= 7 << 30 else "small"
+
+
+def square_size(device: Device) -> int:
+    return SQUARE[tier(device)]
+
+
+def unsupported(device: Device, dtype: str) -> str:
+    """Why the device cannot do that; '' where it can."""
+    if device.is_cuda:
+        capability = device.capability or (0, 0)
+        if dtype == "tf32" and capability < (8, 0):
+            return "TF32 needs compute capability 8.0; this GPU has {}.{}".format(*capability)
+        if dtype == "bf16" and capability < (8, 0):
+            return "bf16 tensor cores need compute capability 8.0; this GPU has {}.{}".format(*capability)
+        if dtype == "fp16" and capability < (7, 0):
+            return "fp16 tensor cores need compute capability 7.0; this GPU has {}.{}".format(*capability)
+        if dtype == "fp8" and capability < (8, 9):
+            return "fp8 needs compute capability 8.9; this GPU has {}.{}".format(*capability)
+        if dtype == "fp8" and not (hasattr(torch, "_scaled_mm") and hasattr(torch, "float8_e4m3fn")):
+            return "this torch ({}) has no fp8 matrix product".format(torch.__version__)
+        return ""
+    if dtype in ("tf32", "fp8"):
+        return "{} is a format of NVIDIA's tensor cores; this device is a CPU".format(dtype)
+    if dtype == "fp16":
+        return "torch emulates fp16 products on most CPUs, at a hundredth of the speed of fp32"
+    return ""
+
+
+def product(device: Device, dtype: str) -> Callable[[Any, Any, Any], Any]:
+    """(a, b, out) -> out = a b. For fp8, b is column-major, and the result is a new bf16 tensor."""
+    if dtype != "fp8":
+        return lambda a, b, out: torch.mm(a, b, out=out)
+    scale = torch.ones((), device=device.torch_device)
+
+    def scaled(a: Any, b: Any, out: Any) -> Any:
+        return scaled_mm(a, b, scale)
+
+    return scaled
+
+
+def scaled_mm(a: Any, b: Any, scale: Any) -> Any:
+    """fp8 a (m x k, row-major) times b (k x n, column-major), tensor-wise scales, bf16 result.
+
+    torch 2.1 to 2.4 took the scales by keyword and returned (result, amax); 2.5 and newer want them and return the result.
+    """
+    made = torch._scaled_mm(a, b, scale_a=scale, scale_b=scale, out_dtype=torch.bfloat16)
+    return made[0] if isinstance(made, tuple) else made
+
+
+def operands(device: Device, dtype: str, m: int, n: int, k: int) -> Tuple[Any, Any]:
+    """Normal random (m x k) and (k x n); for fp8 the second is column-major."""
+    kind = precision.DTYPES[dtype]
+    a = torch.randn(m, k, device=device.torch_device)
+    if dtype == "fp8":
+        return a.to(kind), torch.randn(n, k, device=device.torch_device).to(kind).t()
+    return a.to(kind), torch.randn(k, n, device=device.torch_device).to(kind)
+
+
+def rotating_product(device: Device, dtype: str, m: int, n: int, k: int) -> Callable[[], Any]:
+    """A step that multiplies; each call takes the next of several sets of operands, together over twice the last cache."""
+    size = BYTES[dtype] * (m * k + k * n) + m * n * (2 if dtype == "fp8" else BYTES[dtype])
+    count = max(2, min(64, math.ceil(2 * device.cache_bytes / size) + 1))
+    made = torch.bfloat16 if dtype == "fp8" else precision.DTYPES[dtype]
+    sets = [
+        (*operands(device, dtype, m, n, k), torch.full((m, n), math.nan, dtype=made, device=device.torch_device))
+        for _ in range(count)
+    ]
+    multiply = product(device, dtype)
+    turn = 0
+
+    def step() -> Any:
+        nonlocal turn
+        a, b, out = sets[turn]
+        turn = (turn + 1) % count
+        return multiply(a, b, out)
+
+    return step
+
+
+def measure(context: Context) -> Result:
+    device, dtype = context.device, context.member
+    reason = unsupported(device, dtype)
+    if reason:
+        raise Skip(reason)
+    size = context.option("size", square_size(device))
+    m, k, n = SKINNY[tier(device)]
+    context.declare(
+        VERSION,
+        {"dtype": dtype, "tier": tier(device), "square": [size, size, size], "skinny": [m, k, n], "data": "normal"},
+        {},
+    )
+    metrics = {}
+    with precision.tf32(dtype == "tf32", dtype == "tf32"):
+        flop = 2.0 * size**3
+        step = rotating_product(device, dtype, size, size, size)
+        square = context.time(step, "square", 0.6, figure=lambda s: flop / s / 1e12, unit="TFLOP/s")
+        metrics["throughput"] = context.metric(square, "TFLOP/s", lambda s: flop / s / 1e12)
+        context.ceilings.adopt("matmul." + dtype, metrics["throughput"]["p90"] * 1e12)
+        del step
+
+        flop = 2.0 * m * n * k
+        step = rotating_product(device, dtype, m, n, k)
+        skinny = context.time(step, "skinny", 1.0, figure=lambda s: flop / s / 1e12, unit="TFLOP/s")
+    metrics["skinny"] = context.metric(skinny, "TFLOP/s", lambda s: flop / s / 1e12)
+    return context.result(metrics)

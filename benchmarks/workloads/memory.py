@@ -1,0 +1,57 @@
+"""memory.{copy,triad,rmw}: how fast the device streams data that no cache holds.
+
+Measures    copy: b = a. triad: a = b + s c (STREAM's). rmw (read, modify, write): a = s a in place. fp32, normal random.
+            Buffers are 1 GiB each (8 times the largest L2 that there is, 126 MB) on a GPU, 256 MiB on small GPUs and CPUs.
+Formula     bytes read plus bytes written over the median time: copy and rmw 8, triad 12 bytes an element. On a CPU, a write
+            to a line that is not in the cache may read it first (write-allocate); that traffic is not counted, as in STREAM.
+Unit        GB/s (10^9 bytes a second).
+Tiers       gpu (1 GiB; 8 GB and more), small (256 MiB), cpu (256 MiB).
+Source      McCalpin, STREAM (1995); Deakin et al., BabelStream (2018).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Tuple
+
+import torch
+
+from benchmarks.harness.context import Context, Result
+from benchmarks.harness.device import Device
+
+VERSION = 1
+BUFFER_BYTES = {"gpu": 1 << 30, "small": 256 << 20, "cpu": 256 << 20}
+BYTES_PER_ELEMENT = {"copy": 8, "triad": 12, "rmw": 8}
+SCALE = 0.99998
+"""Near 1, so that repeated in-place products stay normal numbers for longer than any run lasts."""
+
+
+def tier(device: Device) -> str:
+    if not device.is_cuda:
+        return "cpu"
+    return "gpu" if device.memory_bytes >= 7 << 30 else "small"
+
+
+def operation(device: Device, kind: str) -> Tuple[Callable[[], Any], int]:
+    """(step, bytes that it moves)."""
+    count = BUFFER_BYTES[tier(device)] // 4
+    a = torch.randn(count, device=device.torch_device)
+    moved = BYTES_PER_ELEMENT[kind] * count
+    if kind == "rmw":
+        return lambda: a.mul_(SCALE), moved
+    b = torch.randn(count, device=device.torch_device)
+    if kind == "copy":
+        return lambda: b.copy_(a), moved
+    c = torch.randn(count, device=device.torch_device)
+    return lambda: torch.add(b, c, alpha=SCALE, out=a), moved
+
+
+def measure(context: Context) -> Result:
+    kind = context.member
+    size = tier(context.device)
+    context.declare(VERSION, {"operation": kind, "dtype": "fp32", "tier": size, "buffer_bytes": BUFFER_BYTES[size]}, {})
+    step, moved = operation(context.device, kind)
+    timing = context.time(step, figure=lambda s: moved / s / 1e9, unit="GB/s")
+    metric = context.metric(timing, "GB/s", lambda s: moved / s / 1e9)
+    if kind == "copy":
+        context.ceilings.adopt("copy", metric["p90"] * 1e9)
+    return context.result({"bandwidth": metric})
