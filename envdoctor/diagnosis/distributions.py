@@ -35,36 +35,44 @@ def major_version(snapshot: Snapshot) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def nvidia_repository(snapshot: Snapshot) -> tuple[str, ...]:
-    """The commands that set up NVIDIA's repository here; () where its folder for this distribution is not known.
+def repository_folder(snapshot: Snapshot) -> str | None:
+    """The address of NVIDIA's package repository for this distribution and processor; None where its folder is not known.
 
     Folder names: NVIDIA driver installation guide, 'Distribution-Specific Identifiers'.
     """
     distribution, host, kind = snapshot.host.distribution if snapshot.host else None, snapshot.host, family(snapshot)
     version = major_version(snapshot)
     if distribution is None or host is None or version is None:
-        return ()
+        return None
     processor = {"linux_x86_64": "x86_64", "linux_aarch64": "sbsa"}.get(host.platform or "")
     if processor is None:
-        return ()
-    if kind in ("ubuntu", "debian"):
-        if distribution.id not in ("ubuntu", "debian"):
-            return ()  # a derivative has version numbers of its own
-        folder = f"{distribution.id}{(distribution.version_id or '').replace('.', '')}"
-        keyring = "cuda-keyring_1.1-1_all.deb"
-        return (
-            f"wget {_REPOSITORY}/{folder}/{processor}/{keyring}",
-            f"sudo dpkg -i {keyring}",
-        )
+        return None
     folder = ""
-    if kind == "rhel":
+    if kind in ("ubuntu", "debian") and distribution.id in ("ubuntu", "debian"):  # derivatives count on their own
+        folder = f"{distribution.id}{(distribution.version_id or '').replace('.', '')}"
+    elif kind == "rhel":
         folder = f"amzn{version}" if distribution.id == "amzn" else f"rhel{version}"
     elif kind == "fedora":
         folder = f"fedora{version}"
     elif kind == "suse" and version in (15, 16):
-        folder = "suse16" if version == 16 else "opensuse15" if "opensuse" in distribution.id else "sles15"  # type: ignore[operator]
-    if not folder:
+        folder = "suse16" if version == 16 else "opensuse15" if "opensuse" in (distribution.id or "") else "sles15"
+    return f"{_REPOSITORY}/{folder}/{processor}" if folder else None
+
+
+def repository_file(snapshot: Snapshot) -> str:
+    """What is fetched from that folder to set the repository up: a keyring package (apt), or the repository's file."""
+    if family(snapshot) in ("ubuntu", "debian"):
+        return "cuda-keyring_1.1-1_all.deb"
+    return f"cuda-{(repository_folder(snapshot) or '').split('/')[-2]}.repo"
+
+
+def nvidia_repository(snapshot: Snapshot) -> tuple[str, ...]:
+    """The commands that set up NVIDIA's repository here; () where its folder for this distribution is not known."""
+    folder = repository_folder(snapshot)
+    if folder is None:
         return ()
-    target = "/etc/zypp/repos.d" if kind == "suse" else "/etc/yum.repos.d"
-    file = f"cuda-{folder}.repo"
-    return (f"sudo curl -fsSLo {target}/{file} {_REPOSITORY}/{folder}/{processor}/{file}",)
+    file = repository_file(snapshot)
+    if file.endswith(".deb"):
+        return f"wget {folder}/{file}", f"sudo dpkg -i {file}"
+    target = "/etc/zypp/repos.d" if family(snapshot) == "suse" else "/etc/yum.repos.d"
+    return (f"sudo curl -fsSLo {target}/{file} {folder}/{file}",)
