@@ -47,8 +47,10 @@ def render(name: str, stack: Stack, options: Options | None = None) -> tuple[Ren
     stack (a Linux driver script for Windows).
     """
     from envdoctor.rendering.requirements import checked
+    from envdoctor.rendering.safety import require_plain
 
     chosen = recipe(name)
+    require_plain(stack)
     checked(stack.packages)
     files = chosen.render(stack, options or Options())
     return tuple(sorted(files, key=lambda file: file.path != chosen.primary))
