@@ -6,9 +6,10 @@ from envdoctor.knowledge.companions import Companion, Companions
 from envdoctor.knowledge.compilers import Compilers, HostCompilers, SystemCompiler
 from envdoctor.knowledge.cudnn import Cudnn, CudnnRelease, CudnnSupport
 from envdoctor.knowledge.gpus import GpuRecord, Gpus
-from envdoctor.knowledge.images import CudaImage, Images, PytorchImage
+from envdoctor.knowledge.images import CudaImage, Images, PythonImage, PytorchImage
 from envdoctor.knowledge.linux_packages import LinuxPackages, PackageRule
 from envdoctor.knowledge.published import Published
+from envdoctor.knowledge.systems import JetPack, System, Systems
 
 
 class Catalogue:
@@ -22,6 +23,7 @@ class Catalogue:
         self._linux_packages = LinuxPackages()
         self._companions = Companions()
         self._published = Published()
+        self._systems = Systems()
 
     # Companions
 
@@ -109,3 +111,23 @@ class Catalogue:
         """Rules on Linux driver packages. Topics: ubuntu-archive, ubuntu-drivers, nvidia-repo, kernel-modules,
         fabricmanager, container-toolkit, debian, supported-os."""
         return self._linux_packages.rules(topic)
+
+    def python_image(self, python: str) -> PythonImage | None:
+        """The slim image of the official `python` repository for a Python minor, on its newest Debian. None: there is none
+        (free-threaded builds, Python before 3.7)."""
+        return self._images.python_image(python)
+
+    # Operating systems
+
+    def system(self, name: str) -> System:
+        """The operating system that a name means, as os-release or a person writes it ("ubuntu24.04", "Rocky 9.4"). Raises
+        KnowledgeError with near names. A release newer than the table has the facts of the newest before it, and says so."""
+        return self._systems.find(name)
+
+    def systems(self) -> tuple[System, ...]:
+        """All Linux distributions in the table, with their C library and Python."""
+        return self._systems.all()
+
+    def jetpacks(self) -> tuple[JetPack, ...]:
+        """JetPack lines, newest first: which Ubuntu and CUDA each brings to which boards."""
+        return self._systems.jetpacks()

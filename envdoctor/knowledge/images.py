@@ -62,6 +62,18 @@ class PytorchImage(msgspec.Struct, frozen=True, kw_only=True):
         return f"pytorch/pytorch:{self.tag}"
 
 
+class PythonImage(Row, frozen=True, kw_only=True):
+    """The official `python` images of one minor. `suites`: the Debian releases of its slim variants, newest first."""
+
+    python: str
+    suites: tuple[str, ...]
+    source: tuple[str, ...]
+
+    @property
+    def reference(self) -> str:
+        return f"python:{self.python}-slim-{self.suites[0]}"
+
+
 class ImageRule(Row, frozen=True, kw_only=True):
     topic: str
     text: str
@@ -74,6 +86,7 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: dict[str, str]
     cuda_images: tuple[_CudaImages, ...]
     pytorch_images: tuple[_PytorchImages, ...]
+    python_images: tuple[PythonImage, ...]
     rules: tuple[ImageRule, ...]
 
 
@@ -137,6 +150,12 @@ class Images:
                     if flavour in (None, kind)
                 ]
         return tuple(found)
+
+    def python_image(self, python: str) -> PythonImage | None:
+        for row in self.table.python_images:
+            if row.python == python:
+                return msgspec.structs.replace(row, source=source_texts(row.source, self.table.sources))
+        return None
 
 
 def _same(have: str, wanted: str) -> bool:
