@@ -17,6 +17,7 @@ FORMATS = ("text", "json", "markdown", "github", "junit", "html")
 
 
 @click.command("check")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option(
     "--python", metavar="PATH", help="The Python to look into: an executable, a command or an environment's folder."
 )
@@ -29,6 +30,7 @@ FORMATS = ("text", "json", "markdown", "github", "junit", "html")
 @click.option("--list", "list_codes", is_flag=True, help="List the diagnoses and stop.")
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
 def command(
+    files: tuple[str, ...],
     python: str | None,
     source: str | None,
     fast: bool,
@@ -42,10 +44,15 @@ def command(
     It looks at the driver, the GPUs, CUDA, the libraries and the Python environment that is active (or that --python names),
     tries torch there, and reports the root cause with the commands that repair it. It changes nothing.
 
+    With FILEs (Dockerfile, compose.yaml, requirements.txt, pyproject.toml, environment.yml) it looks into these instead, and
+    finds what in them will not run on this machine, or nowhere.
+
     Exit code: 0 nothing is broken, 1 something is, 2 wrong usage or input, 3 a defect of envdoctor.
     """
     if list_codes:
         return _list(only)
+    if files:
+        return _check_files(files, python=python, source=source, only=only, strict=strict, style=style)
     if only:
         _select(only)  # a wrong code is told before the machine is looked at
     snapshot = gather(python=python, source=source, live=not fast, meanwhile=partial(_load_ahead, style))
@@ -55,6 +62,32 @@ def command(
     from envdoctor.knowledge import load
 
     diagnosed = diagnose(snapshot, load(), _select(only))
+    _render(style, snapshot, diagnosed)
+    return int(diagnosed.has(Severity.WARNING if strict else Severity.ERROR))
+
+
+def _check_files(
+    files: tuple[str, ...],
+    *,
+    python: str | None,
+    source: str | None,
+    only: tuple[str, ...],
+    strict: bool,
+    style: str,
+) -> int:
+    from envdoctor.linting import readers
+
+    described = [readers.read(name) for name in files]  # a wrong name is told before the machine is looked at
+    if only:
+        _select(only)
+    # What torch does here says nothing about an environment that is yet to be made.
+    snapshot = gather(python=python, source=source, live=False)
+
+    from envdoctor.diagnosis.model import Severity
+    from envdoctor.knowledge import load
+    from envdoctor.linting.linter import lint
+
+    diagnosed = lint(described, snapshot, load(), only)
     _render(style, snapshot, diagnosed)
     return int(diagnosed.has(Severity.WARNING if strict else Severity.ERROR))
 

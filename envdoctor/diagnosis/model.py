@@ -90,23 +90,44 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     consequence_of: str | None = None
     """The code of the finding that brings this one about: repairing that one removes both."""
+    file: str | None = None
+    """The file that it is about, where a file and not the machine was judged, as the user named it."""
+    line: int | None = None
+    """The line in it, counted from 1."""
+
+
+class Occurrence(msgspec.Struct, frozen=True):
+    """One place in a text where a message's words stand: what its condition may look at."""
+
+    line: str
+    """The line (or the wrapped lines, joined) as the text has it, without prefixes and colours."""
+    values: dict[str, str]
+    """What stood in the place of each placeholder."""
+    before: tuple[str, ...]
+    """Up to 60 lines before it, cleaned: a traceback's frames, the loader's own lines."""
+    after: tuple[str, ...] = ()
+    """Up to 15 lines after it."""
 
 
 class Message(msgspec.Struct, frozen=True):
     """One wording in which software reports a cause: what a diagnosis owns, and `explain` looks for.
 
     `text` is literal but for `{name}` placeholders, each of which stands for a short run of characters on the same line;
-    letter case and the width of white space do not matter. `source`: where that wording comes from (a public file of the
-    software's source, its documentation, an issue), with the versions that print it where they are known. `weight`: how
-    surely it means this cause: 1.0 nothing else prints it, 0.8 nearly always, 0.5 one of two or three causes, 0.3 a hint.
+    letter case and white space do not matter (terminals and loggers wrap lines in mid-word). `source`: where that wording
+    comes from (a public file of the software's source, its documentation, an issue), with the versions that print it where
+    they are known. `weight`: how surely it means this cause: 1.0 nothing else prints it, 0.8 nearly always, 0.5 one of two
+    or three causes, 0.3 a hint. `when` says whether an occurrence counts, where the words alone do not tell: the library
+    that an undefined symbol is missing in, the add-on whose frame raised the error.
     """
 
     text: str
     source: str
     weight: float = 1.0
+    when: Callable[[Occurrence], bool] | None = None
 
 
 Check = Callable[[Snapshot, Knowledge], "Finding | None"]
+Remedy = Callable[[Snapshot, Knowledge], tuple[Fix, ...]]
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +144,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     check: Check
     messages: tuple[Message, ...] = ()
     """The wordings that this cause is reported in, across versions."""
+    remedy: Remedy | None = None
+    """The fixes of this cause where its wording is all that is known (with what else the snapshot holds)."""
 
 
 def diagnosis(
@@ -132,6 +155,7 @@ def diagnosis(
     severity: Severity,
     follows_from: tuple[str, ...] = (),
     messages: tuple[Message, ...] = (),
+    remedy: Remedy | None = None,
 ) -> Callable[[Check], Diagnosis]:
     """Turns a pure `check(snapshot, knowledge)` into a Diagnosis; its file's docstring is its page, the first line its title."""
 
@@ -146,6 +170,7 @@ def diagnosis(
             follows_from=follows_from,
             check=check,
             messages=messages,
+            remedy=remedy,
         )
 
     return decorate
@@ -159,6 +184,8 @@ class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
     """Codes that were checked."""
     unjudged: dict[str, str] = {}
     """Codes that could not be checked because a fact of the snapshot is no version, GPU or number, with the reason."""
+    files: tuple[str, ...] = ()
+    """The files that were judged, where it was not the machine."""
 
     @property
     def primary(self) -> Finding | None:

@@ -21,6 +21,8 @@ class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True):
     fixes: tuple[Fix, ...]
     confidence: float
     consequence_of: str | None
+    file: str | None
+    line: int | None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
@@ -52,6 +54,8 @@ def _finding(finding: Finding) -> ReportedFinding:
         fixes=finding.fixes,
         confidence=finding.confidence,
         consequence_of=finding.consequence_of,
+        file=finding.file,
+        line=finding.line,
     )
 
 

@@ -21,7 +21,8 @@ def to_markdown(snapshot: Snapshot, diagnosed: Diagnosed) -> str:
 
 def _finding(finding: Finding) -> list[str]:
     severity = (finding.severity or Severity.ERROR).value
-    lines = [f"#### `{finding.code}` ({severity})"]
+    where = f" {cell(f'{finding.file}:{finding.line}')}" if finding.file else ""
+    lines = [f"#### `{finding.code}` ({severity}){where}"]
     if finding.consequence_of:
         lines += ["", f"Follows from `{finding.consequence_of}`."]
     lines += ["", plain(finding.summary), "", "| fact | value |", "|---|---|"]
@@ -58,7 +59,8 @@ def to_github(snapshot: Snapshot, diagnosed: Diagnosed) -> str:
             f"{fix.title}: {' && '.join(fix.commands)}" if fix.commands else fix.title for fix in finding.fixes[:1]
         ]
         message = "\n".join([finding.summary, *fixes])
-        lines.append(f"::{level} title={_property(finding.code)}::{_data(message)}")
+        place = f"file={_property(finding.file)},line={finding.line}," if finding.file else ""
+        lines.append(f"::{level} {place}title={_property(finding.code)}::{_data(message)}")
     return "\n".join(lines) or f"::notice title=envdoctor::{_data(headline(snapshot, diagnosed).text)}"
 
 
@@ -72,20 +74,25 @@ def _property(text: str) -> str:
 
 def to_junit(snapshot: Snapshot, diagnosed: Diagnosed) -> str:
     """JUnit XML: a test case a diagnosis that ran; an error-level finding is a failure, a milder one is told in system-out."""
-    found = {finding.code: finding for finding in diagnosed.findings}
+    cases = [(code, None) for code in diagnosed.ran if all(f.code != code for f in diagnosed.findings)]
+    named = [(f.code + (f" {f.file}:{f.line}" if f.file else ""), f) for f in diagnosed.findings]
     failures = sum(f.severity is Severity.ERROR for f in diagnosed.findings)
     suite = ElementTree.Element(
-        "testsuite", name="envdoctor", tests=str(len(diagnosed.ran)), failures=str(failures), errors="0", skipped="0"
+        "testsuite",
+        name="envdoctor",
+        tests=str(len(cases) + len(named)),
+        failures=str(failures),
+        errors="0",
+        skipped="0",
     )
-    for code in diagnosed.ran:
-        case = ElementTree.SubElement(suite, "testcase", classname="envdoctor", name=code)
-        finding = found.get(code)
+    for name, finding in [*named, *cases]:
+        case = ElementTree.SubElement(suite, "testcase", classname="envdoctor", name=name)
         if finding is None:
             continue
         detail = "\n".join([finding.summary, *(f"{e.fact}: {e.value}" for e in finding.evidence)])
         detail = "".join(c for c in detail if c.isprintable() or c in "\n\t")  # XML 1.0 has no control characters
         if finding.severity is Severity.ERROR:
-            ElementTree.SubElement(case, "failure", message=finding.title, type=code).text = detail
+            ElementTree.SubElement(case, "failure", message=finding.title, type=finding.code).text = detail
         else:
             ElementTree.SubElement(case, "system-out").text = detail
     ElementTree.indent(suite)

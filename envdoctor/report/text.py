@@ -24,10 +24,10 @@ LABEL = 9
 
 def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
     """Headline, machine, findings worst first; each: what, why, the commands."""
-    verdict = headline(snapshot, diagnosed)
-    symbol, word, style = TONES[verdict.tone]
-    mark = symbol if _unicode(console) else word
-    _hanging(console, Text(verdict.text, style=style), len(mark) + 1, Text(f"{mark} ", style=style))
+    if diagnosed.files:
+        print_files(console, snapshot, diagnosed)
+        return
+    _headline(console, snapshot, diagnosed)
     console.print()
     _rows(console, [(label, _folded(console, parts)) for label, parts in machine_lines(snapshot)])
     roots = [f for f in diagnosed.findings if f.consequence_of is None]
@@ -42,10 +42,26 @@ def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> 
         console.print()
         reasons = "; ".join(dict.fromkeys(diagnosed.unjudged.values()))
         text = f"Not judged, because the facts do not make sense: {', '.join(diagnosed.unjudged)} ({reasons})"
-        _hanging(console, Text(text, style="yellow"), 0)
+        hanging(console, Text(text, style="yellow"), 0)
 
 
-def _unicode(console: Console) -> bool:
+def print_files(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
+    """The findings in files that describe environments, by file and line, each under its place."""
+    _headline(console, snapshot, diagnosed)
+    for finding in sorted(diagnosed.findings, key=lambda f: (f.file or "", f.line or 0)):
+        console.print()
+        console.print(Text(f"{finding.file}:{finding.line}", style="bold"), soft_wrap=True)
+        _finding(console, None, finding, diagnosed)
+
+
+def _headline(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
+    verdict = headline(snapshot, diagnosed)
+    symbol, word, style = TONES[verdict.tone]
+    mark = symbol if speaks_unicode(console) else word
+    hanging(console, Text(verdict.text, style=style), len(mark) + 1, Text(f"{mark} ", style=style))
+
+
+def speaks_unicode(console: Console) -> bool:
     return console.encoding.lower().startswith("utf")
 
 
@@ -53,13 +69,13 @@ def _rows(console: Console, rows: Sequence[tuple[str, str]], indent: int = 0) ->
     """Label and text in two columns; long text goes on under its own column."""
     width = max((len(label) for label, _ in rows), default=0)
     for label, text in rows:
-        _hanging(console, Text(text), indent + width + 2, Text(f"{' ' * indent}{label:<{width}}  ", style="dim"))
+        hanging(console, Text(text), indent + width + 2, Text(f"{' ' * indent}{label:<{width}}  ", style="dim"))
 
 
 def _folded(console: Console, parts: Sequence[str]) -> str:
     """The parts in one line, or in several that break between parts and not inside one ('23.5 GiB')."""
     room = max(console.width - LABEL, 20)
-    separator = SEPARATOR if _unicode(console) else ", "
+    separator = SEPARATOR if speaks_unicode(console) else ", "
     lines = [""]
     for part in parts:
         longer = f"{lines[-1]}{separator}{part}" if lines[-1] else part
@@ -70,7 +86,7 @@ def _folded(console: Console, parts: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _hanging(console: Console, body: Text, indent: int, first: Text | None = None) -> None:
+def hanging(console: Console, body: Text, indent: int, first: Text | None = None) -> None:
     """Prints `body` wrapped to the terminal and indented, without the padding at line ends that rich's tables leave."""
     lead = first or Text(" " * indent)
     for line in body.wrap(console, max(console.width - indent, 20)):
@@ -87,30 +103,30 @@ def _finding(console: Console, number: int | None, finding: Finding, diagnosed: 
     if finding.confidence < 1:
         head.append(", likely" if finding.confidence > 0.5 else ", one of two causes", style="dim")
     console.print(head)
-    _hanging(console, Text(finding.summary), INDENT)
+    hanging(console, Text(finding.summary), INDENT)
     console.print()
     _rows(console, [(e.fact, e.value) for e in finding.evidence], INDENT)
     for position, fix in enumerate(finding.fixes):
         console.print()
-        _fix(console, fix, first=position == 0)
+        print_fix(console, fix, first=position == 0)
     behind = [f.code for f in diagnosed.findings if f.consequence_of == finding.code]
     if behind:
         console.print()
-        _hanging(console, Text(f"Follows from it and goes with it: {', '.join(behind)}", style="dim"), INDENT)
+        hanging(console, Text(f"Follows from it and goes with it: {', '.join(behind)}", style="dim"), INDENT)
 
 
-def _fix(console: Console, fix: Fix, *, first: bool) -> None:
+def print_fix(console: Console, fix: Fix, *, first: bool) -> None:
     title = Text("Fix: " if first else "Or:  ", style="bold green" if first else "bold")
     title.append(fix.title, style="bold")
     needs = [word for word, needed in (("root", fix.needs_root), ("reboot", fix.needs_reboot)) if needed]
     if needs:
         title.append(f"  (needs {' and '.join(needs)})", style="yellow")
-    _hanging(console, title, INDENT)
+    hanging(console, title, INDENT)
     for line in _command_lines(fix):
         # Never wrapped by us: a command must come out of the terminal in one piece.
         console.print(Text.assemble(" " * (INDENT + 2), line), soft_wrap=True)
     if fix.note:
-        _hanging(console, Text(fix.note, style="italic"), INDENT + 2)
+        hanging(console, Text(fix.note, style="italic"), INDENT + 2)
 
 
 def _command_lines(fix: Fix) -> Iterator[Text]:

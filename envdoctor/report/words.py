@@ -26,6 +26,11 @@ def headline(snapshot: Snapshot, diagnosed: Diagnosed) -> Headline:
     roots = [f for f in diagnosed.findings if f.consequence_of is None]
     errors = [f for f in roots if f.severity is Severity.ERROR]
     warnings = [f for f in roots if f.severity is Severity.WARNING]
+    if diagnosed.files:
+        where = diagnosed.files[0] if len(diagnosed.files) == 1 else f"{len(diagnosed.files)} files"
+        tone = "bad" if errors else "warning" if warnings else "good"
+        count = len(diagnosed.findings)
+        return Headline(tone, f"{_count(count, 'problem') if count else 'No problems'} found in {where}")
     if errors:
         more = f" (and {_count(len(errors) - 1, 'more problem')})" if len(errors) > 1 else ""
         return Headline("bad", f"{errors[0].title}{more}")

@@ -119,7 +119,8 @@ def test_json_has_every_key_of_the_contract() -> None:
     assert data["schema"] == "envdoctor.report/1"
     assert data["ok"] is False and data["primary"] == "gpu-arch-too-old-for-torch"
     found = data["findings"][0]
-    assert set(found) == {"code", "severity", "title", "summary", "evidence", "fixes", "confidence", "consequence_of"}
+    keys = {"code", "severity", "title", "summary", "evidence", "fixes", "confidence", "consequence_of", "file", "line"}
+    assert set(found) == keys
     assert set(found["evidence"][0]) == {"fact", "value"}
     assert {"title", "commands", "needs_root", "needs_reboot"} <= set(found["fixes"][0])
     assert found["severity"] == "error" and found["consequence_of"] is None

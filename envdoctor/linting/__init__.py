@@ -1,0 +1,1 @@
+"""Judges the files that describe an environment before anybody builds it: Dockerfile, Compose, requirements, pyproject, conda."""

@@ -1,0 +1,99 @@
+"""What a file says of the environment that it makes. Types only; `readers` fill them, `rules` judge them. None means unknown."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where something is said: the file as the user named it, and the line, counted from 1."""
+
+    file: str
+    line: int
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """One requirement of an installer: 'torch', '==2.6.*'. `specifier` is '' where any version will do."""
+
+    name: str
+    specifier: str
+    place: Place
+    text: str
+    elsewhere: bool = False
+    """It comes from a URL, a file or version control: what that holds is not known."""
+
+
+class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """A package index that an installer reads: its URL, and whether it stands beside the default one or in its place."""
+
+    url: str
+    place: Place
+    beside: bool = False
+    find_links: bool = False
+
+
+class Install(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call of an installer takes together. `tool`: 'pip', 'uv' or 'conda'; `channels`: conda's, first one first."""
+
+    tool: str
+    wanted: tuple[Wanted, ...]
+    indexes: tuple[Index, ...] = ()
+    channels: tuple[str, ...] = ()
+    place: Place
+    constrained: bool = False
+    """A constraints file or lock that was not read narrows it further."""
+
+    def find(self, name: str) -> Wanted | None:
+        """The requirement of that (normalised) name."""
+        return next((w for w in self.wanted if w.name == name), None)
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A value with the place that it is said at."""
+
+    value: str
+    place: Place
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """One environment that a file makes: a stage of a Dockerfile, a requirements file, a conda environment.
+
+    `image`: what it starts from, with build arguments filled in. `system`: 'ubuntu22.04'; `musl`: Alpine. `python`: '3.12',
+    a minor version; `requires_python`: a range;
+    `system_python`: it is the distribution's own. `platform`: where the file itself fixes it ('linux_aarch64').
+    `system_packages`: of apt, dnf, apk. `builds`: a command that compiles CUDA extensions.
+    """
+
+    installs: tuple[Install, ...] = ()
+    image: Said | None = None
+    system: str | None = None
+    musl: bool = False
+    in_image: bool = False
+    system_python: bool = False
+    python: Said | None = None
+    requires_python: Said | None = None
+    platform: str | None = None
+    system_packages: tuple[Said, ...] = ()
+    variables: dict[str, Said] = {}
+    builds: Said | None = None
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """One service of a Compose file. `gpu`: whether a GPU is given to it; `needs_gpu`: what says that it wants one."""
+
+    name: str
+    place: Place
+    image: Said | None = None
+    gpu: bool = False
+    needs_gpu: Said | None = None
+    platform: str | None = None
+    variables: dict[str, Said] = {}
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one file says."""
+
+    name: str
+    kind: str
+    environments: tuple[Environment, ...] = ()
+    services: tuple[Service, ...] = ()

@@ -1,0 +1,73 @@
+"""Reads a file that describes an environment: finds out what it is by its name, else by what it holds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from envdoctor.errors import InputError
+from envdoctor.linting.model import Described
+
+LARGEST = 4 << 20
+KINDS = "a Dockerfile, a Compose file, requirements.txt, pyproject.toml or a conda environment.yml"
+
+
+def read(name: str) -> Described:
+    """What the file `name` says. Raises InputError where it cannot be read or is of no kind that is known."""
+    path = Path(name)
+    try:
+        if path.is_dir():
+            raise InputError(f"{name} is a folder; name the files in it: {KINDS}")
+        if not path.is_file():
+            raise InputError(f"cannot read {name}: there is no such file")
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"{name} is larger than {LARGEST >> 20} MiB: it is hardly {KINDS}")
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name} is no text (UTF-8); envdoctor reads {KINDS}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {name}: {error.strerror or error}") from error
+    return parse(name, text)
+
+
+def parse(name: str, text: str) -> Described:
+    """The same from its text; files that it includes are looked for beside `name`."""
+    from envdoctor.linting.readers import dockerfile
+
+    kind = kind_of(name, text)
+    sibling = dockerfile.sibling_of(Path(name))
+    if kind == "dockerfile":
+        return dockerfile.read(name, text, sibling)
+    if kind == "requirements":
+        from envdoctor.linting.readers import requirements
+
+        return requirements.read(name, text, sibling)
+    if kind == "pyproject":
+        from envdoctor.linting.readers import pyproject
+
+        return pyproject.read(name, text)
+    if kind == "compose":
+        from envdoctor.linting.readers import compose
+
+        return compose.read(name, text)
+    if kind == "conda":
+        from envdoctor.linting.readers import conda_environment
+
+        return conda_environment.read(name, text)
+    raise InputError(f"{name} is of no kind that envdoctor reads; it reads {KINDS}")
+
+
+def kind_of(name: str, text: str) -> str | None:
+    """'dockerfile', 'compose', 'requirements', 'pyproject' or 'conda'; None for anything else."""
+    base = Path(name).name.lower()
+    if re.search(r"(^|[.\-_])(dockerfile|containerfile)([.\-_]|$)", base):
+        return "dockerfile"
+    if base.endswith(".toml"):
+        return "pyproject"
+    if base.endswith((".yml", ".yaml")):
+        if re.search(r"^services\s*:", text, re.MULTILINE):
+            return "compose"
+        return "conda" if re.search(r"^dependencies\s*:", text, re.MULTILINE) else None
+    if base.endswith((".txt", ".in", ".pip")):
+        return "requirements"
+    return "dockerfile" if re.search(r"^FROM\s+\S+", text, re.MULTILINE | re.IGNORECASE) else None

@@ -1,0 +1,215 @@
+"""The torch that an install takes: whether there is one at all, and whether it runs on this machine's driver and GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Severity, fact
+from envdoctor.knowledge import Knowledge, TorchBuild
+from envdoctor.linting.machine import Machine
+from envdoctor.linting.model import Environment, Install, Wanted
+from envdoctor.linting.resolving import Circumstances, Resolved, resolve
+
+
+def judge(environment: Environment, where: Circumstances, machine: Machine, world: Knowledge) -> Iterator[Finding]:
+    """One finding at most for each install of torch: the first thing that is in its way."""
+    for install in environment.installs:
+        wanted = install.find("torch")
+        if wanted is None:
+            continue
+        resolved = resolve(install, where, world)
+        if resolved is None:
+            continue
+        found = (
+            _not_for_python(environment, wanted, resolved, where, machine, world)
+            if resolved.build is not None
+            else _unavailable(wanted, install, resolved, where, machine, world)
+        )
+        if found is None and resolved.build is not None:
+            found = _on_machine(wanted, resolved.build, where, machine, world)
+        if found is not None:
+            yield found
+
+
+def _asked(wanted: Wanted) -> str:
+    return f"`{wanted.text}`"
+
+
+def _takes(wanted: Wanted, build: TorchBuild) -> str:
+    exact = wanted.specifier.startswith("==") and "*" not in wanted.specifier and "," not in wanted.specifier
+    return f"{_asked(wanted)} is {build.name}" if exact else f"{_asked(wanted)} takes {build.name} today"
+
+
+def _evidence(wanted: Wanted, build: TorchBuild | None, *more: Evidence) -> tuple[Evidence, ...]:
+    said = (fact("requirement", wanted.text),)
+    return (*said, *((fact("resolves to", build.name),) if build else ()), *more)
+
+
+def write_instead(build: TorchBuild | None, why: str) -> tuple[Fix, ...]:
+    """The lines that take this build."""
+    if build is None:
+        return ()
+    lines = " ".join(build.pip_arguments())
+    return (Fix(title=f"Ask for torch {build.torch} ({build.variant}), {why}", note=f"Write: {lines}"),)
+
+
+def _unavailable(
+    wanted: Wanted, install: Install, resolved: Resolved, where: Circumstances, machine: Machine, world: Knowledge
+) -> Finding | None:
+    place = wanted.place
+    instead = machine.fitting(where, world)
+    if resolved.obstacle == "musl":
+        return Finding(
+            code="platform-unsupported",
+            severity=Severity.ERROR,
+            title="No wheel for this C library",
+            summary=f"{_asked(wanted)}: torch publishes no wheels for Alpine (musl); pip finds none or starts to compile it.",
+            evidence=_evidence(wanted, None, fact("libc", "musl")),
+            fixes=(Fix(title="Start from a glibc image, such as python:3.12-slim-bookworm"),),
+            file=place.file,
+            line=place.line,
+        )
+    if resolved.obstacle == "python" and resolved.nearest is not None:
+        tags = [tag for tag in resolved.nearest.python_tags if not tag.endswith("t")]
+        return Finding(
+            code="python-unsupported",
+            severity=Severity.ERROR,
+            title="No wheel of this torch for this Python",
+            summary=f"{_asked(wanted)} has no wheel for Python {where.python}: torch {resolved.nearest.torch} has them for "
+            f"{tags[0]} to {tags[-1]}.",
+            evidence=_evidence(wanted, None, fact("python", where.python)),
+            fixes=(
+                Fix(title=f"Use Python {tags[-1] if len(tags) < 3 else tags[-2]} there"),
+                *write_instead(instead, f"the newest that has wheels for Python {where.python}"),
+            ),
+            file=place.file,
+            line=place.line,
+        )
+    if resolved.obstacle == "glibc" and resolved.nearest is not None:
+        return Finding(
+            code="glibc-too-old",
+            severity=Severity.ERROR,
+            title="The C library there is older than the wheel accepts",
+            summary=f"{_asked(wanted)} needs glibc {resolved.nearest.glibc}; there it is {where.glibc}: pip finds no wheel.",
+            evidence=_evidence(wanted, resolved.nearest, fact("glibc", where.glibc)),
+            fixes=(
+                Fix(title="Use a newer distribution there: an image brings its own glibc"),
+                *write_instead(instead, f"the newest for glibc {where.glibc}"),
+            ),
+            file=place.file,
+            line=place.line,
+        )
+    if resolved.obstacle == "channel":
+        index = install.indexes[0].url if install.indexes else "that index"
+        fixes = write_instead(resolved.nearest, "which is published") or write_instead(instead, "which runs here")
+        return Finding(
+            code="platform-unsupported",
+            severity=Severity.ERROR,
+            title="That index has no such wheel",
+            summary=f"{_asked(wanted)}: {index} has no such wheel for {where.platform}, so pip will find none.",
+            evidence=_evidence(wanted, None, fact("index", index), fact("platform", where.platform)),
+            fixes=fixes,
+            file=place.file,
+            line=place.line,
+        )
+    return None
+
+
+def _not_for_python(
+    environment: Environment,
+    wanted: Wanted,
+    resolved: Resolved,
+    where: Circumstances,
+    machine: Machine,
+    world: Knowledge,
+) -> Finding | None:
+    """A project whose range of Pythons holds none that this torch has wheels for."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    said, build = environment.requires_python, resolved.build
+    if said is None or build is None or where.python is not None:
+        return None
+    try:
+        accepted = SpecifierSet(said.value)
+    except InvalidSpecifier:
+        return None
+    tags = [tag for tag in build.python_tags if not tag.endswith("t")]
+    # A minor is accepted where any of its releases is: ">=3.11.4" takes 3.11 in.
+    if any(accepted.contains(f"{tag}.{patch}") for tag in tags for patch in (0, 4, 9, 20)):
+        return None
+    return Finding(
+        code="python-unsupported",
+        severity=Severity.ERROR,
+        title="No wheel of this torch for this Python",
+        summary=f"{_takes(wanted, build)}, which has wheels for Python {tags[0]} to {tags[-1]}; "
+        f"the project asks for {said.value}.",
+        evidence=_evidence(wanted, build, fact("requires-python", said.value)),
+        fixes=(Fix(title=f"Let requires-python admit {tags[-1]}"),),
+        file=wanted.place.file,
+        line=wanted.place.line,
+    )
+
+
+def _on_machine(
+    wanted: Wanted, build: TorchBuild, where: Circumstances, machine: Machine, world: Knowledge
+) -> Finding | None:
+    place = wanted.place
+    instead = machine.fitting(where, world)
+    if build.cuda is None:
+        if build.variant != "cpu" or not machine.gpus or (machine.platform or "").startswith("macos"):
+            return None
+        return Finding(
+            code="torch-cpu-only",
+            severity=Severity.ERROR,
+            title="A build for CPUs on a machine with a GPU",
+            summary=f"{_takes(wanted, build)}, a build without CUDA; this machine has {_names(machine)}.",
+            evidence=_evidence(wanted, build, fact("gpus", _names(machine))),
+            fixes=write_instead(instead, "which uses the GPU"),
+            file=place.file,
+            line=place.line,
+        )
+    for gpu in machine.gpus:
+        capability = gpu.capability
+        # Where sources differ on what a build holds, it may be recommended but never ruled out.
+        if capability is None or build.confidence in ("unknown", "conflict", "runtime-table"):
+            continue
+        if not build.arch_flags or world.has_code(build, capability):
+            continue
+        oldest = min(_number(flag) for flag in build.arch_flags)
+        too_old = _number(f"sm_{capability.replace('.', '')}") < oldest
+        return Finding(
+            code="gpu-arch-too-old-for-torch" if too_old else "gpu-arch-too-new-for-torch",
+            severity=Severity.ERROR,
+            title="This torch has no code for the GPU",
+            summary=f"{_takes(wanted, build)}, which has no code for {gpu}: it holds {', '.join(build.arch_flags)}.",
+            evidence=_evidence(wanted, build, fact("gpu", str(gpu))),
+            fixes=write_instead(instead, f"the newest that runs on {_names(machine)}"),
+            file=place.file,
+            line=place.line,
+        )
+    needed = machine.driver_lacks(build, world)
+    if needed is not None:
+        return Finding(
+            code="driver-too-old",
+            severity=Severity.ERROR,
+            title="The driver is older than this torch needs",
+            summary=f"{_takes(wanted, build)}, whose CUDA {build.cuda} needs driver {needed} or newer; "
+            f"this machine has {machine.driver}.",
+            evidence=_evidence(wanted, build, fact("driver.version", machine.driver)),
+            fixes=(
+                *write_instead(instead, f"the newest that driver {machine.driver} runs"),
+                Fix(title=f"Update the driver to {needed} or newer", needs_root=True, needs_reboot=True),
+            ),
+            file=place.file,
+            line=place.line,
+        )
+    return None
+
+
+def _number(flag: str) -> int:
+    digits = "".join(character for character in flag.partition("_")[2] if character.isdigit())
+    return int(digits or 0)
+
+
+def _names(machine: Machine) -> str:
+    return ", ".join(dict.fromkeys(str(gpu) for gpu in machine.gpus))
