@@ -1,0 +1,118 @@
+"""Puts the launches of a run together: one result a workload, its intervals from the launches' medians."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+from envdoctor.bench.results import Limit, Metric, WorkloadResult
+from envdoctor.bench.runner import Launch, Measured, MeasuredMetric
+from envdoctor.bench.statistics import geometric_mean, launch_interval
+
+MOST_SAMPLES = 600
+"""Samples of a metric that a file keeps for each launch."""
+
+
+def merge(name: str, launches: Sequence[Launch]) -> WorkloadResult:
+    """One workload over all launches that said something of it: measured, or failed."""
+    parts = [(launch.number, launch.measured[name]) for launch in launches if name in launch.measured]
+    failure = next((launch.failures[name] for launch in launches if name in launch.failures), None)
+    reasons = [reason for number, part in parts for reason in _numbered(part.invalid_because, number, len(launches))]
+    if failure is not None:
+        reasons += _numbered([failure.message], failure.launch, len(launches))
+    if not parts:
+        return WorkloadResult(name=name, valid=False, invalid_because=tuple(reasons), launches=0, failure=failure)
+    first = parts[0][1]
+    if len({part.work_hash for _, part in parts}) > 1:
+        reasons.append("the launches did different work: less memory was free in some of them")
+        parts = [(number, part) for number, part in parts if part.work_hash == first.work_hash]
+    measured = [part for _, part in parts]
+    return WorkloadResult(
+        name=name,
+        version=first.version,
+        parameters=first.parameters,
+        work_hash=first.work_hash,
+        knobs=first.knobs,
+        metrics={
+            key: _metric([part.metrics[key] for part in measured if key in part.metrics]) for key in first.metrics
+        },
+        valid=not reasons,
+        invalid_because=tuple(reasons),
+        warnings=tuple(dict.fromkeys(warning for part in measured for warning in part.warnings)),
+        launches=len(measured),
+        failure=failure,
+        details=measured[-1].details,
+    )
+
+
+def names(launches: Sequence[Launch]) -> tuple[str, ...]:
+    """The workloads that any launch measured or lost, in the order in which they ran."""
+    seen = [name for launch in launches for name in (*launch.measured, *launch.failures)]
+    return tuple(dict.fromkeys(seen))
+
+
+def windows(name: str, launches: Sequence[Launch]) -> tuple[tuple[float, float], ...]:
+    """The measuring windows of a workload in all launches, in time.monotonic()."""
+    parts: list[Measured] = [launch.measured[name] for launch in launches if name in launch.measured]
+    return tuple(window for part in parts for window in part.windows)
+
+
+def _numbered(reasons: Sequence[str], number: int, launches: int) -> list[str]:
+    return [f"launch {number}: {reason}" if launches > 1 else reason for reason in reasons]
+
+
+def _metric(parts: Sequence[MeasuredMetric]) -> Metric:
+    first = parts[0]
+    known = [part for part in parts if part.value is not None and math.isfinite(part.value)]
+    medians = tuple(part.value for part in known if part.value is not None)
+    samples = [sample for part in parts for sample in _thinned(part.samples)]
+    ordered = sorted(samples)
+    interval = launch_interval(medians)
+    if interval is None and len(parts) == 1 and first.ci95 is not None and None not in first.ci95:
+        low, high = first.ci95
+        interval = (low or 0.0, high or 0.0)
+    return Metric(
+        value=geometric_mean(medians) if medians else None,
+        unit=first.unit,
+        better="lower" if first.better == "lower" else "higher",
+        samples=tuple(samples),
+        p10=first.p10 if len(parts) == 1 else _quantile(ordered, 0.1),
+        p90=first.p90 if len(parts) == 1 else _quantile(ordered, 0.9),
+        ci95=interval,
+        n=sum(part.n for part in parts),
+        rcv=_median([part.rcv for part in parts]),
+        drift=max((part.drift for part in parts if part.drift is not None), key=abs, default=None),
+        outliers=sum(part.outliers for part in parts),
+        limit=_limit([part.limit for part in parts if part.limit is not None]),
+        launches=medians,
+    )
+
+
+def _limit(limits: Sequence[Limit]) -> Limit | None:
+    """Each launch measured its own ceilings: the mean of both."""
+    if not limits:
+        return None
+    value, percent = (geometric_mean([getattr(limit, name) for limit in limits]) for name in ("value", "percent"))
+    return Limit(value=value, percent=percent, what=limits[0].what)
+
+
+def _thinned(samples: Sequence[float | None]) -> list[float]:
+    finite = [sample for sample in samples if sample is not None]
+    if len(finite) <= MOST_SAMPLES:
+        return finite
+    return [finite[index * len(finite) // MOST_SAMPLES] for index in range(MOST_SAMPLES)]
+
+
+def _quantile(ordered: Sequence[float], q: float) -> float | None:
+    if not ordered:
+        return None
+    place = (len(ordered) - 1) * q
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

@@ -1,0 +1,178 @@
+"""A whole run: the launches one after another, the machine watched meanwhile, and one result at the end.
+
+Whatever ends it early (Ctrl-C, SIGTERM of a scheduler, a child that cannot go on), what was measured is put together and marked
+partial.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from envdoctor import __version__
+from envdoctor.bench import merging
+from envdoctor.bench.child import SILENCE, Event
+from envdoctor.bench.diagnosing import explained
+from envdoctor.bench.results import BenchResult, Environment, Skipped, WorkloadResult
+from envdoctor.bench.runner import Hello, Launch, Listener, Runner
+from envdoctor.bench.suites import Plan
+from envdoctor.bench.telemetry import Watch
+from envdoctor.bench.validity import judged
+from envdoctor.facts.model import Snapshot
+
+INTERRUPTED = "interrupted"
+
+
+def measure(
+    python: str | Path,
+    plan: Plan,
+    snapshot: Snapshot,
+    *,
+    script: str | Path | None = None,
+    silence: float = SILENCE,
+    declared: Sequence[str] = (),
+    listener: Listener = lambda _launch, _event: None,
+) -> BenchResult:
+    """Runs the plan. `snapshot`: the machine's facts, gathered before; `declared`: ways of sharing the GPU that are known and
+    accepted (mig, vgpu, mps).
+
+    Raises InputError or StartupError where nothing could be measured at all. An interrupt ends it early and is not raised: the
+    result is partial, because it was interrupted.
+    """
+    began, created = time.monotonic(), datetime.now(timezone.utc).isoformat(timespec="seconds")
+    launches: list[Launch] = []
+    watch = Watch()
+    stopped = None
+
+    def listen(launch: Launch, event: Event) -> None:
+        if event.name == "hello" and launch.hello is not None:
+            watch.start(launch.hello.device)
+        listener(launch, event)
+
+    runner = Runner(python, plan, script=script, silence=silence, listener=listen, spawned=watch.own)
+    with _terminable():
+        try:
+            watch.prepare()
+            for number in range(1, plan.launches + 1):
+                launches.append(Launch(number))
+                runner.run(launches[-1])
+        except KeyboardInterrupt:
+            stopped = INTERRUPTED
+    with _undisturbed():
+        watch.stop()
+        return _result(plan, launches, watch, snapshot, stopped, created, time.monotonic() - began, tuple(declared))
+
+
+def _result(
+    plan: Plan,
+    launches: Sequence[Launch],
+    watch: Watch,
+    snapshot: Snapshot,
+    stopped: str | None,
+    created: str,
+    seconds: float,
+    declared: tuple[str, ...],
+) -> BenchResult:
+    hello = next((launch.hello for launch in launches if launch.hello is not None), None)
+    workloads = []
+    for name in merging.names(launches):
+        merged = merging.merge(name, launches)
+        seen = watch.during(merging.windows(name, launches))
+        workload = judged(msgspec.structs.replace(merged, telemetry=seen), declared, watch.sharing)
+        workloads.append(_diagnosed(workload, snapshot))
+    done = {workload.name for workload in workloads}
+    skipped = {name: reason for launch in launches for name, reason in launch.skipped.items() if name not in done}
+    missing = [name for name in plan.workloads if name not in done and name not in skipped]
+    if stopped is None and missing:
+        stopped = f"not measured: {', '.join(missing)}"
+    return BenchResult(
+        snapshot=snapshot,
+        workloads=tuple(workloads),
+        envdoctor=__version__,
+        created=created,
+        seconds=round(seconds, 3),
+        suite=plan.suite,
+        launches=plan.launches,
+        device=hello.device if hello else None,
+        environment=_environment(hello, watch, snapshot),
+        skipped=tuple(Skipped(name, reason) for name, reason in skipped.items()),
+        partial=stopped is not None,
+        partial_because=stopped,
+        notes=tuple(dict.fromkeys(_notes(launches, watch))),
+    )
+
+
+def _diagnosed(workload: WorkloadResult, snapshot: Snapshot) -> WorkloadResult:
+    if workload.failure is None:
+        return workload
+    failure = msgspec.structs.replace(workload.failure, diagnosed=explained(workload.failure, snapshot))
+    return msgspec.structs.replace(workload, failure=failure)
+
+
+def _environment(hello: Hello | None, watch: Watch, snapshot: Snapshot) -> Environment:
+    if hello is None:
+        return Environment(driver=snapshot.driver_version)
+    return Environment(
+        python=hello.python,
+        torch=hello.torch,
+        torchvision=hello.torchvision,
+        cuda=hello.cuda,
+        cudnn=hello.cudnn,
+        driver=snapshot.driver_version,
+        threads=hello.threads,
+        precision=hello.precision,
+        power_limit=watch.power_limit,
+        seed=hello.seed,
+    )
+
+
+def _notes(launches: Sequence[Launch], watch: Watch) -> Iterator[str]:
+    for launch in launches:
+        yield from launch.notes
+    garbage = sum(launch.garbage for launch in launches)
+    if garbage:
+        first = next(line for launch in launches for line in launch.garbage_lines)
+        lines = "line" if garbage == 1 else "lines"
+        yield f"{garbage} {lines} on the benchmark's stdout were no events, the first: {first[:80]!r}"
+    yield from watch.notes
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a run as Ctrl-C does: a scheduler's time limit must not cost what was measured."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """The last seconds, in which results are put together, are not worth interrupting."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
