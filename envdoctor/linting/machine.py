@@ -94,6 +94,7 @@ def circumstances(environment: Environment, machine: Machine, world: Knowledge) 
             python=environment.python.value if environment.python else own,
             glibc=system.glibc if system else None,
             musl=environment.musl,
+            fresh=environment.fresh,
         )
     python = environment.python.value if environment.python else machine.python
     if environment.requires_python is not None and environment.python is None:

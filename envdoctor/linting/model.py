@@ -59,9 +59,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """One environment that a file makes: a stage of a Dockerfile, a requirements file, a conda environment.
 
     `image`: what it starts from, with build arguments filled in. `system`: 'ubuntu22.04'; `musl`: Alpine. `python`: '3.12',
-    a minor version; `requires_python`: a range;
-    `system_python`: it is the distribution's own. `platform`: where the file itself fixes it ('linux_aarch64').
-    `system_packages`: of apt, dnf, apk. `builds`: a command that compiles CUDA extensions.
+    a minor version; `system_python`: it is the distribution's own; `requires_python`: a range. `fresh`: nothing of torch is
+    there before. `platform`: where the file itself fixes it ('linux_aarch64'). `system_packages`: of apt, dnf, apk.
+    `builds`: a command that compiles CUDA extensions.
     """
 
     installs: tuple[Install, ...] = ()
@@ -70,6 +70,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     musl: bool = False
     in_image: bool = False
     system_python: bool = False
+    fresh: bool = True
     python: Said | None = None
     requires_python: Said | None = None
     platform: str | None = None

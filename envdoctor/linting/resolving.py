@@ -29,6 +29,8 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     python: str | None = None
     glibc: str | None = None
     musl: bool = False
+    fresh: bool = True
+    """Nothing of torch is there before: where that is not known, only a pin says what will be there."""
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,9 +81,13 @@ def resolve(install: Install, where: Circumstances, world: Knowledge) -> Resolve
     if wanted is None or wanted.elsewhere or install.tool == "conda" or where.platform is None:
         return None
     asked, channels = specifier(wanted), channels_of(install)
-    if asked is None or channels is None:
+    if asked is None or (not where.fresh and not wanted.specifier.startswith("==")):
         return None
     admitted, local = asked
+    if local is not None:  # the variant is named: wherever it is found, it is that one
+        channels = (local,)
+    if channels is None:
+        return None
     admitted &= _siblings(install, world)
     if install.tool == "uv" and len(channels) > 1:
         # uv takes a package from the first index that has it: the ones beside come before the default.
@@ -91,8 +97,7 @@ def resolve(install: Install, where: Circumstances, world: Knowledge) -> Resolve
         for build in world.torch_builds()
         if build.platform == where.platform
         and admitted.contains(build.torch)
-        and any(_serves(channel, build, world) for channel in channels)
-        and (local is None or build.variant == local)
+        and any(_serves(channel, build) for channel in channels)
     ]
     if where.musl:
         return Resolved(obstacle="musl", nearest=_best(served, channels))
@@ -102,7 +107,7 @@ def resolve(install: Install, where: Circumstances, world: Knowledge) -> Resolve
             return None
         return Resolved(build=_best(fitting, channels))
     if not served:
-        return _no_wheel(admitted, channels, local, where, world)
+        return _no_wheel(admitted, channels, where, world)
     with_python = [build for build in served if where.python is None or where.python in build.python_tags]
     return Resolved(obstacle="glibc" if with_python else "python", nearest=_best(with_python or served, channels))
 
@@ -128,7 +133,7 @@ def _installable(build: TorchBuild, where: Circumstances) -> bool:
     return Version(where.glibc) >= Version(build.glibc)
 
 
-def _serves(channel: str, build: TorchBuild, world: Knowledge) -> bool:
+def _serves(channel: str, build: TorchBuild) -> bool:
     """Whether a channel has this build. pytorch.org's channels carry what PyPI serves too, by its variant's name."""
     return build.index_url is None if channel == PYPI else build.variant == channel
 
@@ -144,12 +149,12 @@ def _best(builds: Iterable[TorchBuild], channels: Iterable[str]) -> TorchBuild |
 
 
 def _no_wheel(
-    admitted: SpecifierSet, channels: tuple[str, ...], local: str | None, where: Circumstances, world: Knowledge
+    admitted: SpecifierSet, channels: tuple[str, ...], where: Circumstances, world: Knowledge
 ) -> Resolved | None:
     """'channel' only where it is known that no such wheel exists: releases in the table, none unconfirmed in that channel."""
     releases = [release for release in world.torch_releases() if admitted.contains(release.version)]
-    variants = {local} if local else set(channels) - {PYPI}
-    if not releases or not variants or (PYPI in channels and not local):
+    variants = set(channels)
+    if not releases or PYPI in variants:
         return None
     for release in releases:
         for doubt in release.unconfirmed:

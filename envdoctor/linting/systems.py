@@ -21,6 +21,14 @@ _RPM = {
 }
 
 
+# Images that are known to hold no torch: in any other, a requirement without a pin may be met already.
+_PLAIN = frozenset((
+    "python", "ubuntu", "debian", "alpine", "fedora", "centos", "rockylinux", "almalinux", "amazonlinux", "buildpack-deps",
+    "nvidia/cuda", "continuumio/miniconda3", "continuumio/anaconda3", "condaforge/miniforge3", "condaforge/mambaforge",
+    "mambaorg/micromamba", "ghcr.io/astral-sh/uv",
+))  # fmt: skip
+
+
 class Reference(msgspec.Struct, frozen=True):
     """An image reference in its parts: 'nvidia/cuda', '12.4.1-base-ubuntu22.04', digest or ''."""
 
@@ -39,6 +47,14 @@ def parse(image: str) -> Reference:
     if ":" in name.rpartition("/")[2]:
         repository, _, tag = name.rpartition(":")
     return Reference(re.sub(r"^(docker\.io/|index\.docker\.io/)?(library/)?", "", repository), tag, digest)
+
+
+def is_plain(image: str | None) -> bool:
+    """Whether the image is known to come without torch."""
+    if not image:
+        return False
+    repository = parse(image).repository
+    return repository in _PLAIN or repository.endswith(("nvidia/cuda", "/ubi8", "/ubi9"))
 
 
 def system_of_image(image: str | None) -> tuple[str | None, bool]:

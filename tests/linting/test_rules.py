@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from envdoctor.diagnosis.model import Severity
 from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.host import Host
+from tests.diagnosis.snapshots import interpreter, machine
 from tests.linting.files import NOBODY, WORKSTATION, card, findings, found
 
 PASCAL = card("NVIDIA GeForce GTX 1080", "6.1")
@@ -42,6 +45,12 @@ REQUIREMENTS: list[tuple[str, Snapshot, Expected]] = [
     (CU126 + "torch==2.15.0\n", WORKSTATION, [("platform-unsupported", 2)]),
     ("--index-url https://download.pytorch.org/whl/cu118\ntorch==2.9.1\n", WORKSTATION, [("platform-unsupported", 2)]),
     ("torch==2.6.0+cu118\n-f https://download.pytorch.org/whl/torch_stable.html\n", WORKSTATION, []),
+    (
+        "torch==2.9.1+cu118\n-f https://download.pytorch.org/whl/torch_stable.html\n",
+        WORKSTATION,
+        [("platform-unsupported", 1)],
+    ),
+    ("torch==2.14.1+cu130\n-f ./wheels\n", OLD_DRIVER, [("driver-too-old", 1)]),
     ("--index-url https://pypi.company.example/simple\ntorch\n", OLD_DRIVER, []),
     ("--index-url https://download.pytorch.org/whl/nightly/cu132\n--pre\ntorch\n", OLD_DRIVER, []),
     # A release that nobody has heard of yet is not judged.
@@ -63,9 +72,9 @@ REQUIREMENTS: list[tuple[str, Snapshot, Expected]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "machine", "expected"), REQUIREMENTS)
-def test_requirements(text: str, machine: Snapshot, expected: Expected) -> None:
-    assert found("requirements.txt", text, machine) == expected
+@pytest.mark.parametrize(("text", "snapshot", "expected"), REQUIREMENTS)
+def test_requirements(text: str, snapshot: Snapshot, expected: Expected) -> None:
+    assert found("requirements.txt", text, snapshot) == expected
 
 
 DOCKERFILES: list[tuple[str, Snapshot, Expected]] = [
@@ -84,6 +93,7 @@ DOCKERFILES: list[tuple[str, Snapshot, Expected]] = [
     ("FROM nvidia/cuda:12.4.1\n", NOBODY, [("platform-unsupported", 1)]),
     ("FROM nvidia/cuda:11.2.0-runtime-ubuntu20.04\n", NOBODY, [("platform-unsupported", 1)]),
     ("FROM nvidia/cuda:12.4.1-base-ubuntu22.04\n", NOBODY, []),
+    ("FROM nvidia/cuda:12.4.0-base-ubuntu22.04\n", NOBODY, [("platform-unsupported", 1)]),
     ("FROM nvidia/cuda:99.1.0-base-ubuntu30.04\n", NOBODY, []),
     ("FROM nvidia/cuda@sha256:0123456789\n", NOBODY, []),
     ("ARG CUDA=11.2.0\nFROM nvidia/cuda:${CUDA}-runtime-ubuntu20.04\n", NOBODY, [("platform-unsupported", 2)]),
@@ -100,6 +110,10 @@ DOCKERFILES: list[tuple[str, Snapshot, Expected]] = [
     (("FROM nvidia/cuda:12.4.1-devel-ubuntu22.04\nRUN uv pip install --python 3.12 torch==2.15.0\n"
      "RUN pip install flash-attn --no-build-isolation\n"), WORKSTATION, [("toolkit-mismatch", 1)]),
     ("FROM nvidia/cuda:12.4.1-devel-ubuntu22.04\nRUN pip install torch==2.6.0\nRUN pip install flash-attn\n", WORKSTATION, []),
+    # Where torch may be in the image already, pip leaves it; a pin replaces it.
+    ("FROM pytorch/pytorch:2.6.0-cuda12.4-cudnn9-runtime\nRUN pip install torch timm\n", OLD_DRIVER, []),
+    ("FROM company/base:1\nRUN pip install torch\n", OLD_DRIVER, []),
+    ("FROM company/base:1\nRUN pip install torch==2.15.0\n", OLD_DRIVER, [("driver-too-old", 2)]),
     # A driver in the image.
     ("FROM ubuntu:24.04\nRUN apt-get update && apt-get install -y --no-install-recommends \\\n  curl \\\n  nvidia-driver-580\n",
      NOBODY, [("driver-library-mismatch", 4)]),
@@ -119,9 +133,9 @@ DOCKERFILES: list[tuple[str, Snapshot, Expected]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "machine", "expected"), DOCKERFILES)
-def test_dockerfiles(text: str, machine: Snapshot, expected: Expected) -> None:
-    assert found("Dockerfile", text, machine) == expected
+@pytest.mark.parametrize(("text", "snapshot", "expected"), DOCKERFILES)
+def test_dockerfiles(text: str, snapshot: Snapshot, expected: Expected) -> None:
+    assert found("Dockerfile", text, snapshot) == expected
 
 
 COMPOSE: list[tuple[str, Expected]] = [
@@ -194,9 +208,9 @@ PYPROJECT: list[tuple[str, Snapshot, Expected]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "machine", "expected"), PYPROJECT)
-def test_pyproject(text: str, machine: Snapshot, expected: Expected) -> None:
-    assert found("pyproject.toml", text, machine) == expected
+@pytest.mark.parametrize(("text", "snapshot", "expected"), PYPROJECT)
+def test_pyproject(text: str, snapshot: Snapshot, expected: Expected) -> None:
+    assert found("pyproject.toml", text, snapshot) == expected
 
 
 def test_a_requirements_file_is_followed_from_the_dockerfile_and_from_another_one(tmp_path: Path) -> None:
@@ -211,6 +225,24 @@ def test_requirements_that_include_each_other_end(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("-r b.txt\n")
     (tmp_path / "b.txt").write_text("-r a.txt\ntorch==2.6.0\n")
     assert {code for code, _ in found("a.txt", "-r b.txt\n", BLACKWELL, tmp_path)} == {"gpu-arch-too-new-for-torch"}
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        ("--index-url https://download.pytorch.org/whl/cpu\ntorch\n", Severity.WARNING),
+        ("torch==2.14.1+cpu\n", Severity.WARNING),
+    ],
+)
+def test_who_names_the_cpu_build_may_mean_it(text: str, severity: Severity) -> None:
+    (finding,) = findings("requirements.txt", text)
+    assert (finding.code, finding.severity) == ("torch-cpu-only", severity)
+
+
+def test_on_windows_pypi_has_the_cpu_build_which_nobody_asked_for() -> None:
+    windows = machine(host=Host(system="Windows", architecture="x86_64"), interpreter=interpreter())
+    (finding,) = findings("requirements.txt", "torch\n", windows)
+    assert (finding.code, finding.severity) == ("torch-cpu-only", Severity.ERROR)
 
 
 def test_what_is_written_instead_runs_here() -> None:

@@ -15,7 +15,7 @@ import msgspec
 from envdoctor.linting import shell
 from envdoctor.linting.model import Described, Environment, Index, Install, Place, Said, Wanted
 from envdoctor.linting.readers import requirements
-from envdoctor.linting.systems import python_of_image, system_of_image
+from envdoctor.linting.systems import is_plain, python_of_image, system_of_image
 
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:?[-+])([^}]*))?\}|(\w+))")
@@ -281,6 +281,7 @@ class _Stage:
             system=system,
             musl=musl,
             in_image=True,
+            fresh=is_plain(image),
             python=self._python(image),
             system_python=not _PYTHON.search(self.script) and not _OTHER_PYTHON.search(self.script),
             platform=self.platform,

@@ -72,6 +72,17 @@ def judge_image(said: Said, machine: Machine, world: Knowledge) -> Iterator[Find
         )
         return
     tag = cuda_tag(reference)
+    if tag is not None and _retired(reference, tag, world):
+        yield Finding(
+            code="platform-unsupported",
+            severity=Severity.WARNING,
+            title="An image that is being removed",
+            summary=f"NVIDIA no longer supports {reference}: such tags are deleted after six months.",
+            evidence=(fact("image", str(reference)),),
+            fixes=_other_tags(reference, world),
+            file=said.place.file,
+            line=said.place.line,
+        )
     if tag is not None and machine.driver is not None and machine.driver_platform != "windows_amd64":
         branch = world.driver_branch(machine.driver)
         newest = branch.max_cuda if branch else None
@@ -132,6 +143,12 @@ def _missing(reference: Reference, world: Knowledge) -> str | None:
     if {"supported", "unsupported"} & set(rows[0].status):
         return f"nvidia/cuda:{reference.tag} is not among the tags of CUDA {tag.cuda}."
     return None
+
+
+def _retired(reference: Reference, tag: CudaTag, world: Knowledge) -> bool:
+    """Whether NVIDIA's list names it as unsupported and nothing later says otherwise (support-policy.md)."""
+    image = next((image for image in world.cuda_images(tag.cuda) if image.tag == reference.tag), None)
+    return image is not None and image.status == ("unsupported",)
 
 
 def _other_tags(reference: Reference, world: Knowledge) -> tuple[Fix, ...]:

@@ -8,7 +8,7 @@ from envdoctor.diagnosis.model import Evidence, Finding, Fix, Severity, fact
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.linting.machine import Machine
 from envdoctor.linting.model import Environment, Install, Wanted
-from envdoctor.linting.resolving import Circumstances, Resolved, resolve
+from envdoctor.linting.resolving import Circumstances, Resolved, channels_of, resolve
 
 
 def judge(environment: Environment, where: Circumstances, machine: Machine, world: Knowledge) -> Iterator[Finding]:
@@ -26,7 +26,7 @@ def judge(environment: Environment, where: Circumstances, machine: Machine, worl
             else _unavailable(wanted, install, resolved, where, machine, world)
         )
         if found is None and resolved.build is not None:
-            found = _on_machine(wanted, resolved.build, where, machine, world)
+            found = _on_machine(wanted, install, resolved.build, where, machine, world)
         if found is not None:
             yield found
 
@@ -151,16 +151,18 @@ def _not_for_python(
 
 
 def _on_machine(
-    wanted: Wanted, build: TorchBuild, where: Circumstances, machine: Machine, world: Knowledge
+    wanted: Wanted, install: Install, build: TorchBuild, where: Circumstances, machine: Machine, world: Knowledge
 ) -> Finding | None:
     place = wanted.place
     instead = machine.fitting(where, world)
     if build.cuda is None:
         if build.variant != "cpu" or not machine.gpus or (machine.platform or "").startswith("macos"):
             return None
+        by_name = wanted.specifier.endswith("+cpu") or "cpu" in (channels_of(install) or ())
         return Finding(
             code="torch-cpu-only",
-            severity=Severity.ERROR,
+            # Who names the CPU index may mean it.
+            severity=Severity.WARNING if by_name else Severity.ERROR,
             title="A build for CPUs on a machine with a GPU",
             summary=f"{_takes(wanted, build)}, a build without CUDA; this machine has {_names(machine)}.",
             evidence=_evidence(wanted, build, fact("gpus", _names(machine))),
