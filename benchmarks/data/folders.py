@@ -1,0 +1,136 @@
+"""The user's own images: a folder of classes, ImageNet's layout, CIFAR-10."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Any, Callable, Optional, Tuple
+
+import torch
+
+from benchmarks.data.images import Dataset, ImageFiles, Images, Source
+from benchmarks.pipeline import collect
+from benchmarks.pipeline.errors import PipelineError
+
+TRAIN, HELD_OUT = ("train", "training"), ("val", "valid", "validation", "test")
+CIFAR = "cifar-10-batches-py"
+IN_MEMORY = 1 << 30
+"""Decoded images up to so many bytes are kept in memory: reading them again each epoch would cost more than training."""
+
+
+def folder_dataset(path: str, size: int, progress: Callable[[int, int], None], in_memory: bool = True) -> Dataset:
+    """Images in path/CLASS/, in ImageNet's layout (path/train/CLASS/ and path/val/CLASS/), or CIFAR-10 as it is downloaded.
+
+    Raises PipelineError, in one line, where there is no such folder, no class in it, no image in a class, or no Pillow.
+    """
+    path = os.path.abspath(os.path.expanduser(path))
+    if not os.path.isdir(path):
+        what = "is a file, not a folder" if os.path.exists(path) else "does not exist"
+        raise PipelineError("the image folder {} {}. Expected: {}/CLASS/IMAGE".format(path, what, path))
+    if os.path.isdir(os.path.join(path, CIFAR)) or os.path.basename(path) == CIFAR:
+        return _cifar10(os.path.dirname(path) if os.path.basename(path) == CIFAR else path)
+    _pillow()
+    train = _first_of(path, TRAIN)
+    held_out = _first_of(path, HELD_OUT) if train else None
+    source, notes = _read(train or path, size, progress, in_memory)
+    if held_out is None:
+        return Dataset(source, None, notes)
+    other, other_notes = _read(held_out, size, progress, in_memory)
+    if other.classes != source.classes:
+        odd = sorted(set(other.classes) ^ set(source.classes))
+        raise PipelineError("{} and {} hold different classes: {}".format(train, held_out, ", ".join(odd[:5])))
+    return Dataset(source, other, notes + other_notes)
+
+
+def _read(
+    root: str, size: int, progress: Callable[[int, int], None], in_memory: bool
+) -> Tuple[Source, Tuple[str, ...]]:
+    listing, cleaning = collect.clean_files(collect.list_folder(root), check_image, progress)
+    labels = torch.tensor(listing.labels, dtype=torch.int64)
+    collect.require_classes(labels, listing.classes, root)
+    mark = hashlib.sha256()
+    for name, label in zip(listing.paths, listing.labels):
+        mark.update("{} {} {}\n".format(os.path.relpath(name, root), os.path.getsize(name), label).encode())
+    files = ImageFiles(listing.paths, labels, listing.classes, os.path.basename(root), mark.hexdigest(), size)
+    if not in_memory or len(files) * 3 * size * size > IN_MEMORY:
+        return files, cleaning.notes()
+    pixels = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
+    for index, name in enumerate(files.paths):
+        pixels[index] = read_image(name, size)
+        if index % collect.TELL_EVERY == 0:
+            progress(index, len(files))
+    return Images(pixels, labels, files.classes, files.name, files.digest), cleaning.notes()
+
+
+class FileReader(torch.utils.data.Dataset):  # type: ignore[type-arg]
+    """A map-style dataset of (uint8 (3, size, size), label) for a DataLoader; label -1 where the file cannot be read."""
+
+    def __init__(self, files: ImageFiles) -> None:
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Tuple[torch.Tensor, int]:
+        try:
+            return read_image(self.files.paths[index], self.files.size), int(self.files.labels[index])
+        except (OSError, ValueError, SyntaxError):
+            # Counted by the loop; one bad file among a million must not end a night's run.
+            return torch.zeros(3, self.files.size, self.files.size, dtype=torch.uint8), -1
+
+
+def read_image(path: str, size: int) -> torch.Tensor:
+    """uint8 (3, size, size): decoded, made RGB, resized (bilinear) without keeping its proportions, as the article does."""
+    image_module = _pillow()
+    with image_module.open(path) as image:
+        image.draft("RGB", (size, size))  # JPEG: decode at a smaller scale where that is enough
+        pixels = image.convert("RGB").resize((size, size), image_module.BILINEAR)
+    flat = torch.frombuffer(bytearray(pixels.tobytes()), dtype=torch.uint8)
+    return flat.view(size, size, 3).permute(2, 0, 1).contiguous()
+
+
+def check_image(path: str, thoroughly: bool) -> Optional[str]:
+    """Why an image cannot be used, None where it can; thoroughly: by decoding all of it."""
+    image_module = _pillow()
+    try:
+        with image_module.open(path) as image:
+            if thoroughly:
+                image.load()
+    # Pillow raises OSError, ValueError, SyntaxError or struct.error by format, and its own error for a bomb.
+    except Exception:  # noqa: BLE001
+        return collect.CORRUPT
+    return None
+
+
+def _first_of(path: str, names: Tuple[str, ...]) -> Optional[str]:
+    return next((found for found in (os.path.join(path, name) for name in names) if os.path.isdir(found)), None)
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise PipelineError(
+            "image files are read with Pillow, which this Python cannot import ({}): pip install pillow".format(error)
+        ) from error
+    return Image
+
+
+def _cifar10(root: str) -> Dataset:
+    try:
+        from torchvision.datasets import CIFAR10
+    except ImportError as error:
+        raise PipelineError(
+            "CIFAR-10 is read with torchvision, which this Python cannot import ({}): envdoctor compat torchvision says "
+            "which one fits".format(error)
+        ) from error
+    parts = []
+    for train in (True, False):
+        try:
+            read = CIFAR10(root, train=train, download=False)
+        except (RuntimeError, OSError) as error:
+            raise PipelineError("{} holds no whole CIFAR-10: {}".format(root, str(error).splitlines()[0])) from error
+        pixels = torch.from_numpy(read.data).permute(0, 3, 1, 2).contiguous()
+        digest = "cifar-10 " + CIFAR10.tgz_md5
+        parts.append(Images(pixels, torch.tensor(read.targets), tuple(read.classes), "cifar-10", digest))
+    return Dataset(parts[0], parts[1])

@@ -1,0 +1,153 @@
+"""What a run is (Settings), and how it is done (Knobs): the presets `article` and `tuned` differ in knobs and schedule only."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ContextManager, Dict, Mapping, Optional
+
+import torch
+
+from benchmarks.pipeline.errors import PipelineError
+from benchmarks.pipeline.optimise import OPTIMISERS, SCHEDULES
+
+PRESETS = ("article", "tuned")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+COMPILE_FROM_STEPS = 2000
+"""Compiling takes tens of seconds; a step of 224 pixels wins milliseconds by it."""
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """How a training step is done. None of it changes what is computed, beyond rounding."""
+
+    precision: str = "default"  # torch's own: TF32 convolutions with IEEE fp32 matrix products
+    channels_last: bool = False
+    fused: bool = False
+    compiled: bool = False
+    # Read the loss after every step: the host waits for the device, and the device then waits for the host.
+    sync_each_step: bool = True
+    # Send uint8 and augment there; otherwise images are made float and augmented on the CPU, one by one.
+    prepare_on_device: bool = False
+    pinned: bool = False
+
+    def describe(self) -> Dict[str, Any]:
+        return asdict(self)
+
+
+def article_knobs() -> Knobs:
+    """The article's literal loop."""
+    return Knobs()
+
+
+def tuned_knobs(device: torch.device, steps: Optional[int] = None) -> Knobs:
+    """What pays on that device; steps: how long the run is, None for 'long'."""
+    cuda = device.type == "cuda"
+    return Knobs(
+        precision=best_precision(device),
+        channels_last=True,
+        fused=True,
+        compiled=cuda and can_compile() and (steps is None or steps >= COMPILE_FROM_STEPS),
+        sync_each_step=False,
+        prepare_on_device=True,
+        pinned=cuda,
+    )
+
+
+def best_precision(device: torch.device) -> str:
+    """bf16 where the hardware multiplies it, else fp16 on tensor cores that have only that, else torch's default."""
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        if capability >= (8, 0):
+            return "bf16"
+        return "fp16" if capability >= (7, 0) else "default"
+    # Emulated, bf16 is several times slower than fp32.
+    return (
+        "bf16" if any(_cpu_has(name) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")) else "default"
+    )
+
+
+def _cpu_has(name: str) -> bool:
+    ask = getattr(torch.cpu, name, None)  # torch >= 2.4 or so
+    return bool(ask is not None and ask())
+
+
+def can_compile() -> bool:
+    """Whether torch.compile can make GPU code here: torch 2 and a triton that imports."""
+    import importlib.util
+
+    return hasattr(torch, "compile") and importlib.util.find_spec("triton") is not None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is. All of it is in config.json, and a resumed run takes it from its checkpoint."""
+
+    data: str = "digits"
+    size: int = 32
+    classes: int = 10
+    epochs: int = 12
+    batch: int = 64
+    seed: int = 0
+    preset: str = "tuned"
+    optimiser: str = "adam"
+    rate: float = 1e-3
+    schedule: str = "one-cycle"
+    weight_decay: float = 0.0
+    dropout: float = 0.5
+    clip_norm: float = 0.0
+    patience: int = 0  # epochs without a better validation loss; 0: no early stopping
+    crop: int = 0  # pixels of padding and random crop
+    rotation: float = 0.0  # degrees
+    flip: bool = False
+    test_share: float = 0.2
+    validation_share: float = 0.1
+    workers: int = 0
+    finetune_from: str = ""
+    freeze: bool = False
+    target_accuracy: float = 0.0  # below it, the run fails validation; 0: no target
+
+    def __post_init__(self) -> None:
+        """Raises PipelineError on what cannot be."""
+        for name, allowed in (("preset", PRESETS), ("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in allowed:
+                raise PipelineError("no {} {!r}; there are {}".format(name, getattr(self, name), ", ".join(allowed)))
+        for name in ("epochs", "batch", "size"):
+            if getattr(self, name) < 1:
+                raise PipelineError("{} must be 1 or more, not {}".format(name, getattr(self, name)))
+        if self.size % 4:
+            raise PipelineError("the image size must be a multiple of 4 (it is halved twice), not {}".format(self.size))
+        if not 0 <= self.dropout < 1:
+            raise PipelineError("dropout must be from 0 to below 1, not {}".format(self.dropout))
+        if not self.rate > 0:
+            raise PipelineError("the learning rate must be above 0, not {}".format(self.rate))
+        if self.crop * 2 > self.size:
+            raise PipelineError("a crop of {} pixels is too much for images of {}".format(self.crop, self.size))
+        if self.freeze and not self.finetune_from:
+            raise PipelineError("freezing the backbone needs a checkpoint to take it from (--finetune-from)")
+
+    def as_dict(self) -> Dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Settings":
+        """Raises PipelineError where a setting is unknown: it was written by a newer version."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise PipelineError("unknown settings {}: this run was made by another version".format(", ".join(unknown)))
+        return replace(cls(), **values)
+
+
+def autocast(device: torch.device, precision: str) -> ContextManager[Any]:
+    """The context of a forward pass in that precision."""
+    dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    if precision not in dtypes:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=dtypes[precision])
+
+
+def set_fp32_policy(precision: str) -> None:
+    """Which arithmetic fp32 work may use: 'fp32' IEEE throughout, 'default' torch's own, the others TF32 throughout."""
+    torch.backends.cuda.matmul.allow_tf32 = precision not in ("fp32", "default")
+    torch.backends.cudnn.allow_tf32 = precision != "fp32"
