@@ -42,6 +42,8 @@ class Install(msgspec.Struct, frozen=True, kw_only=True):
     place: Place
     constrained: bool = False
     """A constraints file or lock that was not read narrows it further."""
+    incomplete: bool = False
+    """A word of the command is not known (a variable of the shell): it may name an index."""
 
     def find(self, name: str) -> Wanted | None:
         """The requirement of that (normalised) name."""

@@ -81,7 +81,7 @@ def resolve(install: Install, where: Circumstances, world: Knowledge) -> Resolve
     if wanted is None or wanted.elsewhere or install.tool == "conda" or where.platform is None:
         return None
     asked, channels = specifier(wanted), channels_of(install)
-    if asked is None or (not where.fresh and not wanted.specifier.startswith("==")):
+    if asked is None or install.incomplete or (not where.fresh and not wanted.specifier.startswith("==")):
         return None
     admitted, local = asked
     if local is not None:  # the variant is named: wherever it is found, it is that one

@@ -108,12 +108,16 @@ DOCKERFILES: list[tuple[str, Snapshot, Expected]] = [
     ("FROM nvidia/cuda:12.4.1-base-ubuntu22.04\nRUN apt-get install -y python3.11 && python3.11 -m pip install torch==2.15.0\n",
      WORKSTATION, []),
     (("FROM nvidia/cuda:12.4.1-devel-ubuntu22.04\nRUN uv pip install --python 3.12 torch==2.15.0\n"
-     "RUN pip install flash-attn --no-build-isolation\n"), WORKSTATION, [("toolkit-mismatch", 1)]),
+     "RUN pip install mine --no-build-isolation\n"), WORKSTATION, [("toolkit-mismatch", 1)]),
     ("FROM nvidia/cuda:12.4.1-devel-ubuntu22.04\nRUN pip install torch==2.6.0\nRUN pip install flash-attn\n", WORKSTATION, []),
     # Where torch may be in the image already, pip leaves it; a pin replaces it.
     ("FROM pytorch/pytorch:2.6.0-cuda12.4-cudnn9-runtime\nRUN pip install torch timm\n", OLD_DRIVER, []),
     ("FROM company/base:1\nRUN pip install torch\n", OLD_DRIVER, []),
     ("FROM company/base:1\nRUN pip install torch==2.15.0\n", OLD_DRIVER, [("driver-too-old", 2)]),
+    # A variable of the shell may name the index.
+    ("FROM ubuntu:22.04\nRUN pip install $INDEX torch\n", OLD_DRIVER, []),
+    ("FROM ubuntu:22.04\nRUN pip install $INDEX torch==2.6.0 torchvision==0.20.1\n", OLD_DRIVER, [("torchvision-mismatch", 2)]),
+    ("FROM ubuntu:22.04\nARG TORCH=2.15.0\nRUN python3.12 -m pip install torch==${TORCH}\n", OLD_DRIVER, [("driver-too-old", 3)]),
     # A driver in the image.
     ("FROM ubuntu:24.04\nRUN apt-get update && apt-get install -y --no-install-recommends \\\n  curl \\\n  nvidia-driver-580\n",
      NOBODY, [("driver-library-mismatch", 4)]),

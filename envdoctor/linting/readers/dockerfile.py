@@ -27,11 +27,8 @@ _UV_PYTHON = re.compile(
     r"uv (?:python install|(?:venv|pip install) (?:\S+ )*?(?:--python|-p)[ =])\s*(?:cpython-)?(3\.\d{1,2})"
 )
 _BUILDS = re.compile(
-    r"\b(flash[-_]attn|apex|xformers --no-binary|deepspeed|mamba-ssm|causal-conv1d|setup\.py (?:install|develop|bdist_wheel)|"
-    r"--no-build-isolation|TORCH_CUDA_ARCH_LIST|nvcc)\b"
+    r"(?<![\w-])(flash[-_]attn|apex|deepspeed|mamba-ssm|causal-conv1d|--no-build-isolation|TORCH_CUDA_ARCH_LIST|nvcc)(?![\w-])"
 )
-
-
 LARGEST_INCLUDED = 1 << 20
 
 
@@ -237,7 +234,8 @@ class _Stage:
                         wanted=tuple(wanted),
                         indexes=tuple(indexes),
                         place=place(" install"),
-                        constrained=bool(call["constraint"]) or None in nested or incomplete,
+                        constrained=bool(call["constraint"]) or None in nested,
+                        incomplete=incomplete,
                     )
                 )
         conda = shell.conda_arguments(words)
@@ -251,7 +249,7 @@ class _Stage:
                         wanted=tuple(specifications),
                         channels=tuple(call["channel"]),
                         place=place(" install"),
-                        constrained=incomplete,
+                        incomplete=incomplete,
                     )
                 )
 
