@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import msgspec
 
+from envdoctor.errors import InputError
 from envdoctor.planning.model import Stack
+
+# Seconds: a cold start from a network disk takes several.
+START_LIMIT = 20.0
 
 
 class PythonWanted(msgspec.Struct, frozen=True):
@@ -45,3 +54,48 @@ def _ways(stack: Stack) -> tuple[str, ...]:
     elif system == "windows":
         ways = [ways[0], f"winget install Python.Python.{release}"]
     return tuple(ways)
+
+
+def find_python(wanted: PythonWanted, *, named: str | None = None) -> str:
+    """The path of that Python here: the one that is named, else from PATH, else the one that runs us, else one that uv or pyenv
+    has. Raises InputError with the ways to get it."""
+    if named is not None:
+        found = shutil.which(named)
+        if found is None or not _is(found, wanted):
+            raise InputError(f"{named} is not a Python {wanted.release}, which the plan is for")
+        return found
+    for candidate in (wanted.command, getattr(sys, "_base_executable", None), sys.executable, "python3", "python"):
+        found = shutil.which(candidate) if candidate else None
+        if found is not None and _is(found, wanted):
+            return found
+    from_uv = _ask_uv(wanted)
+    if from_uv is not None:
+        return from_uv
+    pyenv = Path.home() / ".pyenv/versions"
+    for path in sorted(pyenv.glob(f"{wanted.release.removesuffix('t')}.*/bin/python"), reverse=True):
+        if _is(str(path), wanted):
+            return str(path)
+    raise InputError(f"there is no Python {wanted.release} here; get it by one of: {'; '.join(wanted.ways)}")
+
+
+def _is(executable: str, wanted: PythonWanted) -> bool:
+    try:
+        done = subprocess.run(
+            [executable, "-I", "-c", wanted.test], capture_output=True, timeout=START_LIMIT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def _ask_uv(wanted: PythonWanted) -> str | None:
+    uv = shutil.which("uv")
+    if uv is None:
+        return None
+    asked = [uv, "python", "find", "--no-project", "--no-python-downloads", wanted.release]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=START_LIMIT, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = done.stdout.strip()
+    return found if done.returncode == 0 and found and _is(found, wanted) else None

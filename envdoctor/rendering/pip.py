@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from envdoctor.planning.model import Stack
+
+# The same expression as in recipes/venv/venv.sh.j2.
+_HELD = re.compile(r"(torch|torchvision|torchaudio|triton|pytorch-triton|nvidia-|cuda-)")
 
 
 def pip_arguments(stack: Stack) -> tuple[str, ...]:
@@ -17,3 +22,8 @@ def building_environment(stack: Stack) -> tuple[tuple[str, str], ...]:
     if stack.purpose == "build-extensions" and stack.arch_list:
         variables.setdefault("TORCH_CUDA_ARCH_LIST", stack.arch_list)
     return tuple(variables.items())
+
+
+def frozen_torch(freeze: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the lines of `pip freeze`, those that hold torch and what it computes with in place."""
+    return tuple(line for line in freeze if _HELD.match(line) and not line.startswith("nvidia-ml-py"))
