@@ -126,7 +126,7 @@ def first_saying(machine: Snapshot, *parts: str) -> Said | None:
 
 def loader_errors(machine: Snapshot) -> tuple[LoaderError, ...]:
     """What the loader refused, in the order in which it was said."""
-    return tuple(error for line in said(machine) if (error := _read(line)) is not None)
+    return tuple(error for line in said(machine) if (error := read_refusal(line)) is not None)
 
 
 def stem(library: str) -> str:
@@ -147,7 +147,8 @@ def soname_major(library: str) -> int | None:
     return int(digits) if digits.isdigit() else None
 
 
-def _read(line: Said) -> LoaderError | None:
+def read_refusal(line: Said) -> LoaderError | None:
+    """The refusal that a line tells of."""
     text = line.text
     left, found, right = text.partition("undefined symbol")
     if found:

@@ -22,7 +22,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container, is_wsl
 from envdoctor.diagnosis.symptoms import cuda_starts
 from envdoctor.facts.model import Snapshot
@@ -31,7 +31,23 @@ from envdoctor.knowledge import Knowledge
 WORDS = "failed to initialize nvml: unknown error"
 
 
-@diagnosis("container-gpu-detached", layer=Layer.CONTAINER, severity=Severity.ERROR)
+MESSAGES = (
+    Message(
+        "Failed to initialize NVML: Unknown Error",
+        "NVIDIA container-toolkit troubleshooting: containers losing access to GPUs",
+        0.9,
+    ),
+    Message("NVML: Unknown Error", "nvidia-smi in a container after a daemon reload", 0.8),
+    Message("NVMLError_Unknown: Unknown Error", "pynvml", 0.75),
+)
+
+
+@diagnosis(
+    "container-gpu-detached",
+    layer=Layer.CONTAINER,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def container_gpu_detached(machine: Snapshot, world: Knowledge) -> Finding | None:
     nvml, container = machine.nvml, machine.container
     unknown = (

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.container_repairs import all_capabilities, install_toolkit, run_with_gpus
 from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, in_container
 from envdoctor.diagnosis.symptoms import cuda_starts
 from envdoctor.facts.model import Snapshot
@@ -34,11 +34,92 @@ from envdoctor.knowledge import Knowledge
 NO_TOOLKIT = "could not select device driver"
 
 
+MESSAGES = (
+    Message(
+        'could not select device driver "{driver}" with capabilities: [[{capabilities}]]', "moby, daemon/devices.go"
+    ),
+    Message("could not select device driver {driver} with capabilities", "moby, daemon/devices.go"),
+    Message("unknown or invalid runtime name: nvidia", "moby, daemon/runtime_unix.go"),
+    Message("Unknown runtime specified nvidia", "moby before 23"),
+    Message('exec: "nvidia-container-runtime-hook": executable file not found in $PATH', "runc hooks"),
+    Message("nvidia-container-runtime: executable file not found", "moby"),
+    Message("nvidia-container-runtime-hook: no such file or directory", "runc"),
+    Message('exec: "nvidia-container-cli": executable file not found', "nvidia-container-toolkit"),
+    Message(
+        'exec: "nvidia-smi": executable file not found in $PATH', "runc: the driver's programs were not passed in", 0.95
+    ),
+    Message(
+        'OCI runtime create failed: unable to retrieve OCI runtime error {x}: exec: "nvidia-container-runtime"',
+        "containerd",
+    ),
+    Message("failed to inject CDI devices: unresolvable CDI devices nvidia.com/gpu", "cdi, containerd, podman"),
+    Message("unresolvable CDI devices", "container-device-interface"),
+    Message("stat nvidia.com/gpu=all: no such file or directory", "podman without CDI"),
+    Message("Error: setting up CDI devices", "podman", 0.9),
+    Message("CDI device injection failed", "moby, docker 25 and later", 0.95),
+    Message("cdi: no such device nvidia.com/gpu", "buildkit", 0.9),
+    Message(
+        "nvidia-container-cli: container error: cgroup subsystem devices not found",
+        "libnvidia-container before 1.8 on cgroup v2",
+        0.95,
+    ),
+    Message(
+        "nvidia-container-cli: mount error: failed to add device rules: unable to find any existing "
+        "device filters attached to the cgroup",
+        "libnvidia-container, cgroup v2",
+        0.95,
+    ),
+    Message("nvidia-container-cli: mount error: {why}", "libnvidia-container", 0.8),
+    Message("nvidia-container-cli: ldcache error: {why}", "libnvidia-container", 0.85),
+    Message("nvidia-container-cli: detection error: {why}", "libnvidia-container", 0.7),
+    Message(
+        "nvidia-container-cli: device error: {device}: unknown device",
+        "libnvidia-container, NVIDIA_VISIBLE_DEVICES",
+        0.7,
+    ),
+    Message("nvidia-container-cli: permission error: capability change failed", "libnvidia-container, rootless", 0.8),
+    Message(
+        "WARNING: The NVIDIA Driver was not detected. GPU functionality will not be available",
+        "NVIDIA NGC images, entrypoint.d",
+        0.95,
+    ),
+    Message(
+        "Use the NVIDIA Container Toolkit to start this container with GPU support", "NVIDIA NGC images, entrypoint.d"
+    ),
+    Message("Insufficient nvidia.com/gpu", "Kubernetes scheduler", 0.9),
+    Message("0/{nodes} nodes are available: {n} Insufficient nvidia.com/gpu", "Kubernetes scheduler", 0.95),
+    Message('RuntimeHandler "nvidia" not supported', "containerd, CRI", 0.95),
+    Message('no runtime for "nvidia" is configured', "containerd, CRI", 0.95),
+    Message("Incompatible platform detected", "nvidia-device-plugin", 0.9),
+    Message("Failed to initialize NVML: could not load NVML library", "nvidia-device-plugin", 0.9),
+    Message("If this is a GPU node, did you configure the NVIDIA Container Toolkit?", "nvidia-device-plugin"),
+    Message("Auto-detected mode as 'legacy' nvidia-container-cli: {why}", "nvidia-container-runtime", 0.6),
+    Message(
+        "invoking the NVIDIA Container Runtime Hook directly (e.g. specifying the docker --gpus flag) is not supported",
+        "nvidia-container-toolkit",
+        0.9,
+    ),
+    Message("Could not find any nv files on this host", "singularity, apptainer --nv", 0.95),
+    Message("/usr/bin/nvidia-container-cli: not found", "singularity --nvccli", 0.8),
+    Message("No CUDA GPUs are available", "torch", 0.4),
+    Message("Found no NVIDIA driver on your system", "torch", 0.45),
+    Message("libcuda.so.1: cannot open shared object file", "glibc", 0.55),
+    Message("Failed to initialize NVML: GPU access blocked by the operating system", "WSL, containers", 0.4),
+    Message("no CUDA-capable device is detected", "cuda", 0.4),
+    Message(
+        "allocate failed due to rpc error: code = Unknown desc = no containers to allocate",
+        "Kubernetes device plugin",
+        0.6,
+    ),
+)
+
+
 @diagnosis(
     "container-no-gpu",
     layer=Layer.CONTAINER,
     severity=Severity.ERROR,
     follows_from=("visible-devices-hidden",),
+    messages=MESSAGES,
 )
 def container_no_gpu(machine: Snapshot, world: Knowledge) -> Finding | None:
     refused = next(

@@ -19,7 +19,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -33,7 +33,50 @@ WORDS = (
 VERIFY = "df -h /dev/shm"
 
 
-@diagnosis("shm-too-small", layer=Layer.CONTAINER, severity=Severity.WARNING)
+MESSAGES = (
+    Message(
+        "Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm)",
+        "torch/csrc/DataLoader.cpp",
+    ),
+    Message(
+        "It is possible that dataloader's workers are out of shared memory",
+        "torch/utils/data/_utils/signal_handling.py",
+    ),
+    Message("DataLoader worker (pid {pid}) is killed by signal: Bus error", "torch/utils/data: SIGBUS"),
+    Message("unable to write to file </torch_{name}>", "ATen/MapAllocator.cpp", 0.95),
+    Message("unable to open shared memory object </torch_{name}> in read-write mode", "ATen/MapAllocator.cpp", 0.8),
+    Message("unable to resize file </torch_{name}> to the right size", "ATen/MapAllocator.cpp", 0.9),
+    Message("unable to mmap {size} bytes from file </torch_{name}>", "ATen/MapAllocator.cpp", 0.85),
+    Message(
+        "Error while creating shared memory segment /dev/shm/nccl-{name} (size {size})", "NCCL, src/misc/shmutils.cc"
+    ),
+    Message("Error while attaching to shared memory segment /dev/shm/nccl-{name}", "NCCL, src/misc/shmutils.cc", 0.9),
+    Message("Call to posix_fallocate failed : No space left on device", "NCCL, src/misc/shmutils.cc", 0.95),
+    Message("Error: failed to extend /dev/shm/nccl-{name} to {size} bytes", "NCCL, src/misc/shmutils.cc"),
+    Message(
+        "The SHMEM allocation limit for this container is set to the default of 64MB",
+        "NVIDIA NGC images, entrypoint.d",
+        0.9,
+    ),
+    Message(
+        "This may be insufficient for PyTorch. NVIDIA recommends the use of the following flags",
+        "NVIDIA NGC images, entrypoint.d",
+        0.9,
+    ),
+    Message("The object store is using /tmp instead of /dev/shm because /dev/shm has only", "ray, services.py", 0.9),
+    Message("OSError: [Errno 28] No space left on device: '/dev/shm", "CPython, shared_memory", 0.95),
+    Message("OSError: [Errno 28] No space left on device: '/torch_", "torch shared memory", 0.95),
+    Message("Insufficient shared memory (shm)", "torch", 0.9),
+    Message("ncclSystemError: {x} shm", "NCCL", 0.5),
+)
+
+
+@diagnosis(
+    "shm-too-small",
+    layer=Layer.CONTAINER,
+    severity=Severity.WARNING,
+    messages=MESSAGES,
+)
 def shm_too_small(machine: Snapshot, world: Knowledge) -> Finding | None:
     said = next((line for line in machine.messages if any(words in line.lower() for words in WORDS)), None)
     size = machine.host.shm_total if machine.host else None

@@ -22,7 +22,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.distributions import family
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import compat_libcuda, in_container, is_wsl, select_devices
 from envdoctor.diagnosis.symptoms import cuda_starts
 from envdoctor.facts.model import Snapshot
@@ -32,11 +32,35 @@ HOME = "/usr/lib/wsl"
 VERIFY = "/usr/lib/wsl/lib/nvidia-smi -L && ldconfig -p | grep libcuda.so.1"
 
 
+MESSAGES = (
+    Message(
+        "Failed to initialize NVML: GPU access blocked by the operating system",
+        "nvml.h: NVML_ERROR_OPERATING_SYSTEM under WSL",
+        0.9,
+    ),
+    Message("GPU access blocked by the operating system", "nvml.h: NVML_ERROR_OPERATING_SYSTEM", 0.85),
+    Message("/usr/lib/wsl/lib/libcuda.so.1 is not a symbolic link", "ldconfig under WSL", 0.5),
+    Message("CUDA Version: ERR!", "nvidia-smi: a libcuda that does not answer", 0.85),
+    Message("dxgkio_query_adapter_info: Ioctl failed", "WSL kernel, dxgkrnl", 0.6),
+    Message("misc dxg: dxgk: {function}: Ioctl failed", "WSL kernel, dxgkrnl", 0.6),
+    Message(
+        "nvidia-container-cli: initialization error: WSL environment detected but no adapters were found",
+        "libnvidia-container, src/nvc.c",
+    ),
+    Message("WSL environment detected but no adapters were found", "libnvidia-container"),
+    Message("Failed to properly shut down NVML: Driver Not Loaded", "nvidia-smi", 0.4),
+    Message("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system", "nvidia-smi under WSL", 0.3),
+    Message("unable to load the WSL libdxcore", "libdxcore", 0.9),
+    Message("libdxcore.so: cannot open shared object file", "glibc", 0.95),
+)
+
+
 @diagnosis(
     "wsl-driver-problem",
     layer=Layer.CONTAINER,
     severity=Severity.ERROR,
     follows_from=("visible-devices-hidden", "forward-compat-broken", "container-no-gpu"),
+    messages=MESSAGES,
 )
 def wsl_driver_problem(machine: Snapshot, world: Knowledge) -> Finding | None:
     host = machine.host

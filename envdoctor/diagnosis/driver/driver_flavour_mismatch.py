@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.driver_branches import branch_number
 from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Evidence, Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import gpus, in_container, is_wsl, plain_list
 from envdoctor.diagnosis.symptoms import cuda_starts, driver_on_disk, kernel_text, undriven
 from envdoctor.facts.model import Snapshot
@@ -33,11 +33,33 @@ NEEDS_PROPRIETARY = "does not include the required GPU System Processor"
 OTHER = {"open": "proprietary", "proprietary": "open"}
 
 
+MESSAGES = (
+    Message("requires use of the NVIDIA open kernel modules", "NVRM, osinit.c: Blackwell on the proprietary modules"),
+    Message("installed in this system requires use of the NVIDIA open", "NVRM, nv.c"),
+    Message("not supported by the NVIDIA open kernel modules", "NVRM, open-gpu-kernel-modules: GPUs without GSP", 0.95),
+    Message(
+        "installed in this system is not supported by open nvidia.ko because it does not include the "
+        "required GPU System Processor (GSP)",
+        "NVRM, open-gpu-kernel-modules, nv.c",
+    ),
+    Message("Open nvidia.ko is only ready for use on Data Center GPUs", "NVRM, open-gpu-kernel-modules 515 to 555"),
+    Message(
+        "To force use of Open nvidia.ko on other GPUs, see the 'OpenRmEnableUnsupportedGpus' kernel module parameter",
+        "NVRM, open-gpu-kernel-modules",
+    ),
+    Message("RmInitAdapter failed! (0x22:0x56:{line})", "NVRM: adapter not supported by this module", 0.6),
+    Message("RmInitAdapter failed! (0x62:0xffff:{line})", "NVRM", 0.3),
+    Message("The nvidia-open kernel modules do not support this GPU", "NVRM and packagers", 0.9),
+    Message("open kernel modules are not compatible with GPU", "nvidia-installer", 0.8),
+)
+
+
 @diagnosis(
     "driver-flavour-mismatch",
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
     follows_from=("gpu-legacy-driver-dropped", "driver-too-old-for-gpu"),
+    messages=MESSAGES,
 )
 def driver_flavour_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     if is_wsl(machine) or in_container(machine):

@@ -20,8 +20,9 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import near
 from envdoctor.diagnosis.driver_repairs import REBOOT
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import compat_libcuda, in_container, is_wsl
 from envdoctor.diagnosis.symptoms import DRIVER_MISMATCH, cuda_errors, cuda_starts
 from envdoctor.facts.model import Snapshot
@@ -39,7 +40,50 @@ RELOAD = Fix(
 )
 
 
-@diagnosis("driver-library-mismatch", layer=Layer.DRIVER, severity=Severity.ERROR)
+MESSAGES = (
+    Message(
+        "Failed to initialize NVML: Driver/library version mismatch",
+        "nvml.h: NVML_ERROR_LIB_RM_VERSION_MISMATCH, every driver",
+    ),
+    Message("Driver/library version mismatch", "nvml.h: NVML_ERROR_LIB_RM_VERSION_MISMATCH"),
+    Message("NVMLError_LibRmVersionMismatch", "pynvml"),
+    Message("RM has detected an NVML/RM version mismatch", "nvml.h"),
+    Message(
+        "NVML library version: {nvml}",
+        "nvidia-smi since 530, after the mismatch line",
+        0.3,
+        when=near("version mismatch"),
+    ),
+    Message("NVRM: API mismatch: the client has the version {client}", "NVRM, nv.c"),
+    Message(
+        "NVRM: API mismatch: the NVIDIA kernel module has version {kernel}, but this NVIDIA driver "
+        "component has version {client}",
+        "NVRM, nv.c, drivers before 340",
+    ),
+    Message(
+        "but this kernel module has the version {kernel}. Please make sure that "
+        "this kernel module and all NVIDIA driver components have the same version",
+        "NVRM, nv.c",
+    ),
+    Message(
+        "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch", "libnvidia-container"
+    ),
+    Message(
+        "system has unsupported display driver / cuda driver combination",
+        "cuda_runtime_api.h: cudaErrorSystemDriverMismatch (803)",
+        0.5,
+    ),
+    Message("kernel version {kernel} does not match DSO version {dso}", "tensorflow, cuda_diagnostics.cc"),
+    Message("API mismatch: the client '{client}' (pid {pid}) has the version", "NVRM, nv.c: driver 555 and later"),
+)
+
+
+@diagnosis(
+    "driver-library-mismatch",
+    layer=Layer.DRIVER,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def driver_library_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     nvml, driver = machine.nvml, machine.driver
     if is_wsl(machine):

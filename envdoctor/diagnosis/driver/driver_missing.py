@@ -20,9 +20,10 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import near
 from envdoctor.diagnosis.container_repairs import run_with_gpus
 from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, gpus, in_container, is_wsl, plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -31,7 +32,61 @@ from envdoctor.knowledge import Knowledge
 NOT_FOUND = "Found no NVIDIA driver on your system"
 
 
-@diagnosis("driver-missing", layer=Layer.DRIVER, severity=Severity.ERROR)
+MESSAGES = (
+    Message(
+        "Found no NVIDIA driver on your system",
+        "torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp, torch 0.3 to 2.15",
+        0.85,
+    ),
+    Message("Please check that you have an NVIDIA GPU and installed a driver from", "torch/cuda/__init__.py", 0.8),
+    Message("nvidia-smi: command not found", "bash", 0.85),
+    Message("nvidia-smi: not found", "dash, busybox", 0.8),
+    Message("Command 'nvidia-smi' not found", "Ubuntu's command-not-found", 0.9),
+    Message("'nvidia-smi' is not recognized as an internal or external command", "cmd.exe", 0.85),
+    Message("The term 'nvidia-smi' is not recognized", "PowerShell", 0.85),
+    Message("modprobe: FATAL: Module nvidia not found in directory", "kmod, tools/modprobe.c", 0.6),
+    Message("libcuda.so.1: cannot open shared object file", "glibc, elf/dl-load.c", 0.7),
+    Message("libcuda.so: cannot open shared object file", "glibc, elf/dl-load.c", 0.6),
+    Message("libnvidia-ml.so.1: cannot open shared object file", "glibc, elf/dl-load.c", 0.65),
+    Message("Failed to initialize NVML: Libnvidia-ml.so not found", "nvidia-smi, nvidia-ml-py", 0.7),
+    Message("NVML Shared Library Not Found", "pynvml: NVMLError_LibraryNotFound", 0.75),
+    Message("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system", "nvidia-smi", 0.75),
+    Message(
+        "nvcuda.dll",
+        "Windows: the driver's CUDA library",
+        0.5,
+        when=near("could not find", "cannot find", "not found", "failed to load"),
+    ),
+    Message(
+        "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1",
+        "libnvidia-container, src/nvc.c",
+        0.9,
+    ),
+    Message(
+        "nvidia-container-cli: initialization error: driver error: failed to process request",
+        "libnvidia-container: no driver answers",
+        0.6,
+    ),
+    Message(
+        "nvidia-container-cli: initialization error: nvml error: driver not loaded",
+        "libnvidia-container, src/nvc.c",
+        0.5,
+    ),
+    Message("Could not find the driver library libcuda.so", "tensorflow, tsl dso_loader", 0.6),
+    Message("Could not load dynamic library 'libcuda.so.1'", "tensorflow, dso_loader.cc", 0.7),
+    Message("failed call to cuInit: UNKNOWN ERROR (303)", "tensorflow, cuda_driver.cc: libcuda not loaded", 0.7),
+    Message(
+        "Could not find cuda drivers on your machine, GPU will not be used", "tsl/platform/default/cudart_stub.cc", 0.7
+    ),
+)
+
+
+@diagnosis(
+    "driver-missing",
+    layer=Layer.DRIVER,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def driver_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     driver = machine.driver
     if in_container(machine) or is_wsl(machine):

@@ -19,9 +19,10 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import near
 from envdoctor.diagnosis.distributions import family
 from envdoctor.diagnosis.driver.driver_missing import is_driver_package
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, in_container, is_wsl
 from envdoctor.diagnosis.symptoms import kernel_text
 from envdoctor.facts.model import Snapshot
@@ -31,12 +32,83 @@ from envdoctor.knowledge import Knowledge
 VERIFY = "nvidia-smi -L"
 
 
+MESSAGES = (
+    Message(
+        "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver", "nvidia-smi, every driver", 0.9
+    ),
+    Message("Make sure that the latest NVIDIA driver is installed and running", "nvidia-smi, every driver", 0.85),
+    Message("Failed to initialize NVML: Driver Not Loaded", "nvml.h: NVML_ERROR_DRIVER_NOT_LOADED", 0.95),
+    Message("NVML: Driver Not Loaded", "nvml.h: NVML_ERROR_DRIVER_NOT_LOADED", 0.9),
+    Message("NVMLError_DriverNotLoaded", "pynvml", 0.95),
+    Message("nvml error: driver not loaded", "libnvidia-container, src/nvc.c", 0.9),
+    Message("nvidia-container-cli: initialization error: cuda error: unknown error", "libnvidia-container", 0.5),
+    Message("modprobe: ERROR: could not insert 'nvidia': No such device", "kmod: ENODEV", 0.85),
+    Message("modprobe: ERROR: could not insert 'nvidia': Required key not available", "kmod: ENOKEY under Secure Boot"),
+    Message(
+        "modprobe: ERROR: could not insert 'nvidia': Key was rejected by service",
+        "kmod: EKEYREJECTED under Secure Boot",
+    ),
+    Message("modprobe: ERROR: could not insert 'nvidia{module}': {why}", "kmod", 0.85),
+    Message("could not insert module {path}nvidia{name}: Key was rejected by service", "kmod: EKEYREJECTED"),
+    Message("could not insert module {path}nvidia{name}: Required key not available", "kmod: ENOKEY"),
+    Message(
+        "module verification failed: signature and/or required key missing",
+        "Linux, kernel/module/signing.c",
+        0.3,
+        when=near("nvidia"),
+    ),
+    Message("Loading of unsigned module is rejected", "Linux, kernel/module/signing.c", 0.7),
+    Message("Lockdown: modprobe: unsigned module loading is restricted", "Linux, security/lockdown", 0.8),
+    Message(
+        "modprobe: FATAL: Module nvidia not found in directory /lib/modules/{kernel}",
+        "kmod: no module built for the running kernel",
+        0.85,
+    ),
+    Message("modprobe: FATAL: Module nvidia-uvm not found in directory", "kmod", 0.8),
+    Message("modprobe: FATAL: Module nvidia{variant} not found", "kmod", 0.75),
+    Message(
+        "NVRM: The NVIDIA probe routine was not called for {count} device(s)",
+        "NVRM, nv.c: another driver holds the card",
+    ),
+    Message(
+        "This can occur when a driver such as: nouveau, rivafb, nvidiafb or rivatv was loaded and obtained ownership",
+        "NVRM, nv.c",
+    ),
+    Message("NVRM: The NVIDIA probe routine failed for {count} device(s)", "NVRM, nv.c", 0.5),
+    Message("NVRM: None of the NVIDIA graphics adapters were initialized", "NVRM, nv.c", 0.6),
+    Message("NVRM: None of the NVIDIA devices were probed", "NVRM, nv.c", 0.7),
+    Message("The Nouveau kernel driver is currently in use by your system", "nvidia-installer", 0.95),
+    Message("Unable to load the kernel module 'nvidia.ko'", "nvidia-installer", 0.9),
+    Message("Unable to load the 'nvidia-drm' kernel module", "nvidia-installer", 0.8),
+    Message("ERROR: Unable to find the kernel source tree for the currently running kernel", "nvidia-installer", 0.9),
+    Message('ERROR: An error occurred while performing the step: "Building kernel modules"', "nvidia-installer", 0.9),
+    Message("Bad return status for module build on kernel: {kernel}", "dkms", 0.7, when=near("nvidia")),
+    Message("Error! Your kernel headers for kernel {kernel} cannot be found", "dkms", 0.8),
+    Message("dkms.conf for module nvidia{rest} does not exist", "dkms", 0.8),
+    Message("Error! Bad return status for module build", "dkms", 0.6, when=near("nvidia")),
+    Message("nvidia: version magic '{a}' should be '{b}'", "Linux, kernel/module/main.c", 0.95),
+    Message("nvidia: disagrees about version of symbol {symbol}", "Linux, kernel/module/main.c", 0.9),
+    Message("nvidia: Unknown symbol {symbol}", "Linux, kernel/module/main.c", 0.9),
+    Message("CUDA driver initialization failed, you might not have a CUDA gpu", "c10/cuda/CUDAFunctions.cpp", 0.45),
+    Message("NVRM: No NVIDIA GPU found", "NVRM, nv.c", 0.4),
+    Message('Kernel module "nvidia" is not loaded', "nvidia-persistenced, nvidia-modprobe", 0.9),
+    Message("nvidia-modprobe: ERROR: could not insert", "nvidia-modprobe", 0.8),
+    Message('ERROR: Unable to load the "nvidia" kernel module', "nvidia-settings, nvidia-persistenced", 0.9),
+    Message("Failed to query NVIDIA devices. Please ensure that the NVIDIA device files", "nvidia-persistenced", 0.7),
+    Message("(EE) NVIDIA: Failed to initialize the NVIDIA kernel module", "Xorg's nvidia driver", 0.8),
+    Message("Found no NVIDIA driver on your system", "torch: libcuda is there and cuInit finds no device file", 0.4),
+    Message("ERROR: The NVIDIA kernel module appears to already be loaded", "nvidia-installer", 0.4),
+    Message("FATAL: modpost: GPL-incompatible module nvidia.ko uses GPL-only symbol", "Linux kbuild, modpost", 0.9),
+)
+
+
 @diagnosis(
     "driver-not-loaded",
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
     # A module that finds no GPU which it drives refuses to load.
     follows_from=("gpu-legacy-driver-dropped", "driver-too-old-for-gpu", "driver-flavour-mismatch"),
+    messages=MESSAGES,
 )
 def driver_not_loaded(machine: Snapshot, world: Knowledge) -> Finding | None:
     driver = machine.driver

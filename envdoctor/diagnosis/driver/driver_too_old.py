@@ -24,7 +24,7 @@ import re
 from packaging.version import Version
 
 from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, driver_platform
 from envdoctor.diagnosis.repairs import fitting_torch, install_torch
 from envdoctor.diagnosis.symptoms import driver_on_disk
@@ -33,6 +33,82 @@ from envdoctor.knowledge import Knowledge
 
 # torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp; the number is cudaDriverGetVersion's.
 _TOO_OLD = re.compile(r"NVIDIA driver on your system is too old \(found version (\d{4,5})\)")
+
+
+MESSAGES = (
+    Message(
+        "NVIDIA driver on your system is too old (found version {cuda})",
+        "torch/cuda/__init__.py and torch/csrc/cuda/Module.cpp, torch 0.4 to 2.15",
+    ),
+    Message(
+        "CUDA driver version is insufficient for CUDA runtime version",
+        "cuda_runtime_api.h: cudaErrorInsufficientDriver (35), every CUDA",
+    ),
+    Message("cudaErrorInsufficientDriver", "cuda_runtime_api.h: error 35 by its name"),
+    Message(
+        "the provided PTX was compiled with an unsupported toolchain",
+        "cuda_runtime_api.h: cudaErrorUnsupportedPtxVersion (222), CUDA 11 and later",
+        0.9,
+    ),
+    Message("CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "cuda.h: error 222 by its name", 0.9),
+    Message("cudaErrorUnsupportedPtxVersion", "cuda_runtime_api.h: error 222 by its name", 0.9),
+    Message(
+        "unsatisfied condition: cuda>={cuda}",
+        "nvidia-container-cli, src/cli/configure.c: NVIDIA_REQUIRE_CUDA of an image",
+        0.95,
+    ),
+    Message(
+        "nvidia-container-cli: requirement error: unsatisfied condition: {condition}",
+        "libnvidia-container, src/cli/configure.c",
+        0.9,
+    ),
+    Message(
+        "requirements were not met: cuda>={cuda}",
+        "libnvidia-container and nvidia-container-toolkit, internal/requirements",
+        0.9,
+    ),
+    Message(
+        "unsatisfied condition: driver>={driver}",
+        "libnvidia-container, src/cli/configure.c: NVIDIA_REQUIRE_DRIVER",
+        0.95,
+    ),
+    Message(
+        "Update your GPU driver by downloading and installing a new version from the URL",
+        "torch/csrc/cuda/Module.cpp: THCPModule_initExtension",
+        0.8,
+    ),
+    Message(
+        "to install a PyTorch version that has been compiled with your version of the CUDA driver",
+        "torch/cuda/__init__.py: _check_driver",
+        0.9,
+    ),
+    Message("This version of the CUDA driver is too old", "cupti and nvcomp diagnostics", 0.8),
+    Message(
+        "This container was built for NVIDIA Driver Release {release} or later, but version {driver} was detected",
+        "NVIDIA NGC images, /opt/nvidia/entrypoint.d",
+        0.9,
+    ),
+    Message("Failed to detect NVIDIA driver version", "NVIDIA NGC images, /opt/nvidia/entrypoint.d/10-banner.sh", 0.4),
+    Message(
+        "CUDA Driver version {driver} is not compatible with CUDA runtime version {runtime}",
+        "paddle and tensorrt wrappers",
+        0.8,
+    ),
+    Message("minimum required driver version", "nvidia-smi and CUDA release notes wording; vLLM, ollama", 0.6),
+    Message("The NVIDIA driver version is too old", "onnxruntime, jax: cuda plugin checks", 0.8),
+    Message("jaxlib requires a CUDA driver version", "jax/_src: cuda version checks", 0.6),
+    Message(
+        "Found CUDA driver version {have}, but a version >={need} is required",
+        "jax/_src/xla_bridge.py: _version_check",
+        0.9,
+    ),
+    Message(
+        "CUDA driver initialization failed, you might not have a CUDA gpu",
+        "c10/cuda/CUDAFunctions.cpp: cudaErrorInitializationError (3)",
+        0.5,
+    ),
+    Message("ERROR: This container was built for {x} but the driver", "NGC entrypoint", 0.6),
+)
 
 
 @diagnosis(
@@ -46,6 +122,7 @@ _TOO_OLD = re.compile(r"NVIDIA driver on your system is too old \(found version 
         "driver-library-mismatch",
         "forward-compat-broken",
     ),
+    messages=MESSAGES,
 )
 def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, version = machine.torch, driver_on_disk(machine)

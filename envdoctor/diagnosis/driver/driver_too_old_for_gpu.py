@@ -25,7 +25,7 @@ from packaging.version import Version
 
 from envdoctor.diagnosis.driver_branches import branch_number
 from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container, is_wsl, plain_list
 from envdoctor.diagnosis.symptoms import driver_on_disk, kernel_text, undriven
 from envdoctor.facts.model import Snapshot
@@ -37,7 +37,33 @@ _UNKNOWN_GPU = re.compile(
 )
 
 
-@diagnosis("driver-too-old-for-gpu", layer=Layer.DRIVER, severity=Severity.ERROR)
+MESSAGES = (
+    Message(
+        "NVRM: The NVIDIA GPU {pci} (PCI ID: {id}) NVRM: installed in this system is not supported by the NVIDIA {driver}",
+        "NVRM, nv.c",
+        0.8,
+    ),
+    Message("installed in this system is not supported by the NVIDIA {driver} driver release", "NVRM, nv.c", 0.85),
+    Message("is not supported by the {driver} NVIDIA driver release", "NVRM, nv.c", 0.85),
+    Message("installed in this system is not supported by the {driver}", "NVRM, nv.c: before 400", 0.7),
+    Message(
+        "You do not appear to have an NVIDIA GPU supported by the {driver} NVIDIA Linux graphics driver",
+        "nvidia-installer",
+        0.7,
+    ),
+    Message("No supported NVIDIA GPU(s) found", "nvidia-installer and Windows installer", 0.4),
+    Message("This graphics driver could not find compatible graphics hardware", "NVIDIA's installer for Windows", 0.7),
+    Message("RmInitAdapter failed! (0x24:0xffff:{line})", "NVRM", 0.3),
+    Message("Failed to find a supported NVIDIA GPU", "nvidia-installer", 0.5),
+)
+
+
+@diagnosis(
+    "driver-too-old-for-gpu",
+    layer=Layer.DRIVER,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def driver_too_old_for_gpu(machine: Snapshot, world: Knowledge) -> Finding | None:
     if is_wsl(machine) or in_container(machine):
         return None

@@ -21,8 +21,9 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import cuda_near
 from envdoctor.diagnosis.distributions import family
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import gpus, in_container
 from envdoctor.diagnosis.symptoms import SYSTEM_NOT_READY, cuda_errors, cuda_starts, driver_on_disk
 from envdoctor.facts.model import Snapshot
@@ -33,11 +34,33 @@ VERIFY = "systemctl is-active nvidia-fabricmanager && nvidia-smi -q | grep -A 2 
 UNREGISTERED = ("not_started", "in_progress")
 
 
+MESSAGES = (
+    Message("system not yet initialized", "cuda_runtime_api.h: cudaErrorSystemNotReady (802)", 0.9, when=cuda_near),
+    Message("Error 802: system not yet initialized", "c10/cuda/CUDAFunctions.cpp"),
+    Message("CUDA_ERROR_SYSTEM_NOT_READY", "cuda.h: error 802"),
+    Message("cudaErrorSystemNotReady", "cuda_runtime_api.h: error 802"),
+    Message(
+        "fabric manager NVIDIA GPU driver interface version {fm} don't match with driver version {driver}",
+        "nvidia-fabricmanager",
+    ),
+    Message("Failed to start NVIDIA fabric manager service", "systemd unit of nvidia-fabricmanager", 0.95),
+    Message("nvidia-fabricmanager.service: Main process exited, code=exited", "systemd", 0.9),
+    Message("nvidia-fabricmanager.service: Failed with result", "systemd", 0.9),
+    Message("request to query NVSwitch device information from NVSwitch driver failed", "nvidia-fabricmanager", 0.9),
+    Message("NV_WARN_NOTHING_TO_DO", "nvidia-fabricmanager: no NVSwitch", 0.5),
+    Message("failed to initialize NVSwitch fabric", "nvidia-fabricmanager", 0.8),
+    Message("Fabric state: In Progress", "nvidia-smi -q: Fabric", 0.6),
+    Message("Error: CUDA initialization failed, fabric manager", "DCGM", 0.6),
+    Message("Fabric Manager is not running", "DCGM, nvidia tools", 0.9),
+)
+
+
 @diagnosis(
     "fabric-manager-down",
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
     follows_from=("driver-not-loaded", "driver-library-mismatch", "gpu-lost"),
+    messages=MESSAGES,
 )
 def fabric_manager_down(machine: Snapshot, world: Knowledge) -> Finding | None:
     starts = cuda_starts(machine)

@@ -22,9 +22,10 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import cuda_near
 from envdoctor.diagnosis.distributions import family
 from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import compat_libcuda, in_container
 from envdoctor.diagnosis.repairs import fitting_torch, install_torch
 from envdoctor.diagnosis.symptoms import COMPAT_NOT_SUPPORTED, DRIVER_MISMATCH, cuda_errors, cuda_starts
@@ -34,11 +35,33 @@ from envdoctor.knowledge import Knowledge
 WHICH = "ldconfig -p | grep libcuda.so.1; echo $LD_LIBRARY_PATH; cat /proc/driver/nvidia/version"
 
 
+MESSAGES = (
+    Message(
+        "forward compatibility was attempted on non supported HW",
+        "cuda_runtime_api.h: cudaErrorCompatNotSupportedOnDevice (804)",
+    ),
+    Message("Error 804", "c10/cuda/CUDAFunctions.cpp", 0.8, when=cuda_near),
+    Message("CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE", "cuda.h: error 804"),
+    Message("cudaErrorCompatNotSupportedOnDevice", "cuda_runtime_api.h: error 804"),
+    Message(
+        "system has unsupported display driver / cuda driver combination",
+        "cuda_runtime_api.h: cudaErrorSystemDriverMismatch (803)",
+        0.85,
+    ),
+    Message("Error 803: system has unsupported", "c10/cuda/CUDAFunctions.cpp", 0.85),
+    Message("CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "cuda.h: error 803", 0.8),
+    Message("cudaErrorSystemDriverMismatch", "cuda_runtime_api.h: error 803", 0.8),
+    Message("CUDA compatibility mode is unavailable", "NGC entrypoint: cuda-compat", 0.8),
+    Message("Forward compatibility mode is UNAVAILABLE", "NVIDIA NGC images, entrypoint.d", 0.8),
+)
+
+
 @diagnosis(
     "forward-compat-broken",
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
     follows_from=("driver-not-loaded", "driver-library-mismatch"),
+    messages=MESSAGES,
 )
 def forward_compat_broken(machine: Snapshot, world: Knowledge) -> Finding | None:
     errors, compat = cuda_errors(machine), compat_libcuda(machine)

@@ -24,7 +24,7 @@ import re
 
 from envdoctor.diagnosis.driver_branches import branch_number
 from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container, is_wsl, plain_list
 from envdoctor.diagnosis.symptoms import driver_on_disk, kernel_text, undriven
 from envdoctor.facts.model import Snapshot
@@ -35,7 +35,27 @@ _NAMED = re.compile(r"The NVIDIA (?:NVIDIA )?(.{3,60}?) GPU installed in this sy
 _IGNORES = re.compile(r"The (\d{3}\.[\d.]+\d) NVIDIA driver will ignore")
 
 
-@diagnosis("gpu-legacy-driver-dropped", layer=Layer.DRIVER, severity=Severity.ERROR)
+MESSAGES = (
+    Message("GPU installed in this system is supported through the NVIDIA {branch} Legacy drivers", "NVRM, nv.c"),
+    Message("supported through the NVIDIA {branch} Legacy drivers", "NVRM, nv.c"),
+    Message("NVIDIA driver will ignore this GPU. Continuing probe", "NVRM, nv.c", 0.95),
+    Message("legacy driver is required", "distribution tools (nvidia-detect)", 0.6),
+    Message("Your card is only supported by the {branch} legacy drivers series", "Debian's nvidia-detect", 0.95),
+    Message(
+        "WARNING: The NVIDIA {gpu} GPU installed in this system is supported through the NVIDIA "
+        "{branch} legacy Linux graphics drivers",
+        "nvidia-installer",
+    ),
+    Message("legacy Linux graphics drivers", "nvidia-installer", 0.8),
+)
+
+
+@diagnosis(
+    "gpu-legacy-driver-dropped",
+    layer=Layer.DRIVER,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def gpu_legacy_driver_dropped(machine: Snapshot, world: Knowledge) -> Finding | None:
     if is_wsl(machine) or in_container(machine):
         return None

@@ -22,7 +22,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.driver_repairs import REBOOT
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container, is_wsl
 from envdoctor.diagnosis.symptoms import NOT_INITIALIZED, UNKNOWN, cuda_errors, cuda_starts
 from envdoctor.facts.model import Snapshot
@@ -35,6 +35,37 @@ UNDECIDED = (
 )
 # What open(2) answers for a node whose module is gone or stuck. EACCES and EPERM are somebody's will: device-permission.
 BROKEN = ("ENXIO", "ENODEV", "EIO", "ETIMEDOUT")
+
+
+MESSAGES = (
+    Message(
+        "CUDA unknown error - this may be due to an incorrectly set up environment",
+        "c10/cuda/CUDAFunctions.cpp: cudaErrorUnknown (999), torch 1.5 and later",
+        0.85,
+    ),
+    Message("CUDA error: unknown error", "cuda_runtime_api.h: cudaErrorUnknown (999)", 0.75),
+    Message("Error 999: unknown error", "c10/cuda/CUDAFunctions.cpp", 0.85),
+    Message("cuda runtime error (999) : unknown error", "aten/src/THC/THCGeneral.cpp, torch 1.1 to 1.7", 0.85),
+    Message("cuda runtime error (30) : unknown error", "aten/src/THC/THCGeneral.cpp: CUDA before 10.1", 0.85),
+    Message("error=999 : unknown error", "THCudaCheck", 0.85),
+    Message("error=30 : unknown error", "THCudaCheck, CUDA before 10.1", 0.8),
+    Message("CUDA_ERROR_UNKNOWN", "cuda.h: error 999", 0.75),
+    Message("cudaErrorUnknown", "cuda_runtime_api.h: error 999", 0.75),
+    Message("failed call to cuInit: CUDA_ERROR_UNKNOWN", "tensorflow, cuda_driver.cc", 0.9),
+    Message("could not insert 'nvidia_uvm'", "kmod", 0.95),
+    Message("could not insert 'nvidia-uvm'", "kmod", 0.95),
+    Message("modprobe: FATAL: Module nvidia-uvm not found", "kmod", 0.9),
+    Message("modprobe: FATAL: Module nvidia_uvm not found", "kmod", 0.9),
+    Message("/dev/nvidia-uvm: No such file or directory", "coreutils, docker", 0.85),
+    Message("rmmod: ERROR: Module nvidia_uvm is in use", "kmod", 0.7),
+    Message("nvidia-uvm: Unknown symbol", "Linux, kernel/module/main.c", 0.9),
+    Message("nvidia-modprobe: Failed to load nvidia-uvm", "nvidia-modprobe", 0.9),
+    Message(
+        'error gathering device information while adding custom device "/dev/nvidia-uvm": no such file or directory',
+        "moby, runc: docker --device",
+        0.95,
+    ),
+)
 
 
 @diagnosis(
@@ -56,6 +87,7 @@ BROKEN = ("ENXIO", "ENODEV", "EIO", "ETIMEDOUT")
         # cuInit with every GPU hidden loads nothing.
         "visible-devices-hidden",
     ),
+    messages=MESSAGES,
 )
 def uvm_broken(machine: Snapshot, world: Knowledge) -> Finding | None:
     if is_wsl(machine) or cuda_starts(machine) is not False or (machine.host and machine.host.system == "Windows"):

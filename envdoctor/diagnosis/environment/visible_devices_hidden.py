@@ -19,7 +19,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, in_container, select_devices
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -27,7 +27,37 @@ from envdoctor.knowledge import Knowledge
 FIND = "grep -n CUDA_VISIBLE_DEVICES ~/.bashrc ~/.profile ~/.zshrc /etc/environment /etc/profile.d/* 2>/dev/null"
 
 
-@diagnosis("visible-devices-hidden", layer=Layer.ENVIRONMENT, severity=Severity.ERROR)
+MESSAGES = (
+    Message("No CUDA GPUs are available", "torch/csrc/cuda/Module.cpp, c10: torch 1.8 and later", 0.6),
+    Message("no CUDA-capable device is detected", "cuda_runtime_api.h: cudaErrorNoDevice (100)", 0.55),
+    Message("cudaErrorNoDevice", "cuda_runtime_api.h: error 100", 0.5),
+    Message("CUDA_ERROR_NO_DEVICE", "cuda.h: error 100", 0.5),
+    Message("invalid device ordinal", "cuda_runtime_api.h: cudaErrorInvalidDevice (101)", 0.75),
+    Message("CUDA_ERROR_INVALID_DEVICE", "cuda.h: error 101", 0.7),
+    Message("cudaErrorInvalidDevice:", "cuda_runtime_api.h: error 101", 0.7),
+    Message(
+        "Attempting to deserialize object on CUDA device {index} but torch.cuda.device_count() is {count}",
+        "torch/serialization.py",
+        0.7,
+    ),
+    Message(
+        "Invalid CUDA 'device={device}' requested. Use 'device=cpu' or pass valid CUDA device(s)",
+        "ultralytics, select_device",
+        0.6,
+    ),
+    Message("CUDA_VISIBLE_DEVICES=-1", "environment", 0.5),
+    Message("You requested gpu: {gpus} But your machine only has: {have}", "lightning, device_parser", 0.8),
+    Message("MisconfigurationException: You requested gpu", "lightning", 0.75),
+    Message("CUDA_VISIBLE_DEVICES environment variable is set to empty string", "tensorflow, jax", 0.9),
+)
+
+
+@diagnosis(
+    "visible-devices-hidden",
+    layer=Layer.ENVIRONMENT,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def visible_devices_hidden(machine: Snapshot, world: Knowledge) -> Finding | None:
     return _by_cuda(machine) or _by_container(machine)
 

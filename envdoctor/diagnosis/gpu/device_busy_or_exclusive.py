@@ -17,7 +17,8 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.conditions import nvidia_near
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container, select_devices
 from envdoctor.diagnosis.symptoms import UNAVAILABLE, cuda_errors
 from envdoctor.facts.model import Snapshot
@@ -27,11 +28,50 @@ from envdoctor.knowledge import Knowledge
 EXCLUSIVE = ("exclusive_process", "exclusive_thread")
 
 
+MESSAGES = (
+    Message(
+        "CUDA-capable device(s) is/are busy or unavailable", "cuda_runtime_api.h: cudaErrorDevicesUnavailable (46)"
+    ),
+    Message("all CUDA-capable devices are busy or unavailable", "cuda_runtime_api.h: error 46 until CUDA 11"),
+    Message("cudaErrorDevicesUnavailable", "cuda_runtime_api.h: error 46"),
+    Message("CUDA_ERROR_DEVICE_UNAVAILABLE", "cuda.h: error 46"),
+    Message(
+        "exclusive-thread device already in use by a different thread",
+        "cuda_runtime_api.h: cudaErrorDeviceAlreadyInUse (216)",
+    ),
+    Message("cudaErrorDeviceAlreadyInUse", "cuda_runtime_api.h: error 216"),
+    Message("CUDA_ERROR_CONTEXT_ALREADY_IN_USE", "cuda.h: error 216"),
+    Message("cudaErrorProhibitedComputeMode", "cuda_runtime_api.h: error 207 of old", 0.9),
+    Message(
+        "MPS client failed to connect to the MPS control daemon or the MPS server",
+        "cuda_runtime_api.h: cudaErrorMpsConnectionFailed (805)",
+        0.7,
+    ),
+    Message(
+        "the remote procedural call between the MPS server and the MPS client failed",
+        "cuda_runtime_api.h: cudaErrorMpsRpcFailure (806)",
+        0.6,
+    ),
+    Message(
+        "MPS server is not ready to accept new MPS client requests",
+        "cuda_runtime_api.h: cudaErrorMpsServerNotReady (807)",
+        0.7,
+    ),
+    Message(
+        "the hardware resources required to create MPS client have been exhausted",
+        "cuda_runtime_api.h: cudaErrorMpsMaxClientsReached (808)",
+        0.7,
+    ),
+    Message("In use by another client", "nvml.h: NVML_ERROR_IN_USE", 0.6, when=nvidia_near),
+)
+
+
 @diagnosis(
     "device-busy-or-exclusive",
     layer=Layer.GPU,
     severity=Severity.ERROR,
     follows_from=("gpu-lost", "driver-library-mismatch"),
+    messages=MESSAGES,
 )
 def device_busy_or_exclusive(machine: Snapshot, world: Knowledge) -> Finding | None:
     errors = cuda_errors(machine)

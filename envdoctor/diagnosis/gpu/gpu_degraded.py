@@ -21,7 +21,8 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.conditions import nvidia_near
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
@@ -36,7 +37,22 @@ FAR_BELOW = 0.6
 BUSY, FULL_SPEED = 50, 2
 
 
-@diagnosis("gpu-degraded", layer=Layer.GPU, severity=Severity.WARNING, follows_from=("gpu-lost",))
+MESSAGES = (
+    Message("HW Thermal Slowdown : Active", "nvidia-smi -q -d PERFORMANCE", 0.8),
+    Message("HW Power Brake Slowdown : Active", "nvidia-smi -q -d PERFORMANCE", 0.8),
+    Message("HW Slowdown : Active", "nvidia-smi -q -d PERFORMANCE", 0.7),
+    Message("SW Thermal Slowdown : Active", "nvidia-smi -q -d PERFORMANCE", 0.7),
+    Message("available PCIe bandwidth, limited by {speed} PCIe", "Linux, drivers/pci/pci.c", 0.5, when=nvidia_near),
+)
+
+
+@diagnosis(
+    "gpu-degraded",
+    layer=Layer.GPU,
+    severity=Severity.WARNING,
+    follows_from=("gpu-lost",),
+    messages=MESSAGES,
+)
 def gpu_degraded(machine: Snapshot, world: Knowledge) -> Finding | None:
     said: list[str] = []
     evidence: list[Evidence] = []

@@ -21,7 +21,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container, plain_list
 from envdoctor.diagnosis.symptoms import ECC_UNCORRECTABLE, cuda_errors, cuda_starts, gpu_at, xids
 from envdoctor.facts.model import Snapshot
@@ -46,7 +46,50 @@ MOST_PAGES = 60
 VERIFY = "nvidia-smi -q -d ECC,ROW_REMAPPER,PAGE_RETIREMENT"
 
 
-@diagnosis("gpu-hw-fault", layer=Layer.GPU, severity=Severity.ERROR, follows_from=("gpu-lost",))
+MESSAGES = (
+    Message("uncorrectable ECC error encountered", "cuda_runtime_api.h: cudaErrorECCUncorrectable (214)"),
+    Message("CUDA_ERROR_ECC_UNCORRECTABLE", "cuda.h: error 214"),
+    Message("cudaErrorECCUncorrectable", "cuda_runtime_api.h: error 214"),
+    Message(
+        "uncorrectable NVLink error detected during the execution",
+        "cuda_runtime_api.h: cudaErrorNvlinkUncorrectable (220)",
+        0.9,
+    ),
+    Message("CUDA_ERROR_NVLINK_UNCORRECTABLE", "cuda.h: error 220", 0.9),
+    Message("cudaErrorNvlinkUncorrectable", "cuda_runtime_api.h: error 220", 0.9),
+    Message("NVRM: Xid ({pci}): 48,", "docs.nvidia.com/deploy/xid-errors: double-bit ECC error"),
+    Message("NVRM: Xid ({pci}): 63,", "docs.nvidia.com/deploy/xid-errors: row remapping or page retirement", 0.95),
+    Message("NVRM: Xid ({pci}): 64,", "docs.nvidia.com/deploy/xid-errors: remapping failed"),
+    Message("NVRM: Xid ({pci}): 74,", "docs.nvidia.com/deploy/xid-errors: NVLink error", 0.9),
+    Message("NVRM: Xid ({pci}): 92,", "docs.nvidia.com/deploy/xid-errors: high single-bit ECC rate", 0.9),
+    Message("NVRM: Xid ({pci}): 94,", "docs.nvidia.com/deploy/xid-errors: contained ECC error", 0.95),
+    Message("NVRM: Xid ({pci}): 95,", "docs.nvidia.com/deploy/xid-errors: uncontained ECC error"),
+    Message("NVRM: Xid ({pci}): 140,", "docs.nvidia.com/deploy/xid-errors: unrecovered ECC error"),
+    Message("NVRM: Xid ({pci}): 160,", "docs.nvidia.com/deploy/xid-errors: channel retirement", 0.9),
+    Message("NVRM: Xid ({pci}): 161,", "docs.nvidia.com/deploy/xid-errors: channel retirement failure", 0.9),
+    Message("NVRM: Xid ({pci}): 171,", "docs.nvidia.com/deploy/xid-errors: uncorrectable DRAM error", 0.95),
+    Message("NVRM: Xid ({pci}): 172,", "docs.nvidia.com/deploy/xid-errors: uncorrectable SRAM error", 0.95),
+    Message("NVRM: Xid ({pci}): 121,", "docs.nvidia.com/deploy/xid-errors: C2C link", 0.8),
+    Message("NVRM: Xid ({pci}): 136,", "docs.nvidia.com/deploy/xid-errors: NVLink", 0.8),
+    Message("NVRM: Xid ({pci}): 137,", "docs.nvidia.com/deploy/xid-errors: NVLink privilege", 0.6),
+    Message("NVRM: Xid ({pci}): 149,", "docs.nvidia.com/deploy/xid-errors: NVLink 5", 0.8),
+    Message("Row Remapping Failure", "nvidia-smi -q, DCGM", 0.9),
+    Message("A DRAM row remapping failure", "DCGM", 0.9),
+    Message("double bit ECC error", "NVRM: Xid 48", 0.95),
+    Message("Double Bit ECC Error (DBE)", "NVRM, DCGM", 0.95),
+    Message("DCGM_FR_VOLATILE_DBE_DETECTED", "DCGM", 0.95),
+    Message("hardware stack error", "cuda_runtime_api.h: cudaErrorHardwareStackError (714)", 0.5),
+    Message("SXid ({pci}): {number}, Fatal", "NVRM, nvidia-nvswitch", 0.85),
+)
+
+
+@diagnosis(
+    "gpu-hw-fault",
+    layer=Layer.GPU,
+    severity=Severity.ERROR,
+    follows_from=("gpu-lost",),
+    messages=MESSAGES,
+)
 def gpu_hw_fault(machine: Snapshot, world: Knowledge) -> Finding | None:
     evidence: list[Evidence] = []
     troubles: list[str] = []

@@ -18,7 +18,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container
 from envdoctor.diagnosis.symptoms import cuda_starts
 from envdoctor.facts.model import Snapshot
@@ -28,7 +28,33 @@ from envdoctor.knowledge import Knowledge
 LIST = "nvidia-smi -L"
 
 
-@diagnosis("mig-misconfigured", layer=Layer.GPU, severity=Severity.ERROR)
+MESSAGES = (
+    Message("No MIG devices found", "nvidia-smi mig", 0.9),
+    Message("No MIG-enabled devices found", "nvidia-smi mig", 0.8),
+    Message("No GPU instances found: Not Found", "nvidia-smi mig", 0.9),
+    Message("No compute instances found: Not Found", "nvidia-smi mig", 0.9),
+    Message("Unable to create a GPU instance on GPU {gpu} using profile {profile}: {why}", "nvidia-smi mig", 0.9),
+    Message("Failed to create GPU instances: Insufficient Resources", "nvidia-smi mig", 0.95),
+    Message("Failed to create GPU instances", "nvidia-smi mig", 0.9),
+    Message("Unable to enable MIG Mode for GPU {gpu}", "nvidia-smi", 0.9),
+    Message("MIG mode is in pending enable state for GPU", "nvidia-smi", 0.9),
+    Message("Warning: MIG mode is in pending", "nvidia-smi", 0.9),
+    Message("device in MIG mode but no MIG devices found", "nvidia-container-toolkit, k8s-device-plugin", 0.95),
+    Message("at least one device with migEnabled=true was not configured correctly", "k8s-device-plugin"),
+    Message("all devices on the node must be configured with the same migEnabled value", "k8s-device-plugin"),
+    Message("more than one MIG device type present on node", "k8s-device-plugin"),
+    Message("invalid MIG configuration", "nvidia mig-parted", 0.9),
+    Message("MIG-GPU-{uuid}: unknown device", "nvidia-container-cli", 0.8),
+    Message("nvidia-container-cli: device error: MIG-{uuid}: unknown device", "libnvidia-container", 0.95),
+)
+
+
+@diagnosis(
+    "mig-misconfigured",
+    layer=Layer.GPU,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def mig_misconfigured(machine: Snapshot, world: Knowledge) -> Finding | None:
     gpus = machine.gpus
     if not gpus:

@@ -21,7 +21,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.gpu.device_busy_or_exclusive import visible_on_nvml
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.symptoms import OUT_OF_MEMORY, cuda_errors
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
@@ -32,11 +32,36 @@ FULL = 0.9
 LOOK = "nvidia-smi --query-compute-apps=gpu_uuid,pid,name,used_memory --format=csv"
 
 
+MESSAGES = (
+    Message("CUDA out of memory. Tried to allocate", "c10/cuda/CUDACachingAllocator.cpp", 0.9),
+    Message("CUDA out of memory", "c10/cuda/CUDACachingAllocator.cpp", 0.85),
+    Message("CUDA error: out of memory", "cuda_runtime_api.h: cudaErrorMemoryAllocation (2)", 0.9),
+    Message("torch.cuda.OutOfMemoryError", "torch 1.13 and later", 0.85),
+    Message("torch.OutOfMemoryError", "torch 2.5 and later", 0.85),
+    Message("CUDA_ERROR_OUT_OF_MEMORY", "cuda.h: error 2", 0.85),
+    Message("cudaErrorMemoryAllocation", "cuda_runtime_api.h: error 2", 0.85),
+    Message("cuda runtime error (2) : out of memory", "aten/src/THC, torch before 1.8", 0.9),
+    Message("CUBLAS_STATUS_ALLOC_FAILED", "cublas_api.h", 0.7),
+    Message("CUDNN_STATUS_ALLOC_FAILED", "cudnn.h", 0.7),
+    Message("cudaMalloc failed: out of memory", "llama.cpp, onnxruntime", 0.85),
+    Message("Failed to allocate memory for requested buffer of size", "onnxruntime, bfc_arena.cc", 0.6),
+    Message("is less than desired GPU memory utilization", "vLLM, worker: memory taken by others", 0.85),
+    Message("No available memory for the cache blocks", "vLLM: KV cache", 0.7),
+    Message(
+        "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+        "torch: no memory left for cuBLAS's workspace",
+        0.45,
+    ),
+    Message("RESOURCE_EXHAUSTED: Out of memory while trying to allocate", "XLA", 0.7),
+)
+
+
 @diagnosis(
     "out-of-memory",
     layer=Layer.GPU,
     severity=Severity.ERROR,
     follows_from=("gpu-hw-fault", "device-busy-or-exclusive"),
+    messages=MESSAGES,
 )
 def out_of_memory(machine: Snapshot, world: Knowledge) -> Finding | None:
     errors = cuda_errors(machine)

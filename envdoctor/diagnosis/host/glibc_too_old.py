@@ -23,8 +23,9 @@ import re
 
 from packaging.version import InvalidVersion, Version
 
+from envdoctor.diagnosis.conditions import systems_own
 from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import fitting_torch, install_torch
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -32,7 +33,22 @@ from envdoctor.knowledge import Knowledge
 _TAG = re.compile(r"manylinux_(\d+)_(\d+)_")
 
 
-@diagnosis("glibc-too-old", layer=Layer.HOST, severity=Severity.ERROR, follows_from=("platform-unsupported",))
+MESSAGES = (
+    Message("version `GLIBC_{version}' not found", "glibc, elf/dl-version.c"),
+    Message("{library}: version `GLIBCXX_{version}' not found", "glibc, elf/dl-version.c", 0.85, when=systems_own),
+    Message("{library}: version `CXXABI_{version}' not found", "glibc, elf/dl-version.c", 0.85, when=systems_own),
+    Message("You're on Linux (`manylinux_{have}`), but", "uv, hints: wheels for a newer glibc", 0.6),
+    Message("GLIBC_{version} not defined in file libc.so.6", "glibc, elf/dl-version.c", 0.9),
+)
+
+
+@diagnosis(
+    "glibc-too-old",
+    layer=Layer.HOST,
+    severity=Severity.ERROR,
+    follows_from=("platform-unsupported",),
+    messages=MESSAGES,
+)
 def glibc_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
     host = machine.host
     if host is not None and (host.glibc == "" or host.system not in (None, "Linux")):

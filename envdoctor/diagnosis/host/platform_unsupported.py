@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import re
 
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
@@ -31,7 +31,61 @@ from envdoctor.knowledge import Knowledge
 MACOS = (((2, 9), (14, 0)), ((2, 5), (13, 0)), ((1, 12), (12, 3)))
 
 
-@diagnosis("platform-unsupported", layer=Layer.HOST, severity=Severity.ERROR)
+MESSAGES = (
+    Message("Torch not compiled with CUDA enabled", "torch on macOS or Windows on ARM: no CUDA build exists", 0.3),
+    Message("You're on {platform}, but `torch` ({version}) only has wheels for the following platform", "uv, hints"),
+    Message("has no wheels with a matching platform tag", "uv, resolver", 0.9),
+    Message("torch{spec} has no wheels with a matching platform tag (e.g., `{tag}`)", "uv, resolver"),
+    Message(
+        "Distribution `torch=={version} @ registry+{index}` can't be installed because it doesn't have "
+        "a source distribution or wheel for the current platform",
+        "uv sync",
+        0.95,
+    ),
+    Message(
+        "can't be installed because it doesn't have a source distribution or wheel for the current platform",
+        "uv sync",
+        0.85,
+    ),
+    Message("{library}: cannot open shared object file: Exec format error", "Linux: another architecture", 0.9),
+    Message("Exec format error", "Linux, ENOEXEC: a program of another architecture", 0.6),
+    Message("wrong ELF class: ELFCLASS32", "glibc, elf/dl-load.c", 0.8),
+    Message("wrong ELF class: ELFCLASS64", "glibc, elf/dl-load.c", 0.8),
+    Message("mach-o file, but is an incompatible architecture (have '{have}', need '{need}')", "dyld", 0.9),
+    Message("but is an incompatible architecture", "dyld", 0.85),
+    Message("The MPS backend is supported on MacOS 12.3+", "torch/mps", 0.9),
+    Message("PyTorch not linked with support for mps devices", "c10", 0.7),
+    Message("Error 801: operation not supported", "c10/cuda/CUDAFunctions.cpp", 0.45),
+    Message("is not a supported wheel on this platform", "pip", 0.6),
+    Message("DLL load failed: %1 is not a valid Win32 application", "Windows: ERROR_BAD_EXE_FORMAT (193)", 0.7),
+    Message("[WinError 193] %1 is not a valid Win32 application", "Windows: ERROR_BAD_EXE_FORMAT", 0.75),
+    Message(
+        "The requested image's platform ({image}) does not match the detected host platform ({host})", "docker", 0.85
+    ),
+    Message("no matching manifest for {platform} in the manifest list entries", "docker pull", 0.85),
+    Message("Error relocating {library}: {symbol}: symbol not found", "musl, ldso/dynlink.c", 0.95),
+    Message(
+        "Error loading shared library {library}: No such file or directory (needed by {by})",
+        "musl, ldso/dynlink.c",
+        0.9,
+    ),
+    Message("Error loading shared library ld-linux-x86-64.so.2", "musl"),
+    Message(
+        "Illegal instruction (core dumped)",
+        "Linux, SIGILL: a processor without the instructions that the build uses",
+        0.6,
+    ),
+    Message("HIP error: invalid device function", "ROCm: an unsupported Radeon", 0.6),
+    Message("rocBLAS error: Cannot read {path}/TensileLibrary", "rocBLAS: an unsupported Radeon", 0.8),
+)
+
+
+@diagnosis(
+    "platform-unsupported",
+    layer=Layer.HOST,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def platform_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
     host, interpreter = machine.host, machine.interpreter
     if host is None:

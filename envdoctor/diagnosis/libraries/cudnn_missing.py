@@ -22,11 +22,33 @@ from __future__ import annotations
 from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.companions import pins
 from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors, soname_major
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import install_into, pinned, reinstall, restore_torch, run_python
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Distribution
 from envdoctor.knowledge import Knowledge
+
+MESSAGES = (
+    Message("libcudnn{name}: cannot open shared object file", "glibc, elf/dl-load.c"),
+    Message("Could not load library libcudnn{name}. Error:", "cuDNN 8: its own loader"),
+    Message("Could not load library cudnn{name}.dll", "cuDNN on Windows"),
+    Message("Please make sure libcudnn{name} is in your library path", "cuDNN 8"),
+    Message("Please make sure cudnn{name}.dll is in your library path", "cuDNN on Windows"),
+    Message("Unable to load any of {libcudnn{name}", "cuDNN 9: its own loader"),
+    Message("Unable to load any of {cudnn{name}", "cuDNN 9 on Windows"),
+    Message("Could not locate cudnn{name}.dll. Please make sure it is in your library path", "cuDNN on Windows"),
+    Message("Could not locate zlibwapi.dll. Please make sure it is in your library path", "cuDNN 8 on Windows", 0.9),
+    Message("Invalid handle. Cannot load symbol cudnn{function}", "cuDNN 8 and 9: its shims"),
+    Message("Could not load dynamic library 'libcudnn.so.{version}'", "tensorflow, dso_loader.cc", 0.95),
+    Message("CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED", "cudnn_graph.h, cuDNN 9", 0.7),
+    Message("CUDNN_STATUS_RUNTIME_PREREQUISITE_MISSING", "cudnn.h: libcuda or nvrtc not found", 0.6),
+    Message("Cannot load cudnn shared library", "paddle", 0.9),
+    Message("cudnn.h: No such file or directory", "gcc", 0.9),
+    Message("Could NOT find CUDNN", "cmake, FindCUDNN", 0.9),
+    Message("Unable to find cuDNN", "cmake", 0.7),
+    Message("CuDNN library is not found", "onnxruntime and others", 0.7),
+    Message("Require cuDNN {need} and CUDA {cuda}", "onnxruntime, provider_bridge_ort.cc", 0.8),
+)
 
 
 @diagnosis(
@@ -34,6 +56,7 @@ from envdoctor.knowledge import Knowledge
     layer=Layer.LIBRARIES,
     severity=Severity.ERROR,
     follows_from=("torch-install-corrupt", "nvidia-wheels-mismatch"),
+    messages=MESSAGES,
 )
 def cudnn_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch

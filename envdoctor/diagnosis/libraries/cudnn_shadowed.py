@@ -23,7 +23,7 @@ from __future__ import annotations
 from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
 from envdoctor.diagnosis.mapped import forced, foreign, mapped, own_wheel, path_evidence, steered, without_path
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import run_python
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -32,7 +32,33 @@ INCOMPATIBLE = "cuDNN version incompatibility"
 CHECK = "import torch; print(torch.backends.cudnn.version())"
 
 
-@diagnosis("cudnn-shadowed", layer=Layer.LIBRARIES, severity=Severity.ERROR)
+MESSAGES = (
+    Message(
+        "cuDNN version incompatibility: PyTorch was compiled against ({built}) but found runtime version ({found})",
+        "torch/backends/cudnn/__init__.py: _init, torch 1.8 and later",
+        0.85,
+    ),
+    Message(
+        "Looks like your LD_LIBRARY_PATH contains incompatible version of cudnn", "torch/backends/cudnn/__init__.py"
+    ),
+    Message(
+        "one option to resolving this error is to ensure PyTorch can find the bundled cuDNN",
+        "torch/backends/cudnn/__init__.py",
+        0.95,
+    ),
+    Message(
+        "Loaded runtime CuDNN library: {found} but source was compiled with: {built}", "tensorflow, cuda_dnn.cc", 0.9
+    ),
+    Message("CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", "cudnn_graph.h, cuDNN 9", 0.6),
+)
+
+
+@diagnosis(
+    "cudnn-shadowed",
+    layer=Layer.LIBRARIES,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def cudnn_shadowed(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch
     run = torch.run if torch else None

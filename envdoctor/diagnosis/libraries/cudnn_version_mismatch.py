@@ -23,7 +23,7 @@ from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.arch_repairs import arch_fixes
 from envdoctor.diagnosis.architecture import code_gap
 from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import plain_list, visible_gpus
 from envdoctor.diagnosis.repairs import conda_install, pinned, reinstall, restore_torch, uses_conda
 from envdoctor.facts.model import Snapshot
@@ -38,11 +38,41 @@ SAID = (
 )
 
 
+MESSAGES = (
+    Message(
+        "cuDNN version mismatch: PyTorch was compiled against {built} but linked against {found}",
+        "torch/backends/cudnn/__init__.py, torch 0.2 to 1.7",
+    ),
+    Message(
+        "cuDNN version incompatibility: PyTorch was compiled against ({built}) but found runtime version ({found})",
+        "torch/backends/cudnn/__init__.py",
+        0.8,
+    ),
+    Message("CUDNN_STATUS_VERSION_MISMATCH", "cudnn.h", 0.9),
+    Message("CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", "cudnn_graph.h, cuDNN 9", 0.9),
+    Message("is not compatible with devices with SM < {arch}", "torch: Conv_v8.cpp and backends/cudnn", 0.95),
+    Message("CUDNN_STATUS_NOT_INITIALIZED", "cudnn.h", 0.55),
+    Message("CUDNN_STATUS_ARCH_MISMATCH", "cudnn.h", 0.55),
+    Message("CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH", "cudnn_graph.h, cuDNN 9", 0.8),
+    Message("GET was unable to find an engine to execute this computation", "ATen/native/cudnn/Conv_v8.cpp", 0.5),
+    Message("FIND was unable to find an engine to execute this computation", "ATen/native/cudnn/Conv_v8.cpp", 0.5),
+    Message("Unable to find a valid cuDNN algorithm to run convolution", "ATen/native/cudnn/Conv_v7.cpp", 0.45),
+    Message("CUDNN_STATUS_INTERNAL_ERROR", "cudnn.h", 0.35),
+    Message("CUDNN_STATUS_MAPPING_ERROR", "cudnn.h", 0.35),
+    Message("{library}: undefined symbol: cudnn{function}", "glibc", 0.85),
+    Message(
+        "Loaded runtime CuDNN library: {found} but source was compiled with: {built}", "tensorflow, cuda_dnn.cc", 0.8
+    ),
+    Message("PyTorch was compiled against cuDNN", "torch", 0.7),
+)
+
+
 @diagnosis(
     "cudnn-version-mismatch",
     layer=Layer.LIBRARIES,
     severity=Severity.ERROR,
     follows_from=("cudnn-shadowed", "nvidia-wheels-mismatch", "gpu-arch-too-old-for-torch", "torch-duplicate-install"),
+    messages=MESSAGES,
 )
 def cudnn_version_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch

@@ -20,9 +20,10 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import pins
+from envdoctor.diagnosis.conditions import cuda_lacks_cuda, not_systems_own
 from envdoctor.diagnosis.loader_errors import CUDA_STEMS, LoaderError, first_saying, loader_errors
 from envdoctor.diagnosis.mapped import foreign, mapped, own_wheel, path_evidence, steered, without_path
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import conda_install, run_python, uses_conda, verify_torch
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -31,11 +32,64 @@ STUB_LIBRARY = 34
 BLAMED = ("cublas", "cusparse", "cusolver", "cufft", "nvrtc", "nvjitlink", "symbol", "shared object")
 
 
+MESSAGES = (
+    Message(
+        "{library}: undefined symbol: {symbol}",
+        "glibc: a wheel's CUDA library takes another's from the path",
+        0.85,
+        when=cuda_lacks_cuda,
+    ),
+    Message(
+        "undefined symbol: __nvJitLink{function}, version libnvJitLink",
+        "pytorch#111469: another libnvJitLink first on LD_LIBRARY_PATH",
+        0.85,
+    ),
+    Message("undefined symbol: cublasLt{function}, version libcublasLt", "pytorch#88882", 0.85),
+    Message("CUDA driver is a stub library", "cuda_runtime_api.h: cudaErrorStubLibrary (34)"),
+    Message("CUDA_ERROR_STUB_LIBRARY", "cuda.h: error 34"),
+    Message("cudaErrorStubLibrary", "cuda_runtime_api.h: error 34"),
+    Message("You are trying to use the stub library", "libcuda's stub"),
+    Message(
+        "WARNING: You should always run with libnvidia-ml.so that is installed with your NVIDIA Display Driver",
+        "libnvidia-ml's stub",
+    ),
+    Message(
+        "{library}: version `GLIBCXX_{version}' not found",
+        "glibc: an old libstdc++ found first",
+        0.9,
+        when=not_systems_own,
+    ),
+    Message("{library}: version `CXXABI_{version}' not found", "glibc", 0.9, when=not_systems_own),
+    Message("libcudart.so.{version}: cannot open shared object file", "glibc", 0.5),
+    Message("CUBLAS_STATUS_INVALID_VALUE when calling `cublas", "torch with another libcublas on the path", 0.5),
+    Message(
+        "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+        "torch: another libcublas, or no memory",
+        0.35,
+    ),
+    Message("{library}: undefined symbol: EVP_{symbol}", "glibc: another OpenSSL found first", 0.85),
+    Message("{library}: undefined symbol: ffi_{symbol}", "glibc: another libffi found first", 0.85),
+    Message("libp11-kit.so.0: undefined symbol: ffi_type_pointer", "conda's libffi in a system program", 0.95),
+    Message("{library}: cannot allocate memory in static TLS block", "glibc, elf/dl-tls.c: loaded too late", 0.9),
+    Message("Intel MKL FATAL ERROR: Cannot load libmkl_avx", "MKL", 0.3),
+    Message("libcublas.so.{version}: cannot open shared object file", "glibc", 0.5),
+    Message("libcufft.so.{version}: cannot open shared object file", "glibc", 0.5),
+    Message("libcurand.so.{version}: cannot open shared object file", "glibc", 0.5),
+    Message("libcusparse.so.{version}: cannot open shared object file", "glibc", 0.5),
+    Message("libcusolver.so.{version}: cannot open shared object file", "glibc", 0.5),
+    Message("libcupti.so.{version}: cannot open shared object file", "glibc", 0.5),
+    Message("libnvrtc.so.{version}: cannot open shared object file", "glibc", 0.5),
+    Message("Could not load library libnvrtc.so", "torch, nvfuser", 0.5),
+    Message("Could not load library libcublasLt", "torch: bundled loader", 0.6),
+)
+
+
 @diagnosis(
     "library-path-conflict",
     layer=Layer.LIBRARIES,
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install", "nvidia-wheels-mismatch"),
+    messages=MESSAGES,
 )
 def library_path_conflict(machine: Snapshot, world: Knowledge) -> Finding | None:
     return _stub(machine) or _mapped(machine) or _by_error(machine) or _libstdcxx(machine)

@@ -17,7 +17,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import conda_install, install_into, run_python, uses_conda
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -31,7 +31,29 @@ SAID = (
 )
 
 
-@diagnosis("mkl-mismatch", layer=Layer.LIBRARIES, severity=Severity.ERROR, follows_from=("torch-duplicate-install",))
+MESSAGES = (
+    Message("undefined symbol: iJIT_{name}", "pytorch#123097: MKL 2024.1"),
+    Message("undefined symbol: mkl_{name}", "glibc"),
+    Message("Intel MKL FATAL ERROR: Cannot load {library}", "MKL"),
+    Message("INTEL MKL ERROR: {library}: undefined symbol", "MKL"),
+    Message("Intel oneMKL FATAL ERROR: Cannot load {library}", "oneMKL"),
+    Message("libmkl_{name}: cannot open shared object file", "glibc"),
+    Message("libmkl_{name}: undefined symbol", "glibc"),
+    Message("mkl-service + Intel(R) MKL: MKL_THREADING_LAYER=INTEL is incompatible with libgomp", "mkl-service", 0.9),
+    Message("MKL_THREADING_LAYER=INTEL is incompatible with {library} library", "mkl-service", 0.9),
+    Message("mkl_intel_thread.{version}.dll", "Windows", 0.6),
+    Message("Cannot load mkl_intel_thread.dll", "MKL on Windows"),
+    Message('Error loading {path}shm.dll" or one of its dependencies', "pytorch#131662: MKL missing or wrong", 0.4),
+)
+
+
+@diagnosis(
+    "mkl-mismatch",
+    layer=Layer.LIBRARIES,
+    severity=Severity.ERROR,
+    follows_from=("torch-duplicate-install",),
+    messages=MESSAGES,
+)
 def mkl_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     said = first_saying(machine, *SAID)
     if said is None:

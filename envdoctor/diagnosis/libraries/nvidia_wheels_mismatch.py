@@ -25,9 +25,10 @@ from packaging.requirements import Requirement
 
 from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.companions import pins
+from envdoctor.diagnosis.conditions import cuda_missing_on_import, importing_torch, torch_lacks_cuda, torch_near
 from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors
 from envdoctor.diagnosis.mapped import older, steered
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import reinstall, restore_torch, run_python, uses_conda
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin, Distribution, TorchRun
@@ -36,11 +37,57 @@ from envdoctor.knowledge import Knowledge
 CHECK = "import torch; print(torch.__version__, torch.cuda.is_available())"
 
 
+MESSAGES = (
+    Message(
+        "{library}: undefined symbol: {symbol}",
+        "glibc: torch lacks a function of a CUDA library",
+        0.85,
+        when=torch_lacks_cuda,
+    ),
+    Message("undefined symbol: nccl{function}", "glibc: an older libnccl is found", 0.8),
+    Message("undefined symbol nccl{function}", "as people quote it", 0.75),
+    Message("undefined symbol: __nvJitLink{function}", "glibc: libcusparse with an older libnvJitLink", 0.7),
+    Message("libnvJitLink.so.{version}: symbol {symbol} not defined in file", "glibc", 0.7),
+    Message(
+        "symbol cublas{function} version libcublas{name} not defined in file libcublas{file} with link time reference",
+        "glibc, elf/dl-lookup.c",
+        0.75,
+    ),
+    Message("not defined in file libcublas{name} with link time reference", "glibc, elf/dl-lookup.c", 0.7),
+    Message("not defined in file libnccl{name} with link time reference", "glibc, elf/dl-lookup.c", 0.75),
+    Message("not defined in file libcu{name} with link time reference", "glibc, elf/dl-lookup.c", 0.6),
+    Message(
+        "libcublas.so.{version}: cannot open shared object file",
+        "glibc: torch 1.13 and 2 with pip's CUDA wheels",
+        0.5,
+        when=importing_torch,
+    ),
+    Message(
+        "{library}: cannot open shared object file",
+        "glibc: a CUDA library that torch needs",
+        0.75,
+        when=cuda_missing_on_import,
+    ),
+    Message("libcublas.so.*[0-9] not found in the system path", "torch/__init__.py: _preload_cuda_deps", 0.85),
+    Message("{library} not found in the system path", "torch/__init__.py: _preload_cuda_deps", 0.85, when=torch_near),
+    Message("torch {version} requires nvidia-{name}=={need}", "pip, after an install"),
+    Message(
+        "requires nvidia-{name}=={need}, but you have nvidia-{same} {have} which is incompatible",
+        "pip, after an install",
+        0.95,
+    ),
+    Message("libcusparseLt.so.0: cannot open shared object file", "glibc: torch 2.4 and later", 0.85),
+    Message("libcudart.so.{version}: cannot open shared object file", "glibc", 0.4, when=importing_torch),
+    Message("libnvshmem_host.so.3: cannot open shared object file", "glibc: torch 2.9 and later", 0.85),
+)
+
+
 @diagnosis(
     "nvidia-wheels-mismatch",
     layer=Layer.LIBRARIES,
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install",),
+    messages=MESSAGES,
 )
 def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, interpreter = machine.torch, machine.interpreter

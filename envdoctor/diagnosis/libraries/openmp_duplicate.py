@@ -19,7 +19,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.loader_errors import first_saying
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import conda_install, reinstall, run_python
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -27,7 +27,21 @@ from envdoctor.knowledge import Knowledge
 SAID = ("OMP: Error #15", "OMP: Error 15", "multiple copies of the OpenMP runtime", "is incompatible with libgomp")
 
 
-@diagnosis("openmp-duplicate", layer=Layer.LIBRARIES, severity=Severity.WARNING)
+MESSAGES = (
+    Message("OMP: Error #15: Initializing {library}, but found {other} already initialized", "LLVM OpenMP, kmp_i18n"),
+    Message("OMP: Error #15", "LLVM OpenMP"),
+    Message("multiple copies of the OpenMP runtime have been linked into the program", "LLVM OpenMP"),
+    Message("KMP_DUPLICATE_LIB_OK=TRUE to allow the program to continue", "LLVM OpenMP"),
+    Message("Found Intel OpenMP ('libiomp') and LLVM OpenMP ('libomp') loaded at the same time", "threadpoolctl", 0.9),
+)
+
+
+@diagnosis(
+    "openmp-duplicate",
+    layer=Layer.LIBRARIES,
+    severity=Severity.WARNING,
+    messages=MESSAGES,
+)
 def openmp_duplicate(machine: Snapshot, world: Knowledge) -> Finding | None:
     run = machine.torch.run if machine.torch else None
     paths = tuple(dict.fromkeys(m.path for m in (run.mapped or () if run else ()) if m.name in ("libiomp5", "libomp")))

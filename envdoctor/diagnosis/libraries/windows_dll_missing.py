@@ -19,7 +19,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.loader_errors import Said, said
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import restore_torch, run_python
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -28,8 +28,67 @@ REDISTRIBUTABLE = "https://aka.ms/vs/17/release/vc_redist.x64.exe"
 NUMBERS = ("WinError 126]", "WinError 127]", "WinError 182]", "WinError 1114]")
 
 
+MESSAGES = (
+    Message(
+        '[WinError 126] {words} Error loading "{path}" or one of its dependencies',
+        "torch/__init__.py: _load_dll_libraries",
+    ),
+    Message('[WinError 1114] {words} Error loading "{path}" or one of its dependencies', "torch/__init__.py"),
+    Message('[WinError 127] {words} Error loading "{path}" or one of its dependencies', "torch/__init__.py"),
+    Message('[WinError 182] {words} Error loading "{path}" or one of its dependencies', "torch/__init__.py"),
+    Message('[WinError 193] {words} Error loading "{path}" or one of its dependencies', "torch/__init__.py", 0.85),
+    Message(
+        '[WinError 1455] {words} Error loading "{path}" or one of its dependencies',
+        "torch/__init__.py: the paging file",
+        0.7,
+    ),
+    Message('Error loading "{path}" or one of its dependencies', "torch/__init__.py: _load_dll_libraries", 0.95),
+    Message("[WinError 126] The specified module could not be found", "Windows: ERROR_MOD_NOT_FOUND", 0.8),
+    Message(
+        "[WinError 1114] A dynamic link library (DLL) initialization routine failed",
+        "Windows: ERROR_DLL_INIT_FAILED",
+        0.85,
+    ),
+    Message("[WinError 127] The specified procedure could not be found", "Windows: ERROR_PROC_NOT_FOUND", 0.8),
+    Message("[WinError 182] The operating system cannot run", "Windows: ERROR_INVALID_ORDINAL", 0.85),
+    Message("DLL load failed: The specified module could not be found", "CPython 3.7 and before", 0.75),
+    Message(
+        "DLL load failed while importing {name}: The specified module could not be found", "CPython 3.8 and later", 0.7
+    ),
+    Message(
+        "DLL load failed while importing {name}: A dynamic link library (DLL) initialization routine failed",
+        "CPython 3.8 and later",
+        0.85,
+    ),
+    Message(
+        "DLL load failed while importing {name}: The specified procedure could not be found",
+        "CPython 3.8 and later",
+        0.65,
+    ),
+    Message(
+        "Could not find module '{path}' (or one of its dependencies). Try using the full path with constructor syntax",
+        "CPython, ctypes",
+        0.75,
+    ),
+    Message(
+        "Microsoft Visual C++ Redistributable is not installed, this may lead to the DLL load failure",
+        "torch/__init__.py",
+    ),
+    Message("VCRUNTIME140{name}.dll was not found", "Windows loader"),
+    Message("MSVCP140.dll was not found", "Windows loader"),
+    Message("The code execution cannot proceed because {name}.dll was not found", "Windows loader", 0.9),
+    Message("libomp140.x86_64.dll", "torch 2.4 on Windows", 0.85),
+    Message("fbgemm.dll", "torch 2.4 on Windows: its OpenMP is missing", 0.9),
+    Message("DLL load failed", "CPython", 0.5),
+)
+
+
 @diagnosis(
-    "windows-dll-missing", layer=Layer.LIBRARIES, severity=Severity.ERROR, follows_from=("torch-install-corrupt",)
+    "windows-dll-missing",
+    layer=Layer.LIBRARIES,
+    severity=Severity.ERROR,
+    follows_from=("torch-install-corrupt",),
+    messages=MESSAGES,
 )
 def windows_dll_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     host = machine.host

@@ -21,7 +21,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
@@ -74,6 +74,72 @@ SHARED = Fix(
 )
 
 
+MESSAGES = (
+    Message("Duplicate GPU detected : rank {a} and rank {b} both on CUDA device {device}", "NCCL, src/init.cc"),
+    Message("Duplicate GPU detected", "NCCL, src/init.cc"),
+    Message("NCCL error in: {file}, unhandled system error", "torch/csrc/distributed/c10d: NCCL_ERROR_SYSTEM", 0.8),
+    Message("NCCL error in: {file}, unhandled cuda error", "torch/csrc/distributed/c10d", 0.8),
+    Message("NCCL error in: {file}, internal error", "torch/csrc/distributed/c10d", 0.8),
+    Message("NCCL error in: {file}, invalid usage", "torch/csrc/distributed/c10d", 0.85),
+    Message(
+        "NCCL error in: {file}, remote process exited or there was a network error", "torch/csrc/distributed/c10d", 0.8
+    ),
+    Message("NCCL error in: {file}, NCCL version", "torch/csrc/distributed/c10d", 0.75),
+    Message(
+        "ncclSystemError: System call (e.g. socket, malloc) or external library call failed or device error",
+        "torch: NCCLUtils",
+        0.8,
+    ),
+    Message("ncclUnhandledCudaError: Call to CUDA function failed", "torch: NCCLUtils", 0.75),
+    Message("ncclInternalError: Internal check failed", "torch: NCCLUtils", 0.8),
+    Message("ncclInvalidUsage: This usually reflects invalid usage of NCCL library", "torch: NCCLUtils", 0.85),
+    Message("ncclRemoteError: A call failed possibly due to a network error", "torch: NCCLUtils", 0.8),
+    Message("ncclSystemError", "nccl.h", 0.6),
+    Message("ncclInvalidUsage", "nccl.h", 0.7),
+    Message("ncclInternalError", "nccl.h", 0.7),
+    Message("ncclRemoteError", "nccl.h", 0.7),
+    Message("NCCL Error 1: unhandled cuda error", "torch/csrc/cuda/nccl.cpp", 0.75),
+    Message("NCCL Error 2: unhandled system error", "torch/csrc/cuda/nccl.cpp", 0.75),
+    Message("NCCL Error 3: internal error", "torch/csrc/cuda/nccl.cpp", 0.8),
+    Message("NCCL Error 5: invalid usage", "torch/csrc/cuda/nccl.cpp", 0.85),
+    Message("NCCL Error {n}:", "torch/csrc/cuda/nccl.cpp", 0.6),
+    Message("NCCL failure {file}", "nccl-tests", 0.6),
+    Message("NCCL WARN Bootstrap : no socket interface found", "NCCL, src/bootstrap.cc"),
+    Message("no socket interface found", "NCCL, src/misc/socket.cc", 0.9),
+    Message("NCCL WARN socketStartConnect: Connect to {address} failed : {why}", "NCCL, src/misc/socket.cc", 0.95),
+    Message("socketStartConnect: Connect to {address} failed", "NCCL, src/misc/socket.cc", 0.95),
+    Message("NCCL WARN NET/Socket : {why}", "NCCL, net_socket.cc", 0.85),
+    Message("NCCL WARN NET/IB : {why}", "NCCL, net_ib.cc", 0.85),
+    Message("NCCL WARN Call to connect returned {why}", "NCCL, src/misc/socket.cc", 0.95),
+    Message("NCCL WARN Call to ibv_{call} failed", "NCCL, ibvwrap.cc", 0.95),
+    Message("NCCL WARN Cuda failure '{error}'", "NCCL, checks.h", 0.6),
+    Message("NCCL WARN Error: network {x} not found", "NCCL, net.cc", 0.95),
+    Message("NCCL WARN Mismatched collective", "NCCL", 0.5),
+    Message("NCCL WARN Missing kernel module", "NCCL", 0.6),
+    Message("Caught collective operation timeout: WorkNCCL(", "ProcessGroupNCCL.cpp", 0.5),
+    Message("Watchdog caught collective operation timeout: WorkNCCL(", "ProcessGroupNCCL.cpp", 0.5),
+    Message("Some NCCL operations have failed or timed out", "ProcessGroupNCCL.cpp", 0.45),
+    Message("NCCL communicator was aborted on rank", "ProcessGroupNCCL.cpp", 0.5),
+    Message(
+        "peer access is not supported between these two devices",
+        "cuda_runtime_api.h: cudaErrorPeerAccessUnsupported (217)",
+        0.85,
+    ),
+    Message("peer mapping resources exhausted", "cuda_runtime_api.h: cudaErrorTooManyPeers (711)", 0.8),
+    Message("Distributed package doesn't have NCCL built in", "torch/distributed/distributed_c10d.py", 0.8),
+    Message("misc/ibvwrap.cc:{line} NCCL WARN", "NCCL", 0.85),
+    Message("transport/p2p.cc:{line} NCCL WARN", "NCCL", 0.85),
+    Message("transport/net_socket.cc:{line} NCCL WARN", "NCCL", 0.85),
+    Message("NVLS multicast support is available but", "NCCL, nvls", 0.4),
+    Message("Failed to bind NVLink SHARP (NVLS) Multicast memory", "NCCL, transport/nvls.cc", 0.85),
+    Message(
+        "Using RTX 4000 series doesn't support faster communication broadband via P2P or IB",
+        "accelerate, state.py",
+        0.85,
+    ),
+)
+
+
 @diagnosis(
     "nccl-problem",
     layer=Layer.MULTI_GPU,
@@ -87,6 +153,7 @@ SHARED = Fix(
         "nvidia-wheels-mismatch",
         "library-path-conflict",
     ),
+    messages=MESSAGES,
 )
 def nccl_problem(machine: Snapshot, world: Knowledge) -> Finding | None:
     for words, summary, fixes in (

@@ -19,8 +19,9 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import local_module
 from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import quoted, run_python
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import ShadowedModule
@@ -31,7 +32,38 @@ SAID = ("since it has the same name as the", "It appears that PyTorch has loaded
 THIRD_PARTY = ("torch", "torchvision", "torchaudio", "numpy", "triton")
 
 
-@diagnosis("module-shadowed", layer=Layer.PYTHON, severity=Severity.ERROR)
+MESSAGES = (
+    Message("since it has the same name as the", "CPython 3.13: consider renaming", 0.95),
+    Message("It appears that PyTorch has loaded the `torch/_C` folder of the PyTorch repository", "torch/__init__.py"),
+    Message("NameError: name '_C' is not defined", "torch/__init__.py of old, run in torch's sources", 0.75),
+    Message("You should not try to import numpy from its source directory", "numpy/__init__.py", 0.9),
+    Message(
+        "(most likely due to a circular import)", "CPython: a file of the module's own name", 0.5, when=local_module
+    ),
+    Message(
+        "cannot import name '{name}' from partially initialized module '{module}' (most likely due to a "
+        "circular import) ({path})",
+        "CPython",
+        0.5,
+        when=local_module,
+    ),
+    Message(
+        "partially initialized module '{module}' has no attribute '{name}' (most likely due to a circular import)",
+        "CPython",
+        0.55,
+        when=local_module,
+    ),
+    Message("consider renaming '{path}' since it has the same name as the", "CPython 3.13"),
+    Message("Failed to load PyTorch C extensions", "torch/__init__.py", 0.85),
+)
+
+
+@diagnosis(
+    "module-shadowed",
+    layer=Layer.PYTHON,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def module_shadowed(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch
     run = torch.run if torch else None

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.companions import major_of, release_of
 from envdoctor.diagnosis.loader_errors import first_saying
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import (
     conda_install,
     fitting_torch,
@@ -44,7 +44,37 @@ SAID = (
 )
 
 
-@diagnosis("numpy-abi-mismatch", layer=Layer.PYTHON, severity=Severity.ERROR)
+MESSAGES = (
+    Message(
+        "A module that was compiled using NumPy 1.x cannot be run in NumPy {version}",
+        "numpy/_core, NumPy 2.0 and later",
+    ),
+    Message("modules must be compiled with NumPy 2.0", "NumPy 2", 0.95),
+    Message("_ARRAY_API not found", "NumPy 2: AttributeError", 0.95),
+    Message("Failed to initialize NumPy: _ARRAY_API not found", "torch/csrc/utils/tensor_numpy.cpp"),
+    Message("Failed to initialize NumPy: {why}", "torch/csrc/utils/tensor_numpy.cpp", 0.8),
+    Message("Numpy is not available", "torch/csrc/utils/tensor_numpy.cpp", 0.9),
+    Message("numpy.dtype size changed, may indicate binary incompatibility", "Cython", 0.95),
+    Message("numpy.ndarray size changed, may indicate binary incompatibility", "Cython", 0.95),
+    Message("numpy.ufunc size changed, may indicate binary incompatibility", "Cython", 0.95),
+    Message("module compiled against API version {built} but this version of numpy is {have}", "numpy C API"),
+    Message("module compiled against ABI version {built} but this version of numpy is {have}", "numpy C API"),
+    Message("module was compiled against NumPy C-API version {built}", "numpy C API"),
+    Message("numpy.core.multiarray failed to import", "numpy C API", 0.85),
+    Message("No module named 'numpy._core'", "CPython: a pickle of NumPy 2 under NumPy 1", 0.7),
+    Message("`np.{name}` was removed in the NumPy 2.0 release", "numpy/__init__.py", 0.8),
+    Message("module 'numpy' has no attribute 'float'", "numpy 1.24 removed it", 0.5),
+    Message("RuntimeError: Could not infer dtype of numpy.{type}", "torch without NumPy's interface", 0.8),
+    Message("expected np.ndarray (got numpy.ndarray)", "torch: from_numpy with a broken interface", 0.95),
+)
+
+
+@diagnosis(
+    "numpy-abi-mismatch",
+    layer=Layer.PYTHON,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def numpy_abi_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch
     numpy = interpreter.distribution("numpy") if interpreter else None

@@ -17,8 +17,9 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import torch_itself
 from envdoctor.diagnosis.loader_errors import first_saying
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter
 from envdoctor.knowledge import Knowledge, KnowledgeError
@@ -26,7 +27,64 @@ from envdoctor.knowledge import Knowledge, KnowledgeError
 SAID = ("No matching distribution found for torch", "satisfies the requirement torch")
 
 
-@diagnosis("python-unsupported", layer=Layer.PYTHON, severity=Severity.ERROR)
+MESSAGES = (
+    Message(
+        "Could not find a version that satisfies the requirement torch=={version} (from versions: none)",
+        "pip, resolver",
+        0.9,
+    ),
+    Message(
+        "Could not find a version that satisfies the requirement torch (from versions: none)", "pip, resolver", 0.85
+    ),
+    Message(
+        "Could not find a version that satisfies the requirement torch{spec} (from versions: {versions})",
+        "pip, resolver",
+        0.8,
+        when=torch_itself,
+    ),
+    Message("No matching distribution found for torch=={version}", "pip, resolver", 0.8),
+    Message("No matching distribution found for torch", "pip, resolver", 0.75, when=torch_itself),
+    Message("Ignored the following versions that require a different python version", "pip, resolver", 0.6),
+    Message("torch{spec} has no wheels with a matching Python ABI tag", "uv, resolver"),
+    Message("has no wheels with a matching Python ABI tag", "uv, resolver", 0.9),
+    Message("has no wheels with a matching Python implementation tag", "uv, resolver", 0.9),
+    Message("torch{spec} depends on Python {python}", "uv, resolver", 0.7),
+    Message("You require CPython {python} (`cp{tag}`), but we only found wheels for `torch`", "uv, hints"),
+    Message("but we only found wheels for `torch` ({version}) with the following Python ABI tag", "uv, hints"),
+    Message("requires Python {spec}, so it will not be satisfied for Python {python}", "poetry, resolver", 0.8),
+    Message(
+        "The current project's supported Python range ({range}) is not compatible with some of the "
+        "required packages Python requirement",
+        "poetry, resolver",
+        0.9,
+    ),
+    Message("is not a supported wheel on this platform", "pip", 0.7),
+    Message("Requires-Python {spec}", "pip: Link requires a different Python", 0.3),
+    Message("requires a different Python: {have} not in '{spec}'", "pip", 0.85),
+    Message("Python 3.{minor}+ not yet supported for torch.compile", "torch/__init__.py: torch.compile", 0.8),
+    Message("torch.compile is not supported on Python 3.{minor}+", "torch/__init__.py", 0.9),
+    Message("Dynamo is not supported on Python 3.{minor}+", "torch/_dynamo/eval_frame.py", 0.9),
+    Message("Unable to find installation candidates for torch ({version})", "poetry, chooser.py", 0.7),
+    Message(
+        "package pytorch-{version} requires python >={need}, but none of the providers can be installed",
+        "mamba, libsolv",
+        0.85,
+    ),
+    Message(
+        "pytorch {version} would require python {spec}, which conflicts with any installable versions",
+        "mamba, libsolv",
+        0.9,
+    ),
+    Message("pytorch-{name} requires python_abi {abi}", "libmamba", 0.7),
+)
+
+
+@diagnosis(
+    "python-unsupported",
+    layer=Layer.PYTHON,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def python_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, host = machine.interpreter, machine.host
     platform = host.platform if host else None

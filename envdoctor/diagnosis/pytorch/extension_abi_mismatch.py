@@ -24,8 +24,9 @@ from collections.abc import Iterator
 import msgspec
 
 from envdoctor.diagnosis.companions import compiled, distribution_built_for, major_of, pins, release_of
+from envdoctor.diagnosis.conditions import extension_lacks_torch, near, torch_in_torch, torch_library_missing, without
 from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors, soname_major
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import plain_list
 from envdoctor.diagnosis.repairs import install_into, run_python
 from envdoctor.facts.model import Snapshot
@@ -46,6 +47,57 @@ class Misfit(msgspec.Struct, frozen=True):
     """Outside the range that it asks for, which packagers also draw out of caution."""
 
 
+MESSAGES = (
+    Message("{library}: undefined symbol: {symbol}", "glibc, elf/dl-lookup.c", 0.95, when=extension_lacks_torch),
+    Message(
+        "{library}: cannot open shared object file",
+        "glibc: an extension asks for another torch's library",
+        0.55,
+        when=torch_library_missing,
+    ),
+    Message(
+        "libcudart.so.{version}: cannot open shared object file", "glibc: an extension built with another CUDA", 0.75
+    ),
+    Message("libcublas.so.{version}: cannot open shared object file", "glibc", 0.45),
+    Message("undefined symbol: _ZN3c10", "glibc: c10's C++ interface", 0.7, when=without(torch_in_torch)),
+    Message("undefined symbol: _ZN2at", "glibc: ATen's C++ interface", 0.7, when=without(torch_in_torch)),
+    Message("xFormers can't load C++/CUDA extensions. xFormers was built for: PyTorch", "xformers/_cpp_lib.py"),
+    Message("xFormers was built for", "xformers/_cpp_lib.py"),
+    Message("WARNING[XFORMERS]: xFormers can't load C++/CUDA extensions", "xformers/_cpp_lib.py"),
+    Message("MMCV=={version} is used but incompatible", "mmdet, mmseg: __init__.py", 0.7),
+    Message("No module named 'mmcv._ext'", "CPython: mmcv-lite or a wrong wheel", 0.85),
+    Message("MMCVModuleNotFound", "mmcv", 0.5),
+    Message("ModuleNotFoundError: No module named 'flash_attn_2_cuda'", "CPython", 0.85),
+    Message("No module named 'flash_attn_{version}_cuda'", "CPython", 0.85),
+    Message("No module named 'fused_layer_norm_cuda'", "apex built without its extensions", 0.7),
+    Message("No module named 'amp_C'", "apex built without its extensions", 0.7),
+    Message("ImportError: DLL load failed while importing {name}_cuda", "Windows: an extension of another torch", 0.5),
+    Message("CUDA Setup failed despite GPU being available", "bitsandbytes, cuda_setup", 0.7),
+    Message(
+        "CUDA SETUP: Required library version not found: libbitsandbytes_cuda{version}.so",
+        "bitsandbytes before 0.43",
+        0.85,
+    ),
+    Message("Could not find the bitsandbytes CUDA binary at", "bitsandbytes 0.43 and later", 0.85),
+    Message("Configured CUDA binary not found at", "bitsandbytes 0.43 and later", 0.85),
+    Message("libbitsandbytes_cuda{version}.so: cannot open shared object file", "bitsandbytes", 0.85),
+    Message(
+        "libbitsandbytes_cpu.so: undefined symbol: cquantize_blockwise", "bitsandbytes: its CPU library taken", 0.8
+    ),
+    Message(
+        "Detected that PyTorch and torch_{name} were compiled with different CUDA versions",
+        "PyG extensions, __init__.py",
+    ),
+    Message(
+        "Detected that PyTorch and {name} were compiled with different CUDA versions",
+        "PyG extensions",
+        0.7,
+        when=without(near("torchvision", "torchaudio")),
+    ),
+    Message("Could not find module '_{name}_cuda' in", "PyG extensions, __init__.py", 0.8),
+)
+
+
 @diagnosis(
     "extension-abi-mismatch",
     layer=Layer.PYTORCH,
@@ -57,6 +109,7 @@ class Misfit(msgspec.Struct, frozen=True):
         "torch-missing",
         "toolkit-mismatch",
     ),
+    messages=MESSAGES,
 )
 def extension_abi_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch

@@ -18,8 +18,9 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.architecture import code_gap
+from envdoctor.diagnosis.conditions import raised_by_addon
 from envdoctor.diagnosis.loader_errors import first_saying
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import GpuFacts, plain_list, visible_gpus
 from envdoctor.diagnosis.repairs import install_into
 from envdoctor.facts.model import Snapshot
@@ -28,11 +29,55 @@ from envdoctor.knowledge import Knowledge
 NO_IMAGE = ("no kernel image is available", "invalid device function", "CUDA_ERROR_NO_BINARY_FOR_GPU")
 
 
+MESSAGES = (
+    Message(
+        "no kernel image is available for execution on the device",
+        "cuda_runtime_api.h: 209 from an add-on's file",
+        0.85,
+        when=raised_by_addon,
+    ),
+    Message("no kernel image is available for execution on the device", "cuda_runtime_api.h: 209", 0.4),
+    Message(
+        "CUDA error ({file}): no kernel image is available for execution on the device",
+        "flash-attn, xformers, gpu checks in .cu files",
+        0.95,
+        when=raised_by_addon,
+    ),
+    Message("invalid device function", "cuda_runtime_api.h: cudaErrorInvalidDeviceFunction (98)", 0.55),
+    Message("FlashAttention only supports Ampere GPUs or newer", "flash-attn, csrc/flash_attn/flash_api.cpp"),
+    Message("FlashAttention only supports {gpus} GPUs or newer", "flash-attn, csrc"),
+    Message("FlashAttention only supports", "flash-attn, csrc", 0.9),
+    Message("FlashAttention backward for head dim > 192 requires A100/A800 or H100/H800", "flash-attn", 0.9),
+    Message("Expected is_sm90 || is_sm8x || is_sm75 to be true", "flash-attn 1, csrc/flash_attn/fmha_api.cpp", 0.95),
+    Message("Expected is_sm{arch} to be true, but got false", "flash-attn, csrc", 0.8),
+    Message("Expected is_sm80 || is_sm90 to be true, but got false", "flash-attn 1: backward", 0.8),
+    Message(
+        "requires device with capability > ({capability}) but your GPU has capability",
+        "xformers/ops/fmha: reasons",
+        0.85,
+    ),
+    Message(
+        "No operator found for `memory_efficient_attention_forward` with inputs", "xformers/ops/fmha/dispatch.py", 0.6
+    ),
+    Message("Error named symbol not found at line {line} in file {file}/csrc/ops.cu", "bitsandbytes", 0.85),
+    Message(
+        "Error no kernel image is available for execution on the device at line {line} in file {file}",
+        "bitsandbytes, csrc",
+    ),
+    Message("named symbol not found", "cuda_runtime_api.h: cudaErrorSymbolNotFound (500)", 0.5),
+    Message("Only GPU's with compute capability 7.0+ are supported", "triton and AWQ kernels", 0.4),
+    Message("Your GPU has compute capability {capability}. You need", "AWQ, marlin, vLLM quantization", 0.5),
+    Message("Minimum capability: {need}. Current capability: {have}", "vLLM, quantization", 0.7),
+    Message("is not supported for the current GPU. Minimum capability", "vLLM, quantization", 0.7),
+)
+
+
 @diagnosis(
     "extension-arch-missing",
     layer=Layer.PYTORCH,
     severity=Severity.ERROR,
     follows_from=("gpu-arch-too-new-for-torch", "gpu-arch-too-old-for-torch", "toolkit-mismatch"),
+    messages=MESSAGES,
 )
 def extension_arch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     gpus = [gpu for gpu in visible_gpus(machine, world) or () if gpu.capability]

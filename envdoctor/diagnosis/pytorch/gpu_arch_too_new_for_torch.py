@@ -21,13 +21,77 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.arch_repairs import arch_fixes
 from envdoctor.diagnosis.architecture import capability_number, code_gap
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.conditions import newer_than_listed
+from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis
 from envdoctor.diagnosis.reading import plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
+MESSAGES = (
+    Message(
+        "with CUDA capability sm_{arch} is not compatible with the current PyTorch installation",
+        "torch/cuda/__init__.py: _check_capability, torch 1.6 to 2.8",
+        0.9,
+        when=newer_than_listed,
+    ),
+    Message(
+        "The current PyTorch install supports CUDA capabilities {arches}",
+        "torch/cuda/__init__.py, torch 1.6 to 2.8",
+        0.75,
+        when=newer_than_listed,
+    ),
+    Message(
+        "which requires CUDA_VERSION >= {number} for {purpose}, but your PyTorch was compiled with CUDA_VERSION {have}",
+        "torch/cuda/__init__.py: _check_capability, torch 0.3 to 1.5",
+    ),
+    Message(
+        "your PyTorch was compiled with CUDA_VERSION {have}. Please install the correct PyTorch binary",
+        "torch/cuda/__init__.py, torch 0.3 to 1.5",
+    ),
+    Message(
+        "requires CUDA_VERSION >= {need} to work properly, but your PyTorch was compiled with CUDA_VERSION {have}",
+        "torch/cuda/__init__.py, torch 0.4 to 1.5",
+    ),
+    Message(
+        "The following list shows the CCs this version of PyTorch was built for and the hardware CCs it supports",
+        "torch/cuda/__init__.py: _warn_unsupported_code, torch 2.9 and later",
+        0.85,
+        when=newer_than_listed,
+    ),
+    Message(
+        "no kernel image is available for execution on the device",
+        "cuda_runtime_api.h: cudaErrorNoKernelImageForDevice (209)",
+        0.6,
+    ),
+    Message("CUDA_ERROR_NO_BINARY_FOR_GPU", "cuda.h: error 209", 0.55),
+    Message("cudaErrorNoKernelImageForDevice", "cuda_runtime_api.h: error 209", 0.6),
+    Message("device kernel image is invalid", "cuda_runtime_api.h: cudaErrorInvalidKernelImage (200)", 0.5),
+    Message(
+        "nvrtc: error: invalid value for --gpu-architecture (-arch)",
+        "NVRTC: a GPU newer than this CUDA; torch's jiterator",
+        0.9,
+    ),
+    Message("nvrtc: error: invalid value for --gpu-architecture", "NVRTC", 0.9),
+    Message(
+        "Unknown CUDA arch ({arch}) or GPU not supported", "torch/utils/cpp_extension.py: _get_cuda_arch_flags", 0.8
+    ),
+    Message("ptxas fatal : Value 'sm_{arch}' is not defined for option 'gpu-name'", "ptxas, the one in triton", 0.75),
+    Message("ptxas fatal   : Value 'sm_{arch}' is not defined for option 'gpu-name'", "ptxas", 0.75),
+    Message("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", "torch: CUDA 10 builds on Ampere", 0.35),
+    Message(
+        "cublas runtime error : the GPU program failed to execute", "aten/src/THC/THCBlas.cu, torch before 1.8", 0.6
+    ),
+    Message("cublas runtime error : library not initialized", "aten/src/THC/THCGeneral.cpp", 0.4),
+    Message("Unsupported gpu architecture 'compute_{arch}'", "nvcc: older than the GPU", 0.4),
+)
 
-@diagnosis("gpu-arch-too-new-for-torch", layer=Layer.PYTORCH, severity=Severity.ERROR)
+
+@diagnosis(
+    "gpu-arch-too-new-for-torch",
+    layer=Layer.PYTORCH,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def gpu_arch_too_new_for_torch(machine: Snapshot, world: Knowledge) -> Finding | None:
     gap = code_gap(machine, world)
     if gap is None:

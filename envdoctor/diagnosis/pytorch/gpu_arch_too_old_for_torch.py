@@ -19,13 +19,77 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.arch_repairs import arch_fixes
 from envdoctor.diagnosis.architecture import capability_number, code_gap
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.conditions import older_than_listed
+from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis
 from envdoctor.diagnosis.reading import plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
+MESSAGES = (
+    Message(
+        "PyTorch no longer supports this GPU because it is too old",
+        "torch/cuda/__init__.py: _check_capability, torch 0.3 to 2.8",
+    ),
+    Message(
+        "The minimum cuda capability supported by this library is {capability}",
+        "torch/cuda/__init__.py, torch 1.8 to 2.8",
+    ),
+    Message("The minimum cuda capability that we support is {capability}", "torch/cuda/__init__.py, torch 0.3 to 1.7"),
+    Message(
+        "Minimum and Maximum cuda capability supported by this version of PyTorch is",
+        "torch/cuda/__init__.py, torch 2.7 to 2.9",
+        0.8,
+        when=older_than_listed,
+    ),
+    Message(
+        "with CUDA capability sm_{arch} is not compatible with the current PyTorch installation",
+        "torch/cuda/__init__.py, torch 1.6 to 2.8",
+        0.9,
+        when=older_than_listed,
+    ),
+    Message(
+        "The current PyTorch install supports CUDA capabilities {arches}",
+        "torch/cuda/__init__.py, torch 1.6 to 2.8",
+        0.75,
+        when=older_than_listed,
+    ),
+    Message(
+        "The following list shows the CCs this version of PyTorch was built for and the hardware CCs it supports",
+        "torch/cuda/__init__.py: _warn_unsupported_code, torch 2.9 and later",
+        0.85,
+        when=older_than_listed,
+    ),
+    Message(
+        "Please follow the instructions at https://pytorch.org/get-started/locally/ to install a "
+        "PyTorch release that supports one of these CUDA versions",
+        "torch/cuda/__init__.py: _warn_unsupported_code",
+        0.8,
+    ),
+    Message(
+        "no kernel image is available for execution on the device",
+        "cuda_runtime_api.h: cudaErrorNoKernelImageForDevice (209)",
+        0.5,
+    ),
+    Message("invalid device function", "cuda_runtime_api.h: cudaErrorInvalidDeviceFunction (98)", 0.45),
+    Message("CUBLAS_STATUS_ARCH_MISMATCH", "cublas_api.h", 0.75),
+    Message("CUDNN_STATUS_ARCH_MISMATCH", "cudnn.h", 0.7),
+    Message(
+        "which is too old to be supported by the triton GPU compiler",
+        "torch/_inductor/scheduler.py: Triton needs 7.0",
+        0.5,
+    ),
+    Message("Expected is_sm80 || is_sm90 to be true, but got false", "ATen/native/transformers/cuda/flash_attn", 0.45),
+    Message("Feature '{feature}' requires .target sm_{arch} or higher", "ptxas", 0.6),
+    Message("Bfloat16 is only supported on GPUs with compute capability of at least 8.0", "vLLM, config", 0.5),
+)
 
-@diagnosis("gpu-arch-too-old-for-torch", layer=Layer.PYTORCH, severity=Severity.ERROR)
+
+@diagnosis(
+    "gpu-arch-too-old-for-torch",
+    layer=Layer.PYTORCH,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def gpu_arch_too_old_for_torch(machine: Snapshot, world: Knowledge) -> Finding | None:
     gap = code_gap(machine, world)
     if gap is None:

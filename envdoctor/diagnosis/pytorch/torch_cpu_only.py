@@ -19,11 +19,41 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.conditions import about_operators_of_torch
+from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import gpus, plain_list
 from envdoctor.diagnosis.repairs import fitting_torch, install_torch
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+
+MESSAGES = (
+    Message("Torch not compiled with CUDA enabled", "torch/cuda/__init__.py: _lazy_init, every torch", 0.9),
+    Message(
+        "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False",
+        "torch/serialization.py",
+        0.55,
+    ),
+    Message("PyTorch was compiled without CUDA support", "torch/csrc", 0.9),
+    Message("torch not compiled with CUDA", "torch: various", 0.85),
+    Message("PyTorch is not linked with support for cuda devices", "c10/core/impl/DeviceGuardImplInterface.h", 0.95),
+    Message("Cannot initialize CUDA without ATen_cuda library", "ATen/detail/CUDAHooksInterface.h", 0.95),
+    Message(
+        "Could not run '{operator}' with arguments from the 'CUDA' backend",
+        "c10 dispatcher",
+        0.45,
+        when=about_operators_of_torch,
+    ),
+    Message("Torch is not able to use GPU", "stable-diffusion-webui, modules/launch_utils.py", 0.5),
+    Message("AssertionError: Torch is not able to use GPU; add --skip-torch-cuda-test", "stable-diffusion-webui", 0.5),
+    Message("CUDA build: None", "collect scripts", 0.6),
+    Message("torch.version.cuda: None", "collect scripts", 0.8),
+    Message("torch.version.cuda = None", "collect scripts", 0.8),
+    Message("CUDA used to build PyTorch: None", "torch/utils/collect_env.py", 0.8),
+    Message("CUDA used to build PyTorch: Could not collect", "torch/utils/collect_env.py", 0.8),
+    Message("Invalid CUDA 'device={device}' requested", "ultralytics, select_device", 0.4),
+    Message("fp16 mixed precision requires a GPU", "accelerate", 0.45),
+    Message("bitsandbytes was compiled without GPU support", "bitsandbytes, cextension.py", 0.4),
+)
 
 
 @diagnosis(
@@ -31,6 +61,7 @@ from envdoctor.knowledge import Knowledge
     layer=Layer.PYTORCH,
     severity=Severity.ERROR,
     follows_from=("driver-missing", "driver-not-loaded", "driver-library-mismatch", "container-no-gpu"),
+    messages=MESSAGES,
 )
 def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, host = machine.torch, machine.host

@@ -18,14 +18,40 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.conditions import torch_in_torch, torch_near
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import quoted, run_python, uninstall_from
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter
 from envdoctor.knowledge import Knowledge
 
+MESSAGES = (
+    Message(
+        "{library}: undefined symbol: {symbol}", "glibc: two torch installs whose files meet", 0.6, when=torch_in_torch
+    ),
+    Message(
+        'generic_type: type "{type}" is already registered',
+        "pybind11: two libtorch in one process",
+        0.6,
+        when=torch_near,
+    ),
+    Message(
+        "Only a single TORCH_LIBRARY can be used to register the namespace {name}",
+        "ATen/core/library.cpp: two copies loaded",
+        0.7,
+    ),
+    Message("function '_has_torch_function' already has a docstring", "torch/overrides: torch imported twice", 0.6),
+    Message("already has a docstring", "torch/_C: torch imported twice", 0.4, when=torch_near),
+    Message("The following packages are installed by both conda and pip", "conda doctors", 0.3),
+)
 
-@diagnosis("torch-duplicate-install", layer=Layer.PYTORCH, severity=Severity.ERROR)
+
+@diagnosis(
+    "torch-duplicate-install",
+    layer=Layer.PYTORCH,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+)
 def torch_duplicate_install(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch
     if interpreter is None:

@@ -19,8 +19,16 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import (
+    basic_attribute,
+    damaged_torch,
+    importing_torch,
+    torch_in_torch,
+    torch_library_missing,
+    torch_near,
+)
 from envdoctor.diagnosis.loader_errors import CUDA_STEMS, LoaderError, Said, loader_errors, said
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import restore_torch
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -33,11 +41,40 @@ SAID = (
 )
 
 
+MESSAGES = (
+    Message("No module named 'torch._C'", "CPython; a half-copied install", 0.8),
+    Message("cannot import name '_C' from 'torch'", "CPython", 0.85),
+    Message("NameError: name '_C' is not defined", "torch/__init__.py of old", 0.5),
+    Message("module 'torch' has no attribute '{name}'", "CPython", 0.35, when=basic_attribute),
+    Message("partially initialized module 'torch' has no attribute", "CPython", 0.5),
+    Message("{library}: invalid ELF header", "glibc, elf/dl-load.c", 0.85, when=damaged_torch),
+    Message("{library}: file too short", "glibc, elf/dl-load.c", 0.9, when=damaged_torch),
+    Message("{library}: cannot read file data", "glibc, elf/dl-load.c", 0.85, when=damaged_torch),
+    Message(
+        "{library}: undefined symbol: {symbol}",
+        "glibc, elf/dl-lookup.c: torch's own file lacks torch's own function",
+        0.75,
+        when=torch_in_torch,
+    ),
+    Message("{library}: cannot open shared object file", "glibc, elf/dl-load.c", 0.6, when=torch_library_missing),
+    Message("Ignoring invalid distribution -orch", "pip: an interrupted uninstall", 0.8),
+    Message("Ignoring invalid distribution ~orch", "pip: an interrupted uninstall", 0.8),
+    Message("WARNING: Ignoring invalid distribution {name}orch", "pip", 0.7),
+    Message("No module named 'torch.{name}'", "CPython", 0.4, when=importing_torch),
+    Message("cannot import name '{name}' from 'torch", "CPython", 0.3, when=importing_torch),
+    Message("RECORD file not found for torch", "pip", 0.85),
+    Message("uninstall-no-record-file", "pip", 0.4, when=torch_near),
+    Message("Cannot uninstall torch {version}, RECORD file not found", "pip", 0.9),
+    Message("failed to map segment from shared object", "glibc, elf/dl-load.c: noexec or memory", 0.4),
+)
+
+
 @diagnosis(
     "torch-install-corrupt",
     layer=Layer.PYTORCH,
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install", "module-shadowed"),
+    messages=MESSAGES,
 )
 def torch_install_corrupt(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, interpreter = machine.torch, machine.interpreter

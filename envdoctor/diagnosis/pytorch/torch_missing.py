@@ -17,11 +17,29 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.conditions import ends_there
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, gpus
 from envdoctor.diagnosis.repairs import fitting_torch, install_torch
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+
+MESSAGES = (
+    Message("No module named 'torch'", "CPython, ModuleNotFoundError", 0.95),
+    Message("No module named torch", "CPython 2, ImportError", 0.9, when=ends_there),
+    Message('No module named "torch"', "shells", 0.8),
+    Message(
+        "PackageNotFoundError: No package metadata was found for torch", "importlib.metadata", 0.85, when=ends_there
+    ),
+    Message("None of PyTorch, TensorFlow >= 2.0, or Flax have been found", "transformers/utils/import_utils.py", 0.9),
+    Message("PyTorch was not found. Models won't be available", "transformers", 0.9),
+    Message(
+        "requires the PyTorch library but it was not found in your environment",
+        "transformers/utils/import_utils.py",
+        0.9,
+    ),
+    Message("PyTorch is required to", "huggingface libraries", 0.4),
+)
 
 
 @diagnosis(
@@ -29,6 +47,7 @@ from envdoctor.knowledge import Knowledge
     layer=Layer.PYTORCH,
     severity=Severity.ERROR,
     follows_from=("platform-unsupported", "python-unsupported"),
+    messages=MESSAGES,
 )
 def torch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter = machine.interpreter

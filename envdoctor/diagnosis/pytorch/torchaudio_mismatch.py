@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.companions import reinstall_sibling, sibling_built_for, variant, variants_clash
 from envdoctor.diagnosis.loader_errors import Said, said
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
@@ -34,11 +34,37 @@ FAILS = (
 )
 
 
+MESSAGES = (
+    Message("libtorchaudio{x}.so: undefined symbol: {symbol}", "glibc"),
+    Message("torchaudio/{path}: undefined symbol: {symbol}", "glibc"),
+    Message("_torchaudio{x}.so: undefined symbol: {symbol}", "glibc"),
+    Message(
+        "Detected that PyTorch and TorchAudio were compiled with different CUDA versions",
+        "torchaudio/_extension/utils.py",
+    ),
+    Message("Could not load this library: {path}libtorchaudio", "torch/_ops.py: load_library", 0.95),
+    Message("Could not load this library: {path}torchaudio", "torch/_ops.py: load_library", 0.95),
+    Message(
+        "torchaudio {version} requires torch=={need}, but you have torch {have} which is incompatible",
+        "pip, after an install",
+        0.95,
+    ),
+    Message(
+        "libtorch_cuda_cpp.so: cannot open shared object file", "torchaudio and vision wheels of torch 1.9 to 1.13", 0.6
+    ),
+    Message("Failed to initialize torchaudio", "torchaudio", 0.8),
+    Message("No such operator torchaudio::", "torch/_ops.py", 0.9),
+    Message("'_OpNamespace' 'torchaudio' object has no attribute", "torch/_ops.py", 0.9),
+    Message("module 'torchaudio' has no attribute '{name}'", "torchaudio 2.9 removed it", 0.5),
+)
+
+
 @diagnosis(
     "torchaudio-mismatch",
     layer=Layer.PYTORCH,
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install", "torch-install-corrupt"),
+    messages=MESSAGES,
 )
 def torchaudio_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch

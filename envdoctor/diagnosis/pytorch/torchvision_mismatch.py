@@ -19,15 +19,59 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import reinstall_sibling, sibling_built_for, variant, variants_clash
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
 REFUSED = ("undefined symbol", "torchvision::nms does not exist", "different CUDA major versions")
 
 
+MESSAGES = (
+    Message("operator torchvision::{name} does not exist", "torchvision/_meta_registrations.py"),
+    Message("torchvision::nms does not exist", "torch.library"),
+    Message(
+        "Couldn't load custom C++ ops. This can happen if your PyTorch and torchvision versions are incompatible",
+        "torchvision/extension.py",
+    ),
+    Message("No such operator torchvision::nms", "torch/_ops.py"),
+    Message("No such operator torchvision::", "torch/_ops.py"),
+    Message("'_OpNamespace' 'torchvision' object has no attribute", "torch/_ops.py"),
+    Message(
+        "Could not run 'torchvision::{name}' with arguments from the 'CUDA' backend",
+        "c10 dispatcher: a CPU build of torchvision",
+    ),
+    Message(
+        "Detected that PyTorch and torchvision were compiled with different CUDA",
+        "torchvision/extension.py: _check_cuda_version",
+    ),
+    Message("Please reinstall the torchvision that matches your PyTorch install", "torchvision/extension.py"),
+    Message("Failed to load image Python extension", "torchvision/io/image.py", 0.75),
+    Message("cannot import name '{name}' from 'torchvision.{module}'", "CPython", 0.5),
+    Message("torchvision/{path}: undefined symbol: {symbol}", "glibc", 0.95),
+    Message("No module named 'torchvision.transforms.functional_tensor'", "torchvision 0.17 removed it; basicsr", 0.5),
+    Message("cannot import name 'PILLOW_VERSION' from 'PIL'", "torchvision before 0.5 with Pillow 7", 0.4),
+    Message("module 'torchvision' has no attribute", "CPython", 0.4),
+    Message(
+        "torchvision {version} requires torch=={need}, but you have torch {have} which is incompatible",
+        "pip, after an install",
+        0.95,
+    ),
+    Message(
+        "partially initialized module 'torchvision' has no attribute 'extension'",
+        "torchvision: its extension did not load",
+        0.85,
+    ),
+    Message("partially initialized module 'torchvision'", "torchvision", 0.75),
+    Message("Cannot import name 'InterpolationMode' from 'torchvision.transforms'", "torchvision before 0.9", 0.5),
+)
+
+
 @diagnosis(
-    "torchvision-mismatch", layer=Layer.PYTORCH, severity=Severity.ERROR, follows_from=("torch-duplicate-install",)
+    "torchvision-mismatch",
+    layer=Layer.PYTORCH,
+    severity=Severity.ERROR,
+    follows_from=("torch-duplicate-install",),
+    messages=MESSAGES,
 )
 def torchvision_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch

@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 from envdoctor.diagnosis.companions import pins
 from envdoctor.diagnosis.distributions import family
 from envdoctor.diagnosis.loader_errors import Said, first_saying
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import reinstall, run_python
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin
@@ -44,11 +44,65 @@ NO_BACKEND = ("0 active drivers",)
 TOO_OLD = ("too old to be supported by the triton GPU compiler",)
 
 
+MESSAGES = (
+    Message("Failed to find C compiler. Please specify via CC environment variable", "triton/runtime/build.py"),
+    Message("fatal error: Python.h: No such file or directory", "gcc; triton's launcher", 0.75),
+    Message("Python.h: No such file or directory", "gcc", 0.7),
+    Message("libcuda.so cannot found!", "triton/common/build.py: libcuda_dirs"),
+    Message("cannot find -lcuda", "ld; triton's launcher", 0.8),
+    Message("cannot find -l:libcuda.so.1", "ld", 0.85),
+    Message("Cannot find a working triton installation", "torch/_inductor/exc.py: TritonMissing"),
+    Message("TritonMissing", "torch/_inductor/exc.py", 0.95),
+    Message("No module named 'triton", "CPython", 0.95),
+    Message("cannot import name '{name}' from 'triton", "CPython: triton of another version", 0.9),
+    Message("module 'triton' has no attribute", "CPython", 0.9),
+    Message("module 'triton.{module}' has no attribute", "CPython", 0.9),
+    Message("0 active drivers ([]). There should only be one", "triton/runtime/driver.py", 0.85),
+    Message("active drivers ({drivers}). There should only be one", "triton/runtime/driver.py", 0.85),
+    Message("which is too old to be supported by the triton GPU compiler", "torch/_inductor/scheduler.py", 0.85),
+    Message("Triton only supports devices of CUDA Capability >=", "torch/_inductor/scheduler.py", 0.85),
+    Message("GPUTooOldForTriton", "torch/_inductor/exc.py", 0.9),
+    Message("triton not found; flop counting will not work", "torch/utils/flop_counter.py", 0.5),
+    Message("A matching Triton is not available, some optimizations will not be enabled", "xformers", 0.8),
+    Message("Triton is not available", "xformers, vLLM", 0.6),
+    Message(
+        "Command '['{compiler}', '{source}main.c', {rest}",
+        "triton/runtime/build.py: subprocess.CalledProcessError",
+        0.8,
+    ),
+    Message("PTXASError", "triton/backends/nvidia/compiler.py", 0.7),
+    Message("`ptxas` failed with error code", "triton/compiler: ptxas", 0.75),
+    Message("Cannot find ptxas", "triton/backends/nvidia", 0.9),
+    Message("Internal Triton PTX codegen error", "triton/backends/nvidia/compiler.py", 0.8),
+    Message("Triton Error [CUDA]: device kernel image is invalid", "triton: driver.c", 0.6),
+    Message("LLVM ERROR: Cannot select: intrinsic %llvm.nvvm", "triton's LLVM, old GPU", 0.7),
+    Message("failed to map segment from shared object: Operation not permitted", "glibc: a noexec /tmp", 0.4),
+    Message("No such file or directory: 'gcc'", "CPython, subprocess", 0.5),
+    Message(
+        "ModuleNotFoundError: No module named 'triton.ops'", "triton 3.0 removed it; bitsandbytes before 0.45", 0.95
+    ),
+    Message("triton {version} requires torch", "pip", 0.3),
+    Message("torch {version} requires triton=={need}", "pip, after an install", 0.9),
+    Message("PermissionError: [Errno 13] Permission denied: '{path}.triton", "triton's cache", 0.7),
+    Message("Unsupported conversion from f16 to f16", "triton: MLIR on old GPUs", 0.5),
+    Message("type fp8e4nv not supported in this architecture", "triton: FP8 before 8.9", 0.7),
+    Message(
+        "InvalidCxxCompiler: No working C++ compiler found in torch._inductor.config.cpp.cxx",
+        "torch/_inductor/exc.py",
+        0.9,
+    ),
+    Message("No working C++ compiler found in", "torch/_inductor/exc.py", 0.9),
+    Message("Compiler: cl is not found", "torch/_inductor/cpp_builder.py on Windows", 0.9),
+    Message("SubprocException: An exception occurred in a subprocess", "torch/_inductor/compile_worker", 0.3),
+)
+
+
 @diagnosis(
     "triton-problem",
     layer=Layer.PYTORCH,
     severity=Severity.ERROR,
     follows_from=("driver-missing", "driver-not-loaded", "container-no-gpu", "gpu-arch-too-old-for-torch"),
+    messages=MESSAGES,
 )
 def triton_problem(machine: Snapshot, world: Knowledge) -> Finding | None:
     return _cannot_compile(machine) or _by_pin(machine) or _by_words(machine)

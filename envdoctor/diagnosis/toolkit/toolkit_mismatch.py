@@ -23,12 +23,64 @@ from __future__ import annotations
 from envdoctor.diagnosis.building import builders_nvcc, building, toolkit_fixes
 from envdoctor.diagnosis.companions import major_of
 from envdoctor.diagnosis.loader_errors import Said, first_saying
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
+MESSAGES = (
+    Message(
+        "The detected CUDA version ({nvcc}) mismatches the version that was used to compile PyTorch "
+        "({torch}). Please make sure to use the same CUDA versions",
+        "torch/utils/cpp_extension.py: CUDA_MISMATCH_MESSAGE",
+    ),
+    Message("mismatches the version that was used to compile PyTorch", "torch/utils/cpp_extension.py"),
+    Message("Please make sure to use the same CUDA versions", "torch/utils/cpp_extension.py", 0.95),
+    Message(
+        "The detected CUDA version ({nvcc}) has a minor version mismatch with "
+        "the version that was used to compile PyTorch ({torch})",
+        "torch/utils/cpp_extension.py: CUDA_MISMATCH_WARN",
+        0.8,
+    ),
+    Message(
+        "Cuda extensions are being compiled with a version of Cuda that does not "
+        "match the version used to compile Pytorch binaries",
+        "apex, setup.py",
+    ),
+    Message("nvcc fatal : Unsupported gpu architecture 'compute_{arch}'", "nvcc", 0.85),
+    Message("nvcc fatal   : Unsupported gpu architecture", "nvcc", 0.85),
+    Message("Unsupported gpu architecture 'compute_{arch}'", "nvcc", 0.8),
+    Message("FlashAttention is only supported on CUDA {version} and above", "flash-attn, setup.py", 0.9),
+    Message(
+        "Installed CUDA version {nvcc} does not match the version torch was compiled with {torch}",
+        "deepspeed, op_builder/builder.py",
+    ),
+    Message("DeepSpeed Op Builder: Installed CUDA version", "deepspeed"),
+    Message("CUDAMismatchException", "deepspeed, op_builder"),
+    Message("requires CUDA {version} or higher, but nvcc", "vLLM and others, setup.py", 0.8),
+    Message('error: identifier "__nv_bfloat16" is undefined', "nvcc: a toolkit before 11", 0.6),
+    Message("cuda_bf16.h: No such file or directory", "gcc: a toolkit before 11", 0.75),
+    Message(
+        "PyTorch: CUDA cannot be found. Depending on whether you are building PyTorch from source",
+        "torch, cmake/public/cuda.cmake",
+        0.4,
+    ),
+    Message(
+        "FindCUDA says CUDA version is {a} (usually determined by nvcc), but the CUDA headers say the version is {b}",
+        "torch, cmake/public/cuda.cmake",
+        0.7,
+    ),
+    Message("Caffe2: CUDA cannot be found", "torch, cmake/public/cuda.cmake", 0.4),
+    Message("Found gcc >=5 and CUDA <= 7.5, adding workaround C++ flags", "torch, cmake of 2017", 0.3),
+)
 
-@diagnosis("toolkit-mismatch", layer=Layer.TOOLKIT, severity=Severity.WARNING, follows_from=("toolkit-multiple",))
+
+@diagnosis(
+    "toolkit-mismatch",
+    layer=Layer.TOOLKIT,
+    severity=Severity.WARNING,
+    follows_from=("toolkit-multiple",),
+    messages=MESSAGES,
+)
 def toolkit_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch
     refused = _refusal(machine)

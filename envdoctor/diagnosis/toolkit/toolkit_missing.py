@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.building import toolkit_fixes
 from envdoctor.diagnosis.loader_errors import Said, first_saying
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
@@ -39,7 +39,55 @@ SAID = (
 )
 
 
-@diagnosis("toolkit-missing", layer=Layer.TOOLKIT, severity=Severity.WARNING)
+MESSAGES = (
+    Message(
+        "CUDA_HOME environment variable is not set. Please set it to your CUDA install root",
+        "torch/utils/cpp_extension.py: _join_cuda_home",
+    ),
+    Message("CUDA_HOME environment variable is not set", "torch/utils/cpp_extension.py", 0.95),
+    Message("CUDA_HOME does not exist, unable to compile CUDA op(s)", "deepspeed, op_builder"),
+    Message("MissingCUDAException", "deepspeed, op_builder"),
+    Message(
+        "nvcc was not found. Are you sure your environment has nvcc available?",
+        "flash-attn, causal-conv1d, mamba: setup.py",
+    ),
+    Message("nvcc: command not found", "bash"),
+    Message("nvcc: not found", "dash"),
+    Message("No such file or directory: '{path}/bin/nvcc'", "CPython, subprocess"),
+    Message("No such file or directory: 'nvcc'", "CPython, subprocess"),
+    Message("No such file or directory: ':/usr/local/cuda{version}/bin/nvcc'", "CUDA_HOME with a colon"),
+    Message("/bin/nvcc: No such file or directory", "sh, make"),
+    Message("'nvcc' is not recognized as an internal or external command", "cmd.exe"),
+    Message("Failed to find nvcc", "cmake, CMakeDetermineCUDACompiler", 0.95),
+    Message("No CMAKE_CUDA_COMPILER could be found", "cmake", 0.95),
+    Message("Could NOT find CUDA (missing: CUDA_TOOLKIT_ROOT_DIR", "cmake, FindCUDA", 0.95),
+    Message("Could not find CUDAToolkit", "cmake", 0.9),
+    Message("Could NOT find CUDAToolkit (missing: {parts})", "cmake, FindCUDAToolkit", 0.95),
+    Message("Specify CUDA_TOOLKIT_ROOT_DIR", "cmake, FindCUDA", 0.9),
+    Message("cuda_runtime.h: No such file or directory", "gcc", 0.85),
+    Message("cuda_runtime_api.h: No such file or directory", "gcc", 0.85),
+    Message("cuda.h: No such file or directory", "gcc", 0.85),
+    Message("cusparse.h: No such file or directory", "gcc: parts of the toolkit missing", 0.85),
+    Message("cublas_v2.h: No such file or directory", "gcc", 0.85),
+    Message("cusolverDn.h: No such file or directory", "gcc", 0.85),
+    Message("curand.h: No such file or directory", "gcc", 0.8),
+    Message("cuda_fp16.h: No such file or directory", "gcc", 0.8),
+    Message("cannot find -lcudart", "ld", 0.85),
+    Message("cannot find -lcublas", "ld", 0.85),
+    Message("Command 'nvcc' not found", "Ubuntu's command-not-found"),
+    Message("cannot find -lcuda", "ld: no stub of libcuda", 0.4),
+    Message("No CUDA runtime is found, using CUDA_HOME='{path}'", "torch/utils/cpp_extension.py", 0.4),
+    Message("Unable to find CUDA compiler", "meson", 0.6),
+    Message("Failed to detect a default CUDA architecture", "cmake", 0.7),
+)
+
+
+@diagnosis(
+    "toolkit-missing",
+    layer=Layer.TOOLKIT,
+    severity=Severity.WARNING,
+    messages=MESSAGES,
+)
 def toolkit_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     toolkit, torch = machine.toolkit, machine.torch
     said = first_saying(machine, *SAID) or _no_such_nvcc(machine)

@@ -21,14 +21,39 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.building import builders_nvcc, fitting_nvcc, minor
 from envdoctor.diagnosis.companions import major_of
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
+from envdoctor.diagnosis.conditions import near
+from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import quoted
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.software import LibraryFile, Nvcc
 from envdoctor.knowledge import Knowledge
 
+MESSAGES = (
+    Message(
+        "FindCUDA says CUDA version is {a} (usually determined by nvcc), but the CUDA headers say the version is {b}",
+        "torch, cmake/public/cuda.cmake",
+        0.9,
+    ),
+    Message(
+        "This often occurs when you set both CUDA_HOME and CUDA_NVCC_EXECUTABLE", "torch, cmake/public/cuda.cmake", 0.95
+    ),
+    Message(
+        "The detected CUDA version ({nvcc}) mismatches the version that was used to compile PyTorch ({torch})",
+        "torch/utils/cpp_extension.py",
+        0.4,
+    ),
+    Message("got cuda version {version}", "torch, setup.py of 2017", 0.3, when=near("cuda compilation tools")),
+    Message("Found two conflicting CUDA installs", "torch, cmake/public/cuda.cmake"),
+    Message("Found two conflicting CUDA", "torch, cmake/public/cuda.cmake"),
+)
 
-@diagnosis("toolkit-multiple", layer=Layer.TOOLKIT, severity=Severity.WARNING)
+
+@diagnosis(
+    "toolkit-multiple",
+    layer=Layer.TOOLKIT,
+    severity=Severity.WARNING,
+    messages=MESSAGES,
+)
 def toolkit_multiple(machine: Snapshot, world: Knowledge) -> Finding | None:
     toolkit = machine.toolkit
     on_path = next((n for n in (toolkit.nvcc or () if toolkit else ()) if "PATH" in n.found_by), None)

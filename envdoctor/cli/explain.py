@@ -1,0 +1,138 @@
+"""`envdoctor explain`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from envdoctor.errors import InputError
+
+if TYPE_CHECKING:
+    from envdoctor.diagnosis.explaining import Explanation
+    from envdoctor.diagnosis.model import Diagnosis
+    from envdoctor.facts.model import Snapshot
+
+FILE_ENDINGS = (".log", ".txt", ".out", ".err", ".json", ".md")
+LARGE = 32 << 20
+"""From this size on a progress line is worth its while."""
+
+
+@click.command("explain")
+@click.argument("text", nargs=-1, metavar="[TEXT|FILE|-|CODE]")
+@click.option("--from", "source", metavar="SNAPSHOT", help="Weigh the causes by these facts instead of this machine's.")
+@click.option(
+    "--python", metavar="PATH", help="The Python whose packages count: an executable or an environment's folder."
+)
+@click.option("--no-machine", is_flag=True, help="Judge by the text alone.")
+@click.option("--all", "everything", is_flag=True, help="Show every candidate with all its fixes.")
+@click.option(
+    "--format", "style", type=click.Choice(("text", "json")), default="text", show_default=True, help="How to report."
+)
+def command(
+    text: tuple[str, ...], source: str | None, python: str | None, no_machine: bool, everything: bool, style: str
+) -> int:
+    """Find the cause of an error message, a traceback or a whole log; or show the page of a diagnosis.
+
+    Give the text itself, a file, - for standard input, or a diagnosis's code. Each candidate comes with the line that means it,
+    how sure that is, and the commands that repair it. This machine's facts (without importing torch) confirm candidates or rule
+    them out; nothing is changed.
+
+    Exit code: 0 also when nothing matches, 2 wrong usage or unreadable input, 3 a defect of envdoctor.
+    """
+    if source is not None and (no_machine or python is not None):
+        raise InputError("--from excludes --no-machine and --python: the snapshot is the machine")
+    if no_machine and python is not None:
+        raise InputError("--no-machine and --python exclude each other")
+    from envdoctor.diagnosis.model import Diagnosis
+
+    with ExitStack() as stack:
+        found = _resolve(" ".join(text), stack, source)
+        if isinstance(found, Diagnosis):
+            _show_page(found, style)
+        else:
+            _render(_explain(found, source, python, no_machine), style, everything)
+    return 0
+
+
+def _resolve(text: str, stack: ExitStack, source: str | None) -> BinaryIO | Diagnosis:
+    """What was asked about: a diagnosis for a code, else a stream of bytes."""
+    if text in ("", "-"):
+        if text == "" and sys.stdin.isatty():
+            raise InputError("give an error text, a file, - for standard input, or a code (`envdoctor check --list`)")
+        if source == "-":
+            raise InputError("the text and --from cannot both come from standard input")
+        return sys.stdin.buffer
+    single = not any(character.isspace() for character in text)
+    if single:
+        from envdoctor.diagnosis.catalogue import all_diagnoses
+
+        known = {d.code: d for d in all_diagnoses()}
+        if text in known:
+            return known[text]
+    try:
+        if len(text) < 4096 and "\0" not in text and Path(text).exists():
+            return stack.enter_context(Path(text).open("rb"))
+    except OSError as error:
+        raise InputError(f"cannot read {text[:200]}: {error.strerror or error}") from error
+    if single:
+        if ("/" in text and ":" not in text) or text.lower().endswith(FILE_ENDINGS):
+            raise InputError(f"cannot read {text[:200]}: No such file or directory")
+        from difflib import get_close_matches
+
+        near = get_close_matches(text.lower(), known, n=3, cutoff=0.75)
+        if near:
+            raise InputError(f"there is no diagnosis '{text}'; did you mean {' or '.join(near)}?")
+    return io.BytesIO(text.encode("utf-8", "surrogateescape"))
+
+
+def _explain(stream: BinaryIO, source: str | None, python: str | None, no_machine: bool) -> Explanation:
+    from envdoctor.diagnosis.explaining import explain
+    from envdoctor.knowledge import load
+
+    machine = None if no_machine else _machine(source, python)
+    try:
+        return explain(stream, load(), machine, own=source is not None or python is not None)
+    except OSError as error:
+        raise InputError(f"cannot read the text: {error.strerror or error}") from error
+
+
+def _machine(source: str | None, python: str | None) -> Snapshot | None:
+    """The facts to weigh the candidates by; a machine without any NVIDIA GPU is rarely the one that the text is from."""
+    from envdoctor.cli.gathering import gather
+
+    snapshot = gather(python=python, source=source, live=False)
+    if source is not None or python is not None:
+        return snapshot
+    working = snapshot.nvml is not None and bool(snapshot.nvml.gpus)
+    return snapshot if snapshot.nvidia_devices or working or snapshot.driver_version else None
+
+
+def _show_page(diagnosis: Diagnosis, style: str) -> None:
+    if style == "json":
+        from envdoctor.report.explanation import page_to_json
+
+        click.echo(page_to_json(diagnosis))
+        return
+    from rich.console import Console
+
+    from envdoctor.report.explanation_text import print_page
+
+    print_page(Console(highlight=False), diagnosis)
+
+
+def _render(explanation: Explanation, style: str, everything: bool) -> None:
+    if style == "json":
+        from envdoctor.report.explanation import to_json
+
+        click.echo(to_json(explanation))
+        return
+    from rich.console import Console
+
+    from envdoctor.report.explanation_text import print_explanation
+
+    print_explanation(Console(highlight=False), explanation, everything=everything)
