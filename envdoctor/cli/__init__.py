@@ -14,6 +14,7 @@ from envdoctor.errors import EnvdoctorError
 COMMANDS = {
     "check": "Find what is wrong with this machine's PyTorch stack, and how to repair it.",
     "explain": "Find the cause of an error message or a log; show a diagnosis's page.",
+    "recipe": "Plan the newest stack that really works here, and write it as files that people use.",
     "bench": "Measure what this machine's torch really does, and compare results.",
     "snapshot": "Write the facts of this machine to a file, without personal data.",
     "diff": "Show what differs between two machines, the telling differences first.",

@@ -17,6 +17,7 @@ from envdoctor.knowledge.gpus import GpuRecord
 from envdoctor.knowledge.images import CudaImage, PytorchImage
 from envdoctor.knowledge.linux_packages import PackageRule
 from envdoctor.knowledge.selection import Unlock
+from envdoctor.knowledge.systems import JetPack, System
 from envdoctor.knowledge.world import Knowledge, load
 
 __all__ = [
@@ -28,10 +29,12 @@ __all__ = [
     "DriverBranch",
     "GpuRecord",
     "HostCompilers",
+    "JetPack",
     "Knowledge",
     "KnowledgeError",
     "PackageRule",
     "PytorchImage",
+    "System",
     "Toolkit",
     "TorchBuild",
     "TorchRelease",

@@ -46,14 +46,17 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user asks for beyond the machine. `torch`: a requirement, ">=2.6"; `cuda`: "12.8"; `packages`: the user's own
-    requirements (PEP 508), checked against the plan and installed after torch."""
+    """What the user asks for beyond the machine. `torch`: a requirement, ">=2.6"; `cuda`: "12.8", "12" for any minor, or "cpu";
+    `python`: insisted on, where Target.python only says what is there; `packages`: the user's own requirements (PEP 508),
+    checked against the plan and installed after torch; `container`: the stack goes into an image, which brings its own C
+    library and Python."""
 
     torch: str | None = None
     cuda: str | None = None
     python: str | None = None
     purpose: str = "run"
     packages: tuple[str, ...] = ()
+    container: bool = False
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +107,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """One step of the derivation, in the order a person follows it: what was asked or found, and what it rules out or decides.
     `constraint`: the short name of what it rests on ("gpu", "driver", "python", "glibc", "platform", "torch", "cuda",
-    "package", "preference")."""
+    "package", "preference"; "conclusion" ends a derivation of why there is no plan)."""
 
     constraint: str
     text: str

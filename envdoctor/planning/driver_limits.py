@@ -1,0 +1,148 @@
+"""What the driver allows: which GPUs it drives, which CUDA it runs; and where none is there, whether one exists at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from envdoctor.knowledge import JetPack, Knowledge, TorchBuild
+from envdoctor.knowledge.versions import at_least, cuda_key, version
+from envdoctor.planning.model import Target, TargetGpu
+from envdoctor.planning.search import Limit, Pool
+from envdoctor.planning.words import gpu_words, listed, span
+
+
+def driver_limits(target: Target, world: Knowledge, pool: Pool) -> Iterator[Limit]:
+    """Those of one target; none where it has no GPU or nothing is known of GPU and driver."""
+    if target.gpus == ():
+        return
+    gpus = target.gpus or ()
+    yield from _one_kernel_module(target, gpus, world, pool)
+    if (jetpack := jetpack_of(target, world)) is not None:
+        yield _jetpack(jetpack, target, pool)
+    if target.driver is None:
+        yield from _some_driver(target, gpus, world, pool)
+        return
+    driver = target.driver
+    for gpu in dict.fromkeys(gpus):
+        if not world.drives(driver, gpu.capability):
+            yield _not_driven(driver, gpu, world, pool)
+    asked = tuple(dict.fromkeys(gpu.capability for gpu in gpus)) or (None,)
+
+    def runs(build: TorchBuild) -> bool:
+        needed = [needed_by(build, capability, target, world) for capability in asked]
+        return all(need is not None and at_least(driver, need) for need in needed)
+
+    meets = pool.meeting(("driver", driver, asked, target.wsl), runs) | _cpu(pool)
+    if meets == pool.all:
+        return
+    fitting = [build for build in pool.chosen(meets) if build.cuda]
+    text = f"Driver {driver} runs {span(fitting)}" if fitting else f"Driver {driver} runs no published CUDA build"
+    unmet = sorted({n for b in pool.chosen(pool.all & ~meets) if (n := needed_by(b, None, target, world))}, key=version)
+    unmet = [need for need in unmet if not at_least(driver, need)]
+    if unmet:
+        majors = sorted({cuda_key(b.cuda)[0] for b in pool.chosen(pool.all & ~meets) if b.cuda})
+        text += f"; CUDA {listed([str(m) for m in majors], 'or')} needs driver {listed(unmet, 'or')}"
+    yield Limit(constraint="driver", key=("driver", driver), text=f"{text}.", short=f"driver {driver}", meets=meets)
+
+
+def needed_by(build: TorchBuild, capability: str | None, target: Target, world: Knowledge) -> str | None:
+    """The lowest driver for a build on a GPU there; under WSL by the numbers of Windows' driver. None: no driver is known to do."""
+    if build.cuda is None:
+        return None
+    need = world.driver_needed(build, capability)
+    if target.wsl and need == build.min_driver:
+        return world.minimum_driver(build.cuda, "windows_amd64") or need
+    return need
+
+
+def branch_range(gpus: tuple[TargetGpu, ...], world: Knowledge) -> tuple[int | None, int | None]:
+    """The first and the last driver branch that drive all the GPUs; None where open. Jetson boards have none."""
+    records = [record for gpu in gpus if (record := world.architecture(gpu.capability)) and not record.jetson]
+    firsts = [int(record.first_driver_branch) for record in records if record.first_driver_branch]
+    lasts = [int(record.last_driver_branch) for record in records if record.last_driver_branch]
+    return max(firsts, default=None), min(lasts, default=None)
+
+
+def module_flavour(gpu: TargetGpu, world: Knowledge) -> str | None:
+    """What the GPU asks of NVIDIA's kernel modules: open ones "required", "supported" or "unsupported"; None where it does not
+    matter (Jetson) or is not known. Grace boards need them whatever their architecture says."""
+    architecture = world.architecture(gpu.capability)
+    try:
+        own = world.gpu(gpu.name).open_kernel_modules
+    except ValueError:
+        own = None
+    return own or (architecture.open_kernel_modules if architecture else None)
+
+
+def jetpack_of(target: Target, world: Knowledge) -> JetPack | None:
+    """The JetPack that the system of a Jetson means: the newest on that Ubuntu for that board."""
+    if not target.jetson or target.os is None:
+        return None
+    wanted = set(target.capabilities)
+    return next((row for row in world.jetpacks() if row.os == target.os and wanted <= set(row.capabilities)), None)
+
+
+def _cpu(pool: Pool) -> int:
+    return pool.meeting("cpu", lambda build: build.cuda is None)
+
+
+def _one_kernel_module(target: Target, gpus: tuple[TargetGpu, ...], world: Knowledge, pool: Pool) -> Iterator[Limit]:
+    if not target.platform.startswith("linux") or target.wsl or len({gpu.capability for gpu in gpus}) < 2:
+        return
+    needing = [gpu for gpu in dict.fromkeys(gpus) if module_flavour(gpu, world) == "required"]
+    refusing = [gpu for gpu in dict.fromkeys(gpus) if module_flavour(gpu, world) == "unsupported"]
+    if needing and refusing:
+        text = (
+            f"{gpu_words(needing)} needs NVIDIA's open kernel modules and {gpu_words(refusing)} does not work with them: "
+            "no driver serves both in one Linux machine."
+        )
+        short = f"one kernel driver for {gpu_words(needing)} and {gpu_words(refusing)}"
+        yield Limit(constraint="driver", key="kernel modules", text=text, short=short, meets=_cpu(pool))
+
+
+def _jetpack(jetpack: JetPack, target: Target, pool: Pool) -> Limit:
+    major = cuda_key(jetpack.cuda)[0]
+    meets = pool.meeting(("jetpack", jetpack.version), lambda build: not build.cuda or cuda_key(build.cuda)[0] <= major)
+    text = f"JetPack {jetpack.version} ({jetpack.os}) brings the driver of CUDA {jetpack.cuda}: builds up to CUDA {major} run on it."
+    short = f"JetPack {jetpack.version}"
+    return Limit(constraint="driver", key=("jetpack", jetpack.version), text=text, short=short, meets=meets)
+
+
+def _not_driven(driver: str, gpu: TargetGpu, world: Knowledge, pool: Pool) -> Limit:
+    first, last = branch_range((gpu,), world)
+    branch = world.driver_branch(driver)
+    late = last is not None and branch is not None and int(branch.branch) > last
+    said = f"driver branch {last} is the last that drives it" if late else f"it needs driver branch {first} or newer"
+    return Limit(
+        constraint="driver",
+        key=("drives", driver, gpu.capability),
+        text=f"Driver {driver} does not drive {gpu.name} ({gpu.capability}): {said}.",
+        short=f"driver {driver}",
+        meets=_cpu(pool),
+    )
+
+
+def _some_driver(target: Target, gpus: tuple[TargetGpu, ...], world: Knowledge, pool: Pool) -> Iterator[Limit]:
+    """With no driver given: one must exist that drives all the GPUs and runs the build."""
+    first, last = branch_range(gpus, world)
+    if last is None:
+        return
+    names = gpu_words(dict.fromkeys(gpus))
+    if first is not None and first > last:
+        text = f"No driver drives {names} together: one needs branch {first} or newer, another ends with branch {last}."
+        yield Limit(
+            constraint="driver", key="no common driver", text=text, short="a driver for all of them", meets=_cpu(pool)
+        )
+        return
+
+    def runs(build: TorchBuild) -> bool:
+        need = needed_by(build, None, target, world)
+        return build.cuda is None or (need is not None and version(need).major <= last + 4)
+
+    meets = pool.meeting(("last driver", last, target.wsl), runs)
+    if meets != pool.all:
+        text = (
+            f"Driver branch {last} is the last that drives {names}: it runs {span(pool.chosen(meets & ~_cpu(pool)))}."
+        )
+        short = f"driver branch {last}"
+        yield Limit(constraint="driver", key=("last driver", last), text=text, short=short, meets=meets)

@@ -1,0 +1,90 @@
+"""The GPUs of a description: "RTX 5090", "8x H100", "sm_90", "none"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from envdoctor.errors import InputError
+from envdoctor.knowledge import Knowledge, KnowledgeError, UnknownGpu
+from envdoctor.knowledge.gpus import GpuRecord
+from envdoctor.knowledge.versions import capability_key
+from envdoctor.planning.model import TargetGpu
+
+NONE = ("none", "no", "cpu", "0", "-")
+MOST = 64
+"""GPUs in one machine; more is a typing error."""
+_COUNT = re.compile(
+    r"(?:(\d{1,4})\s*[x*]\s*(?=\S)|(\d{1,4})\s+(?=(?:nvidia|geforce|tesla|rtx|gtx|[abhlvp]\d{2,3})\b))(.+)", re.I
+)
+_COUNT_AFTER = re.compile(r"(.+?)(?:\s+x\s?|\s*\*\s*|\s*\(x?)(\d{1,4})x?\)?", re.I)
+_CAPABILITY = re.compile(
+    r"(?:sm_?|compute_?|cc\s*)(\d{2,3})[af]?|(?:cc\s*|compute capability\s*)?(\d{1,2})\.(\d)", re.I
+)
+
+
+def parse_gpus(texts: Iterable[str], world: Knowledge) -> tuple[tuple[TargetGpu, ...], tuple[GpuRecord, ...]]:
+    """The GPUs that the texts name, in their order and as often as they are there, and their records where they have one.
+
+    () for "none". Raises InputError, in one line with near names, for a GPU that is unknown or could be several.
+    """
+    gpus: list[TargetGpu] = []
+    records: list[GpuRecord] = []
+    wanted = [part.strip() for text in texts for part in re.split(r"[,;+]", text) if part.strip()]
+    if not wanted:
+        raise InputError("--gpu needs a name, such as 'RTX 5090', or 'none'")
+    if any(text.lower() in NONE for text in wanted):
+        if len(wanted) > 1:
+            raise InputError("--gpu none stands alone: there are GPUs, or there are none")
+        return (), ()
+    for text in wanted:
+        count, name = _counted(text)
+        if (capability := _capability(name)) is not None:
+            record = None
+            gpu = _by_capability(capability, world)
+        else:
+            record = _record(name, world)
+            gpu = TargetGpu(name=record.name, capability=record.capability, kind=record.kind)
+        gpus += [gpu] * count
+        if record is not None:
+            records.append(record)
+    return tuple(gpus), tuple(records)
+
+
+def _counted(text: str) -> tuple[int, str]:
+    if match := _COUNT.fullmatch(text):
+        count, name = int(match[1] or match[2]), match[3].strip()
+    elif match := _COUNT_AFTER.fullmatch(text):
+        count, name = int(match[2]), match[1].strip()
+    else:
+        return 1, text
+    if not 1 <= count <= MOST:
+        raise InputError(f"--gpu {text}: {count} is no number of GPUs in one machine (1 to {MOST})")
+    return count, name
+
+
+def _capability(name: str) -> str | None:
+    match = _CAPABILITY.fullmatch(name)
+    if match is None:
+        return None
+    return f"{match[2]}.{match[3]}" if match[2] else f"{match[1][:-1]}.{match[1][-1]}"
+
+
+def _by_capability(capability: str, world: Knowledge) -> TargetGpu:
+    architecture = world.architecture(capability)
+    if architecture is None:
+        known = sorted({record.capability for record in world.architectures()}, key=capability_key)
+        raise InputError(f"--gpu: no GPU has compute capability {capability}; known are {', '.join(known)}")
+    return TargetGpu(
+        name=f"a {architecture.name} GPU", capability=capability, kind="jetson" if architecture.jetson else None
+    )
+
+
+def _record(name: str, world: Knowledge) -> GpuRecord:
+    try:
+        return world.gpu(name)
+    except UnknownGpu as error:
+        text = f"{str(error).rstrip('.')}"
+        raise InputError(f"--gpu: {text} Its compute capability will do too: --gpu sm_90") from None
+    except KnowledgeError as error:
+        raise InputError(f"--gpu: {error}") from None

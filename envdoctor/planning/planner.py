@@ -1,0 +1,118 @@
+"""Plans the newest stack that meets a machine and its user's wishes, or derives why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from envdoctor.knowledge import Knowledge, TorchBuild
+from envdoctor.knowledge.versions import version
+from envdoctor.planning.limits import limits_of
+from envdoctor.planning.model import Plan, Reason, Target, Wishes
+from envdoctor.planning.search import Limit, Pool, meeting_all, smallest_conflict
+from envdoctor.planning.stacks import make_stack
+from envdoctor.planning.words import PLATFORMS, build_words, listed
+
+
+class Question:
+    """One target with its wishes: the builds there are, the limits, and what is left of them."""
+
+    def __init__(self, target: Target, wishes: Wishes, world: Knowledge, pools: dict[str, Pool]) -> None:
+        self.target, self.wishes, self.world = target, wishes, world
+        if target.platform not in pools:
+            pools[target.platform] = Pool(world, target.platform)
+        self.pools = pools
+        self.pool = pools[target.platform]
+        self.limits: tuple[Limit, ...] = limits_of(target, wishes, world, self.pool)
+        self.start = self._start()
+
+    def _start(self) -> int:
+        """Which kind of build is meant: with a GPU, or with nothing said of one, a CUDA build wherever there is any."""
+        cuda = self.pool.meeting("cuda builds", lambda build: build.cuda is not None)
+        if self.target.gpus == () or self.wishes.cuda == "cpu" or (self.target.gpus is None and not cuda):
+            return self.pool.all
+        return cuda
+
+    def best(self, limits: Sequence[Limit] | None = None) -> TorchBuild | None:
+        """The build to take under these limits, all of them by default."""
+        bits = meeting_all(self.limits if limits is None else limits, self.start)
+        if not bits:
+            return None
+        if self.target.gpus == () and self.wishes.cuda is None:
+            # Without a GPU the CPU build is a tenth of the download.
+            bits = bits & self.pool.meeting("cpu", lambda build: build.cuda is None) or bits
+        builds = self.pool.chosen(bits)
+        newest = [build for build in builds if build.torch == builds[0].torch]
+        return max(newest, key=lambda build: self.world.preference(build, self.target.capabilities))
+
+
+def plan(target: Target, wishes: Wishes, world: Knowledge) -> Plan:
+    """The Plan. `target` and `wishes` have been checked (see `target.describe`, `wishes.checked`)."""
+    from envdoctor.planning.changes import alternatives
+
+    question = Question(target, wishes, world, {})
+    build = question.best()
+    if build is None:
+        reasons = _why_not(question)
+        return Plan(
+            feasible=False, target=target, wishes=wishes, reasons=reasons, alternatives=alternatives(question, None)
+        )
+    return Plan(
+        feasible=True,
+        target=target,
+        wishes=wishes,
+        stack=make_stack(build, target, wishes, world),
+        reasons=_why(question, build),
+        alternatives=alternatives(question, build),
+    )
+
+
+def _why(question: Question, chosen: TorchBuild) -> tuple[Reason, ...]:
+    """The derivation: from the newest that there is, limit by limit, each with what it leaves."""
+    place = PLATFORMS.get(question.target.platform, question.target.platform)
+    before = question.best(())
+    reasons = []
+    if before is not None:
+        reasons.append(Reason(constraint="platform", text=f"The newest for {place} is {_named(before)}."))
+    for count, limit in enumerate(question.limits, 1):
+        after = question.best(question.limits[:count])
+        text = limit.text
+        if after is not None and before is not None and after.name != before.name:
+            text += f" The newest is now {_named(after)}."
+        reasons.append(Reason(constraint=limit.constraint, text=text))
+        before = after or before
+    reasons.append(Reason(constraint="preference", text=_preference(question, chosen)))
+    return tuple(reasons)
+
+
+def _named(build: TorchBuild) -> str:
+    return f"{build_words(build)} ({build.variant}, from {'PyPI' if build.index_url is None else 'its own index'})"
+
+
+def _preference(question: Question, chosen: TorchBuild) -> str:
+    if chosen.index_url is None:
+        return f"{build_words(chosen)} is what PyPI serves by default: no index is needed."
+    served = [b for b in question.pool.builds if b.torch == chosen.torch and b.index_url is None]
+    default = (
+        f"; PyPI's own {chosen.torch} is {served[0].variant}" if served and served[0].variant != chosen.variant else ""
+    )
+    return f"{build_words(chosen)} comes from {chosen.index_url}{default}."
+
+
+def _why_not(question: Question) -> tuple[Reason, ...]:
+    """The shortest derivation: the fewest limits that no build meets together."""
+    place = PLATFORMS.get(question.target.platform, question.target.platform)
+    if not question.pool.builds:
+        return (Reason(constraint="platform", text=f"No published torch for {place} is known."),)
+    if not question.start:
+        return (Reason(constraint="platform", text=f"No CUDA build of torch has been published for {place}."),)
+    conflict = smallest_conflict(question.limits, question.start)
+    reasons = [Reason(constraint=limit.constraint, text=limit.text) for limit in conflict]
+    if not conflict:
+        return (Reason(constraint="platform", text=f"No published build for {place} fits."),)
+    shorts = [limit.short for limit in conflict]
+    if len(conflict) == 1:
+        text = f"So nothing is left for {place}."
+    else:
+        releases = sorted({b.torch for b in question.pool.chosen(question.start)}, key=version)
+        text = f"No published build, of torch {releases[0]} to {releases[-1]}, meets {listed(list(dict.fromkeys(shorts)))} together."
+    return (*reasons, Reason(constraint="conclusion", text=text))
