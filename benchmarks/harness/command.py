@@ -101,7 +101,7 @@ def _run(options: argparse.Namespace, events: Events, started: float) -> int:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     device = open_device(options.device or default_device())
-    events.emit("hello", **_hello(torch, device, options.seed))
+    events.emit("hello", **hello(torch, device, options.seed))
     runner = Runner(
         device,
         events,
@@ -118,7 +118,8 @@ def _run(options: argparse.Namespace, events: Events, started: float) -> int:
     return code
 
 
-def _hello(torch: Any, device: Any, seed: int) -> Dict[str, Any]:
+def hello(torch: Any, device: Any, seed: int) -> Dict[str, Any]:
+    """The fields of the `hello` event."""
     from . import precision
 
     cudnn = torch.backends.cudnn.version() if device.is_cuda else None
