@@ -13,7 +13,7 @@ from envdoctor.report.lines import wrapped
 _HEAD = "bold"
 _ASIDE = "dim"
 _COSTS = {
-    "none": "costs nothing",
+    "none": "nothing to install",
     "reinstall": "a reinstall",
     "python": "another Python",
     "driver": "a driver update",
