@@ -22,7 +22,7 @@ UV_IMAGE = "ghcr.io/astral-sh/uv:0.13.9"
 # pyproject.toml: requires-python.
 _ENVDOCTOR_NEEDS = (3, 10)
 _ENVDOCTOR_PYTHON = "3.13"
-# Of compilers and the toolkit: the image that runs has neither.
+# Of compilers and the toolkit: set in the stage that builds.
 _BUILD_ONLY = (
     "CUDA_HOME",
     "TORCH_CUDA_ARCH_LIST",
@@ -56,6 +56,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     pip_arguments: tuple[str, ...]
     build_requirements: tuple[str, ...]
     verify: str
+    unisolated: bool
     unpinned: bool
     default_user: str | None
     guard: tuple[str, ...]
@@ -74,20 +75,16 @@ def image(
 
     Raises InputError for a plan that no Linux container can carry out.
     """
-    if not stack.platform.startswith("linux"):
-        raise InputError(
-            f"'{recipe}' makes a Linux container, and this plan is for {stack.platform}; "
-            f"plan for the container: envdoctor recipe {recipe} --os ubuntu24.04"
-        )
+    require_linux(stack, recipe)
     base = stack.base_image or f"python:{stack.python}-slim-bookworm"
     python, runs, makes_venv, headers, from_uv = _interpreter(base, stack)
     # triton compiles a launcher for each kernel, against Python's headers.
     compiler = ("gcc", "libc6-dev", *headers) if stack.cuda else ()
-    building = building_environment(stack) if stack.build_image else ()
+    building = building_environment(stack) if stack.purpose == "build-extensions" else ()
     return Image(
         base=base,
-        packages=(*compiler, *runs, *(() if stack.build_image else makes_venv), *tools),
-        build_packages=("build-essential", "git", "ninja-build", *runs, *makes_venv, *headers),
+        packages=_sorted(*compiler, *runs, *(() if stack.build_image else makes_venv), *tools),
+        build_packages=_sorted("build-essential", "git", "ninja-build", *runs, *makes_venv, *headers),
         make_venv=(
             f"UV_PYTHON_INSTALL_DIR=/opt/python uv venv --no-cache --managed-python --seed --python {stack.python} /opt/venv"
             if from_uv
@@ -98,6 +95,7 @@ def image(
         pip_arguments=pip_arguments(stack),
         build_requirements=("ninja", "packaging", "setuptools", "wheel"),
         verify=_verification(stack),
+        unisolated=stack.purpose == "build-extensions",
         unpinned=any(version_of(package) is None for package in stack.packages),
         default_user=_default_user(base),
         guard=guard(stack),
@@ -106,8 +104,17 @@ def image(
         envdoctor_uv=UV_IMAGE if _pair(stack.python) < _ENVDOCTOR_NEEDS else None,
         variables=tuple((name, quoted(value)) for name, value in running_environment(stack)),
         build_variables=tuple((name, quoted(value)) for name, value in building),
-        labels=tuple((name, quoted(value)) for name, value in _labels(stack, options, base)),
+        labels=tuple((name, quoted(value)) for name, value in labels(stack, options, base)),
     )
+
+
+def require_linux(stack: Stack, recipe: str) -> None:
+    """Raises InputError for a plan that no Linux container can carry out."""
+    if not stack.platform.startswith("linux"):
+        raise InputError(
+            f"'{recipe}' makes a Linux container, and this plan is for {stack.platform}; "
+            f"plan for the container: envdoctor recipe {recipe} --os ubuntu24.04"
+        )
 
 
 def running_environment(stack: Stack) -> tuple[tuple[str, str], ...]:
@@ -174,9 +181,10 @@ def quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _labels(stack: Stack, options: Options, base: str) -> tuple[tuple[str, str], ...]:
+def labels(stack: Stack, options: Options, base: str) -> tuple[tuple[str, str], ...]:
+    """What the image says of itself: names, and values in plain text."""
     what = f"torch {stack.torch} ({stack.channel}) with Python {stack.python}"
-    labels = {
+    said = {
         "org.opencontainers.image.title": service_name(options),
         "org.opencontainers.image.description": what,
         "org.opencontainers.image.base.name": base,
@@ -185,7 +193,7 @@ def _labels(stack: Stack, options: Options, base: str) -> tuple[tuple[str, str],
         "envdoctor.min-driver": stack.min_driver or "none",
         "envdoctor.requirements": " ".join(stack.requirements),
     }
-    return tuple(labels.items())
+    return tuple(said.items())
 
 
 def _verification(stack: Stack) -> str:
@@ -225,6 +233,10 @@ def _default_user(base: str) -> str | None:
     """Ubuntu's images have had a user 'ubuntu' of UID 1000 since 23.04."""
     system = _system(base) or ""
     return "ubuntu" if system.startswith("ubuntu") and _pair(system.removeprefix("ubuntu")) >= (23, 4) else None
+
+
+def _sorted(*packages: str) -> tuple[str, ...]:
+    return tuple(sorted(set(packages)))
 
 
 def _pair(release: str) -> tuple[int, ...]:

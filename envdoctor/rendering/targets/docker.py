@@ -28,15 +28,24 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
     )
 
 
-def dockerfile(stack: Stack, options: Options, *, what: str, run: tuple[str, ...]) -> RenderedFile:
-    """The Dockerfile alone, for the recipes that build on it."""
+def dockerfile(
+    stack: Stack,
+    options: Options,
+    *,
+    what: str,
+    run: tuple[str, ...],
+    recipe: str = "docker",
+    tools: tuple[str, ...] = (),
+    umask: str | None = None,
+) -> RenderedFile:
+    """The Dockerfile alone, for the recipes that build on it. `recipe`: theirs; `tools`, `umask`: see `image`."""
     text = fill(
-        "docker/Dockerfile.j2",
+        f"{recipe}/Dockerfile.j2",
         stack,
         options,
         what=what,
         run=run,
-        image=image(stack, options, "docker"),
+        image=image(stack, options, recipe, tools=tools, umask=umask),
         packages=checked(stack.packages),
     )
     return RenderedFile("Dockerfile", text)
