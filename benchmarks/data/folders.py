@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+from pathlib import Path
 from typing import Any, Callable, Optional, Tuple
 
 import torch
@@ -18,17 +18,17 @@ IN_MEMORY = 1 << 30
 """Decoded images up to so many bytes are kept in memory: reading them again each epoch would cost more than training."""
 
 
-def folder_dataset(path: str, size: int, progress: Callable[[int, int], None], in_memory: bool = True) -> Dataset:
-    """Images in path/CLASS/, in ImageNet's layout (path/train/CLASS/ and path/val/CLASS/), or CIFAR-10 as it is downloaded.
+def folder_dataset(name: str, size: int, progress: Callable[[int, int], None], in_memory: bool = True) -> Dataset:
+    """Images in name/CLASS/, in ImageNet's layout (name/train/CLASS/ and name/val/CLASS/), or CIFAR-10 as it is downloaded.
 
     Raises PipelineError, in one line, where there is no such folder, no class in it, no image in a class, or no Pillow.
     """
-    path = os.path.abspath(os.path.expanduser(path))
-    if not os.path.isdir(path):
-        what = "is a file, not a folder" if os.path.exists(path) else "does not exist"
+    path = Path(name).expanduser().resolve()
+    if not path.is_dir():
+        what = "is a file, not a folder" if path.exists() else "does not exist"
         raise PipelineError("the image folder {} {}. Expected: {}/CLASS/IMAGE".format(path, what, path))
-    if os.path.isdir(os.path.join(path, CIFAR)) or os.path.basename(path) == CIFAR:
-        return _cifar10(os.path.dirname(path) if os.path.basename(path) == CIFAR else path)
+    if path.name == CIFAR or (path / CIFAR).is_dir():
+        return _cifar10(path.parent if path.name == CIFAR else path)
     _pillow()
     train = _first_of(path, TRAIN)
     held_out = _first_of(path, HELD_OUT) if train else None
@@ -43,20 +43,21 @@ def folder_dataset(path: str, size: int, progress: Callable[[int, int], None], i
 
 
 def _read(
-    root: str, size: int, progress: Callable[[int, int], None], in_memory: bool
+    root: Path, size: int, progress: Callable[[int, int], None], in_memory: bool
 ) -> Tuple[Source, Tuple[str, ...]]:
     listing, cleaning = collect.clean_files(collect.list_folder(root), check_image, progress)
     labels = torch.tensor(listing.labels, dtype=torch.int64)
-    collect.require_classes(labels, listing.classes, root)
+    collect.require_classes(labels, listing.classes, str(root), cleaning.notes())
     mark = hashlib.sha256()
-    for name, label in zip(listing.paths, listing.labels):
-        mark.update("{} {} {}\n".format(os.path.relpath(name, root), os.path.getsize(name), label).encode())
-    files = ImageFiles(listing.paths, labels, listing.classes, os.path.basename(root), mark.hexdigest(), size)
+    for path, label in zip(listing.paths, listing.labels):
+        found = Path(path)
+        mark.update("{} {} {}\n".format(found.relative_to(root).as_posix(), found.stat().st_size, label).encode())
+    files = ImageFiles(listing.paths, labels, listing.classes, root.name, mark.hexdigest(), size)
     if not in_memory or len(files) * 3 * size * size > IN_MEMORY:
         return files, cleaning.notes()
     pixels = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
-    for index, name in enumerate(files.paths):
-        pixels[index] = read_image(name, size)
+    for index, path in enumerate(files.paths):
+        pixels[index] = read_image(path, size)
         if index % collect.TELL_EVERY == 0:
             progress(index, len(files))
     return Images(pixels, labels, files.classes, files.name, files.digest), cleaning.notes()
@@ -102,8 +103,8 @@ def check_image(path: str, thoroughly: bool) -> Optional[str]:
     return None
 
 
-def _first_of(path: str, names: Tuple[str, ...]) -> Optional[str]:
-    return next((found for found in (os.path.join(path, name) for name in names) if os.path.isdir(found)), None)
+def _first_of(path: Path, names: Tuple[str, ...]) -> Optional[Path]:
+    return next((path / name for name in names if (path / name).is_dir()), None)
 
 
 def _pillow() -> Any:
@@ -116,7 +117,7 @@ def _pillow() -> Any:
     return Image
 
 
-def _cifar10(root: str) -> Dataset:
+def _cifar10(root: Path) -> Dataset:
     try:
         from torchvision.datasets import CIFAR10
     except ImportError as error:
@@ -127,7 +128,7 @@ def _cifar10(root: str) -> Dataset:
     parts = []
     for train in (True, False):
         try:
-            read = CIFAR10(root, train=train, download=False)
+            read = CIFAR10(str(root), train=train, download=False)
         except (RuntimeError, OSError) as error:
             raise PipelineError("{} holds no whole CIFAR-10: {}".format(root, str(error).splitlines()[0])) from error
         pixels = torch.from_numpy(read.data).permute(0, 3, 1, 2).contiguous()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
 import torch
@@ -76,7 +77,7 @@ def _dataset(settings: Settings, progress: Callable[[int, int], None]) -> Datase
     if settings.data in NAMED:
         images, cleaning = clean_images(NAMED[settings.data]())
         return Dataset(images, None, cleaning.notes())
-    looks_like_name = os.sep not in settings.data and not os.path.exists(settings.data)
+    looks_like_name = os.sep not in settings.data and not Path(settings.data).exists()
     if looks_like_name:
         raise PipelineError(
             "no data {!r}: it is neither a folder nor one of {}, {}".format(settings.data, ", ".join(NAMED), SYNTHETIC)

@@ -97,11 +97,12 @@ class Batches:
             pin_memory=self.pinned,
         )
         for pixels, labels in _one_ahead(loader, self.device):
-            read = labels >= 0
-            if not bool(read.all()):
-                self.unreadable += int((~read).sum())
-                pixels, labels = pixels[read.to(pixels.device)], labels[read]
-            yield pixels, labels.to(self.device, non_blocking=True)
+            sound = labels >= 0
+            if bool(sound.all()):
+                yield pixels, labels.to(self.device, non_blocking=True)
+                continue
+            self.unreadable += int((~sound).sum())
+            yield pixels[sound.to(pixels.device)], labels[sound].to(self.device)
 
 
 def _one_ahead(loader: Any, device: torch.device) -> Iterator[Batch]:

@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 import warnings
+from pathlib import Path
 from typing import IO, Any, Dict, Mapping
 
 import torch
@@ -39,37 +40,37 @@ class _Watched(io.RawIOBase):
             raise
 
 
-def save(state: Mapping[str, Any], path: str) -> None:
+def save(state: Mapping[str, Any], path: Path) -> None:
     """Write it in one step. Raises PipelineError with the reason; then the file that was there is still there."""
-    temporary = path + ".writing"
+    temporary = path.with_name(path.name + ".writing")
     watched = None
     try:
-        with open(temporary, "wb", buffering=0) as file:
+        with temporary.open("wb", buffering=0) as file:
             watched = _Watched(file)
             torch.save(dict(state), watched)
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            temporary.unlink()
         reason = error if isinstance(error, OSError) else watched.error if watched is not None else None
         if reason is None:
             raise
         raise PipelineError(cannot_write(path, reason)) from error
 
 
-def cannot_write(path: str, error: OSError) -> str:
+def cannot_write(path: Path, error: OSError) -> str:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     hint = "; free some space and continue the run with --resume" if full else ""
     return "cannot write {}: {}{}".format(path, error.strerror or error, hint)
 
 
-def load(path: str) -> Dict[str, Any]:
+def load(path: Path) -> Dict[str, Any]:
     """A checkpoint of ours, or any saved state_dict (as {"model": ...}). Raises PipelineError saying why it is neither."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = torch.load(str(path), map_location="cpu", weights_only=True)
     except OSError as error:
         raise PipelineError("cannot read the checkpoint {}: {}".format(path, error.strerror or error)) from error
     except Exception as error:

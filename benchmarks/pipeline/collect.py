@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
@@ -48,7 +49,7 @@ class Cleaning(NamedTuple):
         return ("left out: {}{}".format(parts, shown),)
 
 
-def list_folder(root: str) -> Listing:
+def list_folder(root: Path) -> Listing:
     """root/CLASS/**/image: classes in the order of their names. Raises PipelineError where there are none."""
     try:
         names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
@@ -63,9 +64,9 @@ def list_folder(root: str) -> Listing:
     paths: List[str] = []
     labels: List[int] = []
     for label, name in enumerate(names):
-        for folder, folders, files in os.walk(os.path.join(root, name)):
+        for folder, folders, files in os.walk(str(root / name)):
             folders.sort()
-            found = [os.path.join(folder, file) for file in sorted(files) if file.lower().endswith(EXTENSIONS)]
+            found = [str(Path(folder) / file) for file in sorted(files) if file.lower().endswith(EXTENSIONS)]
             paths += found
             labels += [label] * len(found)
     return Listing(paths, labels, tuple(names))
@@ -79,8 +80,7 @@ def clean_files(
 
     def inspect(path: str) -> Tuple[Optional[str], str]:
         try:
-            size = os.path.getsize(path)
-            if size == 0:
+            if Path(path).stat().st_size == 0:
                 return EMPTY, ""
             mark = _digest(path) if thoroughly else ""
         except OSError:
@@ -90,9 +90,10 @@ def clean_files(
     paths, labels, reasons, examples = [], [], Counter(), []  # type: List[str], List[int], Counter[str], List[str]
     seen: Dict[str, int] = {}
     with ThreadPoolExecutor(max_workers=min(16, (os.cpu_count() or 1) + 2)) as pool:
-        for number, (path, label, (reason, mark)) in enumerate(
+        for number, (path, label, (fault, mark)) in enumerate(
             zip(listing.paths, listing.labels, pool.map(inspect, listing.paths, chunksize=16))
         ):
+            reason = fault
             if reason is None and mark and mark in seen:
                 reason = DUPLICATE if seen[mark] == label else CONFLICTING
             if reason is None:
@@ -125,18 +126,19 @@ def clean_images(images: Images) -> Tuple[Images, Cleaning]:
     return kept, Cleaning(len(keep), dict(reasons), [])
 
 
-def require_classes(labels: torch.Tensor, classes: Tuple[str, ...], where: str) -> None:
+def require_classes(labels: torch.Tensor, classes: Tuple[str, ...], where: str, notes: Tuple[str, ...] = ()) -> None:
     """Raises PipelineError where a class has no image, or there is only one class or image."""
     counts = torch.bincount(labels, minlength=len(classes)).tolist()
     empty = [name for name, count in zip(classes, counts) if count == 0]
     if empty:
         shown = ", ".join(repr(name) for name in empty[:5])
         raise PipelineError(
-            "{}: no usable image in class{} {}{}. Add images, or remove the folder{}".format(
+            "{}: no usable image in class{} {}{}{}. Add images, or remove the folder{}".format(
                 where,
                 "es" if len(empty) > 1 else "",
                 shown,
                 ", ..." if len(empty) > 5 else "",
+                " ({})".format("; ".join(notes)) if notes else "",
                 "s" if len(empty) > 1 else "",
             )
         )
@@ -150,7 +152,7 @@ def require_classes(labels: torch.Tensor, classes: Tuple[str, ...], where: str) 
 
 def _digest(path: str) -> str:
     found = hashlib.sha256()
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
             found.update(block)
     return found.hexdigest()

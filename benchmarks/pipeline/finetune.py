@@ -6,7 +6,7 @@ All layers        everything is learnt, at a tenth of the rate, so that what was
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping
+from typing import Any, List, Mapping, Optional
 
 import torch
 
@@ -17,22 +17,32 @@ LOWER_RATE = 0.1
 """Of the learning rate from scratch, for all layers."""
 
 
+def require_backbone(weights: Mapping[str, Any], where: str) -> None:
+    """Raises PipelineError where these are no reference CNN's weights."""
+    wanted = ["{}.{}".format(layer, kind) for layer in BACKBONE for kind in ("weight", "bias")]
+    missing = [name for name in wanted if name not in weights]
+    if missing or weights["fc1.weight"].dim() != 2 or size_of(weights) is None:
+        raise PipelineError(
+            "{} is no checkpoint of a reference CNN: {}".format(
+                where, "it lacks " + ", ".join(missing) if missing else "its fc1 has another shape"
+            )
+        )
+
+
 def take_backbone(model: SimpleCNN, weights: Mapping[str, torch.Tensor], where: str) -> None:
     """Copy the backbone's weights into the model; its head keeps its fresh ones. Raises PipelineError on other shapes."""
+    require_backbone(weights, where)
     own = model.state_dict()
-    wanted = [name for name in own if name.partition(".")[0] in BACKBONE]
-    missing = [name for name in wanted if name not in weights]
-    if missing:
-        raise PipelineError("{} holds no {}: it is not a reference CNN".format(where, ", ".join(missing)))
-    for name in wanted:
-        if weights[name].shape != own[name].shape:
+    for name, value in own.items():
+        if name.partition(".")[0] not in BACKBONE:
+            continue
+        if weights[name].shape != value.shape:
             raise PipelineError(
-                "{}: {} is {}, this model's is {}. The backbone depends on the image size: train with the size that "
-                "the checkpoint was trained with{}".format(
-                    where, name, list(weights[name].shape), list(own[name].shape), _size_of(weights)
-                )
+                "{}: {} is {}, this model's is {}. The backbone depends on the image size: use the checkpoint's own, "
+                "--size {}".format(where, name, list(weights[name].shape), list(value.shape), size_of(weights))
             )
-    model.load_state_dict({name: weights[name] if name in wanted else own[name] for name in own})
+        own[name] = weights[name]
+    model.load_state_dict(own)
 
 
 def freeze_backbone(model: SimpleCNN) -> List[str]:
@@ -42,8 +52,8 @@ def freeze_backbone(model: SimpleCNN) -> List[str]:
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
-def _size_of(weights: Mapping[str, Any]) -> str:
-    """' (--size 32)' as fc1 tells it, '' where it does not."""
-    features = weights["fc1.weight"].shape[1] if "fc1.weight" in weights and weights["fc1.weight"].dim() == 2 else 0
+def size_of(weights: Mapping[str, Any]) -> Optional[int]:
+    """The image size that a backbone was trained with, as fc1 tells it; None where no size gives that fc1."""
+    features = int(weights["fc1.weight"].shape[1])
     side = round((features / 128) ** 0.5)
-    return " (--size {})".format(side * 4) if side and side * side * 128 == features else ""
+    return side * 4 if side and side * side * 128 == features else None

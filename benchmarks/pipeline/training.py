@@ -67,20 +67,24 @@ class Run:
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
-    def train(self, after_step: Callable[["Run"], None] = lambda _run: None) -> None:
-        """All epochs that are left. after_step is called between steps: to save, or to raise Stopped.
+    def train(
+        self,
+        after_step: Callable[["Run"], None] = lambda _run: None,
+        after_epoch: Callable[["Run"], None] = lambda _run: None,
+    ) -> None:
+        """All epochs that are left. The two are called with the run: to save it, or to raise Stopped.
 
         Raises ValidationError on a loss that is not finite.
         """
         while self.epoch < self.settings.epochs and not self.stopped_early:
             self._epoch(after_step)
+            after_epoch(self)
 
     def _epoch(self, after_step: Callable[["Run"], None]) -> None:
         self.step.model.train()
         clock = _Clock(self)
         for pixels, labels in self.batches:
-            images, labels = self._ready(pixels, labels, self.preparation.for_training)
-            loss, hits = self.step(images, labels)
+            loss, hits = self.step(*self._ready(pixels, labels, self.preparation.for_training))
             self.loss_sum += loss.double() * len(labels)
             self.hits += hits
             self.seen += len(labels)

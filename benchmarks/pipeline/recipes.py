@@ -1,0 +1,40 @@
+"""What a run uses where nobody says otherwise: by data and preset."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping
+
+from benchmarks.pipeline.settings import Settings
+
+# Digits, measured on a CPU: one-cycle at 1e-3 with shifts of 3 pixels, 12 epochs: 99.2-99.7 %. No flips: a mirrored 2 is no 2.
+TUNED: Dict[str, Dict[str, Any]] = {
+    "digits": {"size": 32, "epochs": 12, "crop": 3},
+    "mnist-5k": {"size": 32, "epochs": 8, "crop": 3},
+    "textures": {"size": 64, "epochs": 15, "crop": 8, "flip": True},
+    "synthetic": {"size": 224, "epochs": 1, "classes": 1000},
+}
+FOLDER: Dict[str, Any] = {"size": 224, "epochs": 10, "crop": 28, "flip": True}
+ARTICLE: Dict[str, Any] = {"optimiser": "adam", "rate": 1e-3, "schedule": "constant", "batch": 64, "epochs": 10}
+LITERAL: Dict[str, Any] = {"crop": 0, "flip": False, "rotation": 0.0}
+"""The article's code resizes and normalises; it names augmentation, and does none."""
+DIGITS_TARGET = 0.97
+"""The gate for digits in their own number of epochs: 359 test images make 98 % uncertain by 1.4 points."""
+
+
+def settings_for(given: Mapping[str, Any]) -> Settings:
+    """Settings from what was given, the rest by data and preset. Raises PipelineError on what cannot be."""
+    data = given.get("data", "digits")
+    preset = given.get("preset", "tuned")
+    values: Dict[str, Any] = dict(TUNED.get(data, FOLDER))
+    if preset == "article":
+        values.update(ARTICLE, **LITERAL)
+    usual_epochs = values["epochs"]
+    values.update(given)
+    settings = Settings.from_dict(values)
+    if "crop" not in given and settings.crop * 8 > settings.size:
+        # A shift that was chosen for larger images.
+        settings = Settings.from_dict(dict(values, crop=settings.size // 8))
+    whole = data == "digits" and settings.epochs >= usual_epochs and not settings.freeze
+    if whole and "target_accuracy" not in given and preset == "tuned":
+        settings = Settings.from_dict(dict(settings.as_dict(), target_accuracy=DIGITS_TARGET))
+    return settings
