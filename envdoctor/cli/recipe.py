@@ -11,6 +11,8 @@ import click
 from envdoctor.cli.gathering import gather
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from envdoctor.planning.model import Plan, Stack, Target, Wishes
     from envdoctor.rendering.model import RenderedFile
 
@@ -113,10 +115,8 @@ def command(
     # What is wrong with the words is said before the machine is looked at.
     wishes = checked(world, torch=torch, cuda=cuda, python=python, purpose=purpose, packages=packages, container=image)
     described = bool(gpus or driver or system or arch)
-    if source is not None or not described:
-        base = from_snapshot(gather(python=None, source=source, live=False), world)
-    else:
-        base = None
+    looked_at = source is not None or not described
+    base = from_snapshot(gather(python=None, source=source, live=False), world) if looked_at else None
     machine = describe(world, gpus=gpus, driver=driver, os=system, arch=arch, base=base)
     if image:
         machine = for_image(machine)
@@ -131,10 +131,7 @@ def command(
         print_plan(_console(err=True), planned)
         return 1
     if environment is not None:
-        from envdoctor.rendering.apply import apply  # type: ignore[import-not-found,unused-ignore]
-
-        apply(planned.stack, Path(environment))
-        return 0
+        return _apply(planned.stack, Path(environment))
     return _render(target, planned.stack, folder=folder, force=force)
 
 
@@ -165,7 +162,7 @@ def _list() -> int:
     return 0
 
 
-def _console(*, err: bool = False):  # type: ignore[no-untyped-def]
+def _console(*, err: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=err, highlight=False)
@@ -197,6 +194,14 @@ def _unlock(machine: Target, wishes: Wishes, style: str) -> int:
 
         print_unlocks(_console(), found)
     return 0 if found.plan.feasible else 1
+
+
+def _apply(stack: Stack, directory: Path) -> int:
+    from envdoctor.rendering.apply import apply
+
+    made = apply(stack, directory, _console(err=True))
+    click.echo(f"{made.directory} is ready: {made.proof}")
+    return 0
 
 
 def _render(target: str, stack: Stack, *, folder: str | None, force: bool) -> int:

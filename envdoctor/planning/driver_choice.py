@@ -12,7 +12,7 @@ from envdoctor.planning.words import gpu_words
 
 
 class DriverChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """`branch`: "580", None where no driver is needed or none is NVIDIA's to choose (Jetson). `flavour`: of the kernel modules."""
+    """`branch`: "580"; None where no driver is needed, or where JetPack brings it. `flavour`: of the kernel modules."""
 
     branch: str | None = None
     flavour: str | None = None
@@ -21,9 +21,9 @@ class DriverChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def choose_driver(build: TorchBuild, target: Target, world: Knowledge, *, toolkit: str | None) -> DriverChoice:
-    """Long-term and production branches that are still supported come first, the longest supported of them before others; a
-    toolkit's own PTX and tools ask for a branch as new as the toolkit. A GPU that no supported branch drives gets its last one."""
-    if build.cuda is None or target.jetson:
+    """The oldest long-term branch in support that will do, which distributions have had time to package; else a production
+    one; for a toolkit, whose PTX asks for a driver as new, one of its age. GPUs that none in support drives get their last."""
+    if build.cuda is None or target.gpus == () or target.jetson:
         return DriverChoice()
     fitting = _fitting(build, target, world)
     if not fitting:
@@ -31,16 +31,15 @@ def choose_driver(build: TorchBuild, target: Target, world: Knowledge, *, toolki
     maintained = [row for row in fitting if _supported(row, world.as_of[:7])]
     own = [row for row in maintained if toolkit and row.max_cuda and cuda_key(row.max_cuda) >= cuda_key(toolkit)]
     usable = own or maintained
-    # The oldest of the long-term branches that fits is the one that distributions have had time to package.
     chosen = min(usable, key=lambda row: (not _long_term(row), version(row.branch))) if usable else fitting[-1]
     notes = []
     if not usable:
-        notes.append(
-            f"Driver branch {chosen.branch} is past its end of life, and is the last that drives {gpu_words(dict.fromkeys(target.gpus or ()))}."
-        )
+        names = gpu_words(dict.fromkeys(target.gpus or ()))
+        notes.append(f"Driver branch {chosen.branch} is past its end of life, and is the last that drives {names}.")
     if toolkit and usable and not own:
         notes.append(
-            f"No driver branch in support is as new as CUDA {toolkit}: PTX of that toolkit will not run; compile for the GPUs themselves (TORCH_CUDA_ARCH_LIST)."
+            f"No supported driver branch is as new as CUDA {toolkit}: PTX of that toolkit will not run, so compile for the "
+            "GPUs themselves (TORCH_CUDA_ARCH_LIST)."
         )
     return DriverChoice(
         branch=chosen.branch, flavour=_flavour(target, world), notes=tuple(notes), sources=chosen.source

@@ -37,16 +37,18 @@ def driver_limits(target: Target, world: Knowledge, pool: Pool) -> Iterator[Limi
         return
     fitting = [build for build in pool.chosen(meets) if build.cuda]
     text = f"Driver {driver} runs {span(fitting)}" if fitting else f"Driver {driver} runs no published CUDA build"
-    unmet = sorted({n for b in pool.chosen(pool.all & ~meets) if (n := needed_by(b, None, target, world))}, key=version)
-    unmet = [need for need in unmet if not at_least(driver, need)]
-    if unmet:
-        majors = sorted({cuda_key(b.cuda)[0] for b in pool.chosen(pool.all & ~meets) if b.cuda})
-        text += f"; CUDA {listed([str(m) for m in majors], 'or')} needs driver {listed(unmet, 'or')}"
+    needs = {
+        cuda_key(build.cuda)[0]: need
+        for build in pool.chosen(pool.all & ~meets)
+        if build.cuda and (need := needed_by(build, None, target, world)) and not at_least(driver, need)
+    }
+    if needs:
+        text += "; " + listed([f"CUDA {major} needs {needs[major]}" for major in sorted(needs)])
     yield Limit(constraint="driver", key=("driver", driver), text=f"{text}.", short=f"driver {driver}", meets=meets)
 
 
 def needed_by(build: TorchBuild, capability: str | None, target: Target, world: Knowledge) -> str | None:
-    """The lowest driver for a build on a GPU there; under WSL by the numbers of Windows' driver. None: no driver is known to do."""
+    """The lowest driver for a build on a GPU there; under WSL by the numbers of Windows' driver. None: none is known to do."""
     if build.cuda is None:
         return None
     need = world.driver_needed(build, capability)
@@ -103,7 +105,9 @@ def _one_kernel_module(target: Target, gpus: tuple[TargetGpu, ...], world: Knowl
 def _jetpack(jetpack: JetPack, target: Target, pool: Pool) -> Limit:
     major = cuda_key(jetpack.cuda)[0]
     meets = pool.meeting(("jetpack", jetpack.version), lambda build: not build.cuda or cuda_key(build.cuda)[0] <= major)
-    text = f"JetPack {jetpack.version} ({jetpack.os}) brings the driver of CUDA {jetpack.cuda}: builds up to CUDA {major} run on it."
+    text = (
+        f"JetPack {jetpack.version} ({jetpack.os}) has CUDA {jetpack.cuda}: its driver runs builds up to CUDA {major}."
+    )
     short = f"JetPack {jetpack.version}"
     return Limit(constraint="driver", key=("jetpack", jetpack.version), text=text, short=short, meets=meets)
 

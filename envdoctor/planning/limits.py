@@ -10,21 +10,20 @@ from envdoctor.planning.driver_limits import driver_limits
 from envdoctor.planning.model import Target, Wishes
 from envdoctor.planning.package_limits import package_limits
 from envdoctor.planning.search import Limit, Pool
-from envdoctor.planning.words import capabilities_in_order, gpu_words, span, system_words
+from envdoctor.planning.words import PLATFORMS, capabilities_in_order, gpu_words, span, system_words
 
 
 def limits_of(target: Target, wishes: Wishes, world: Knowledge, pool: Pool) -> tuple[Limit, ...]:
-    """All of them: the GPUs, the driver, the C library, Python, then what the user pinned."""
-    return tuple(
-        (
-            *_gpus(target, world, pool),
-            *driver_limits(target, world, pool),
-            *_glibc(target, wishes, pool),
-            *_python(wishes, pool),
-            *_torch(wishes, pool),
-            *_cuda(wishes, pool),
-            *package_limits(wishes, world, pool),
-        )
+    """All of them: the GPUs, the driver, the C library, Python, then what the user pinned. For a CPU build no GPU counts."""
+    on_gpu = wishes.cuda != "cpu"
+    return (
+        *(_gpus(target, world, pool) if on_gpu else ()),
+        *(driver_limits(target, world, pool) if on_gpu else ()),
+        *_glibc(target, wishes, pool),
+        *_python(wishes, pool),
+        *_torch(wishes, pool),
+        *_cuda(wishes, pool),
+        *package_limits(wishes, world, pool),
     )
 
 
@@ -40,25 +39,25 @@ def _gpus(target: Target, world: Knowledge, pool: Pool) -> Iterator[Limit]:
 
         with_code = pool.meeting(("code", capability), coded)
         meets = pool.meeting(("gpu", capability), served)
-        if meets:
-            text = (
-                f"{names} (compute capability {capability}): code and cuDNN kernels are in {span(pool.chosen(meets))}."
-            )
-            if with_code != meets and pool.chosen(with_code)[0].torch != pool.chosen(meets)[0].torch:
-                text += f" (torch alone has code up to {pool.chosen(with_code)[0].torch}; the cuDNN it brings has dropped it.)"
-        elif with_code:
-            text = f"{names} (compute capability {capability}): {span(pool.chosen(with_code))} has code, but its cuDNN has no kernels."
-        else:
-            text = (
-                f"{names} (compute capability {capability}): no published torch for {_place(target)} has code for it."
-            )
+        text = f"{names} (compute capability {capability}): {_reach(pool, with_code, meets, target)}"
         yield Limit(constraint="gpu", key=("gpu", capability), text=text, short=f"{names} ({capability})", meets=meets)
 
 
-def _place(target: Target) -> str:
-    from envdoctor.planning.words import PLATFORMS
-
-    return PLATFORMS.get(target.platform, target.platform)
+def _reach(pool: Pool, with_code: int, meets: int, target: Target) -> str:
+    """Which builds serve a GPU, and where torch's code reaches further than its cuDNN."""
+    if not with_code:
+        text = f"no published torch for {PLATFORMS.get(target.platform, target.platform)} has code for it."
+        if target.jetson:
+            text += " NVIDIA's own wheels for JetPack (developer.nvidia.com/embedded/downloads) are not planned here."
+        return text
+    coded = pool.chosen(with_code)
+    if not meets:
+        return f"{span(coded)} has code for it, but its cuDNN has no kernels."
+    served = pool.chosen(meets)
+    text = f"code and cuDNN kernels are in {span(served)}."
+    if coded[0].torch != served[0].torch:
+        text += f" (There is code up to torch {coded[0].torch}, whose cuDNN has dropped it.)"
+    return text
 
 
 def _glibc(target: Target, wishes: Wishes, pool: Pool) -> Iterator[Limit]:
@@ -101,9 +100,8 @@ def _torch(wishes: Wishes, pool: Pool) -> Iterator[Limit]:
     releases = list(dict.fromkeys(build.torch for build in pool.chosen(meets)))
     if not releases:
         newest = pool.builds[0].torch if pool.builds else None
-        text = f"torch {wishes.torch} was asked for: no published release fits" + (
-            f" (the newest is {newest})." if newest else "."
-        )
+        text = f"torch {wishes.torch} was asked for: no published release fits"
+        text += f" ({pool.builds[-1].torch} to {newest} are known)." if newest else "."
     elif len(releases) == 1:
         text = f"torch {wishes.torch} was asked for: that is {releases[0]}."
     else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from envdoctor.errors import InputError
@@ -19,45 +20,55 @@ FAMILY = ("torchvision", "torchaudio")
 
 def parsed(text: str) -> Requirement:
     """The requirement. Raises InputError for what is none."""
+    # packaging takes a line break for a space; in a requirements file it would begin a line of its own.
+    if not text.isprintable():
+        raise InputError(f"--with {text!r} is no requirement: it holds a character that no name has")
     try:
-        if not text.isprintable():
-            raise InvalidRequirement("it holds a control character")
         return Requirement(text)
     except InvalidRequirement as error:
-        raise InputError(
-            f"--with {text!r} is no requirement ({str(error).splitlines()[0]}); write it as 'xformers' or 'numpy>=2'"
-        ) from None
+        why = str(error).splitlines()[0]
+        raise InputError(f"--with {text!r} is no requirement ({why}); write it as 'xformers' or 'numpy>=2'") from None
 
 
 def package_limits(wishes: Wishes, world: Knowledge, pool: Pool) -> Iterator[Limit]:
     """One for each package whose requirement on torch is known."""
     for text in wishes.packages:
         requirement = parsed(text)
-        name = canonicalize_name(requirement.name)
+        said, test = _test_of(requirement, world)
         key = ("package", str(requirement))
-        if name == "torch":
-            spec = requirement.specifier
-            meets = pool.meeting(key, lambda build, spec=spec: spec.contains(version(build.torch)))
-            said = f"--with {text}: "
-        elif name in FAMILY:
-            spec = requirement.specifier
+        meets = pool.meeting(key, test)
+        if meets == pool.all and said == _PINNED:
+            continue
+        said = said.format(text=text, name=requirement.name)
+        fits = f"{span(pool.chosen(meets))}." if meets else "no published torch."
+        yield Limit(constraint="package", key=key, text=f"{said} {fits}", short=text, meets=meets)
 
-            def paired(build: TorchBuild, name: str = name, spec: object = spec) -> bool:
-                release = build.torchvision if name == "torchvision" else build.torchaudio
-                return release is not None and spec.contains(version(release))  # type: ignore[attr-defined,no-any-return]
 
-            meets = pool.meeting(key, paired)
-            said = f"{text} goes with "
-        elif name in world.companion_packages():
-            meets = pool.meeting(key, lambda build, r=requirement: fitting(r, build.torch, world) is not None)
-            said = f"{text} asks for its own torch: by its metadata it goes with "
-        else:
-            meets = pool.meeting(key, lambda build, r=requirement: _pin_allows(r, build))
-            if meets == pool.all:
-                continue
-            said = f"torch pins {name} itself: {text} fits "
-        text_ = said + (f"{span(pool.chosen(meets))}." if meets else "no published torch.")
-        yield Limit(constraint="package", key=key, text=text_, short=text, meets=meets)
+_PINNED = "torch pins {name} itself: {text} fits"
+
+
+def _test_of(requirement: Requirement, world: Knowledge) -> tuple[str, Callable[[TorchBuild], bool]]:
+    """What is to be said of a package before the builds that it goes with, and whether it goes with one."""
+    name, spec = canonicalize_name(requirement.name), requirement.specifier
+    if name == "torch":
+        return "{text} was asked for: that is", lambda build: spec.contains(version(build.torch))
+    if name in FAMILY:
+        return "{text} goes with", lambda build: _paired(build, name, spec)
+    if name in world.companion_packages():
+        fits: dict[str, bool] = {}
+
+        def accepts(build: TorchBuild) -> bool:
+            if build.torch not in fits:
+                fits[build.torch] = fitting(requirement, build.torch, world) is not None
+            return fits[build.torch]
+
+        return "{text} asks for a torch of its own: by its metadata it goes with", accepts
+    return _PINNED, lambda build: _pin_allows(requirement, build, world)
+
+
+def _paired(build: TorchBuild, name: str, spec: SpecifierSet) -> bool:
+    release = build.torchvision if name == "torchvision" else build.torchaudio
+    return release is not None and spec.contains(version(release))
 
 
 def fitting(requirement: Requirement, torch: str, world: Knowledge) -> Companion | None:
@@ -111,10 +122,24 @@ def _name(line: str) -> str:
     return canonicalize_name(line[:end])
 
 
-def _pin_allows(requirement: Requirement, build: TorchBuild) -> bool:
+def _pin_allows(requirement: Requirement, build: TorchBuild, world: Knowledge) -> bool:
     name = canonicalize_name(requirement.name)
-    for line in build.requires:
+    requires = build.requires
+    if name == "triton" and not requires and (pin := pinned_triton(build, world)):
+        requires = (f"triton{pin}" if pin[0] in "=~<>!" else f"triton=={pin}",)
+    for line in requires:
         if _name(line) == name:
-            pins = [part.version for part in Requirement(line).specifier if part.operator == "=="]
-            return not pins or requirement.specifier.contains(pins[0], prereleases=True)
+            own = Requirement(line).specifier
+            pins = [part.version for part in own if part.operator == "=="]
+            candidates = pins or list(world.published(name))
+            both = (release for release in candidates if requirement.specifier.contains(release, prereleases=True))
+            return not candidates or any(own.contains(release) for release in both)
     return True
+
+
+def pinned_triton(build: TorchBuild, world: Knowledge) -> str | None:
+    """As pinned; builds of one release pin the same triton, so a channel build has that of its release's PyPI build."""
+    if build.triton is not None or build.cuda is None or not build.platform.startswith("linux"):
+        return build.triton
+    same = [other for other in world.torch_builds(build.torch) if other.platform == build.platform and other.triton]
+    return same[0].triton if same else None

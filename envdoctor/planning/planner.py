@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.knowledge.versions import version
+from envdoctor.planning.driver_choice import choose_driver
 from envdoctor.planning.limits import limits_of
 from envdoctor.planning.model import Plan, Reason, Target, Wishes
 from envdoctor.planning.search import Limit, Pool, meeting_all, smallest_conflict
-from envdoctor.planning.stacks import make_stack
+from envdoctor.planning.stacks import lowest_driver, make_stack
 from envdoctor.planning.words import PLATFORMS, build_words, listed
 
 
@@ -80,8 +81,24 @@ def _why(question: Question, chosen: TorchBuild) -> tuple[Reason, ...]:
             text += f" The newest is now {_named(after)}."
         reasons.append(Reason(constraint=limit.constraint, text=text))
         before = after or before
+    if question.target.driver is None and question.target.gpus:
+        to_install = _driver_to_install(question, chosen)
+        reasons += [Reason(constraint="driver", text=to_install)] if to_install else []
     reasons.append(Reason(constraint="preference", text=_preference(question, chosen)))
     return tuple(reasons)
+
+
+def _driver_to_install(question: Question, chosen: TorchBuild) -> str | None:
+    """With no driver given: what the build needs, and the branch to install."""
+    need = lowest_driver(chosen, question.target, question.world)
+    if need is None or question.target.jetson:
+        return None
+    text = f"No driver is given: {build_words(chosen)} needs {need} or newer on these GPUs"
+    branch = choose_driver(chosen, question.target, question.world, toolkit=None).branch
+    row = question.world.driver_branch(branch) if branch else None
+    if row is not None and row.designation and row.eol and row.eol != "passed":
+        text += f"; branch {branch} ({row.designation}, supported until {row.eol}) is the one to install"
+    return f"{text}."
 
 
 def _named(build: TorchBuild) -> str:
@@ -114,5 +131,6 @@ def _why_not(question: Question) -> tuple[Reason, ...]:
         text = f"So nothing is left for {place}."
     else:
         releases = sorted({b.torch for b in question.pool.chosen(question.start)}, key=version)
-        text = f"No published build, of torch {releases[0]} to {releases[-1]}, meets {listed(list(dict.fromkeys(shorts)))} together."
+        together = listed(list(dict.fromkeys(shorts)))
+        text = f"No published build, of torch {releases[0]} to {releases[-1]}, meets {together} together."
     return (*reasons, Reason(constraint="conclusion", text=text))

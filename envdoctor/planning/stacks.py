@@ -5,14 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from envdoctor.knowledge import Knowledge, TorchBuild
-from envdoctor.knowledge.versions import at_least, cuda_key, python_tag, version
+from envdoctor.knowledge.versions import at_least, python_tag, version
 from envdoctor.planning.driver_choice import choose_driver
 from envdoctor.planning.driver_limits import needed_by
 from envdoctor.planning.images import base_image, build_image, toolkit_of
 from envdoctor.planning.model import Stack, Target, Wishes
-from envdoctor.planning.package_limits import resolved
+from envdoctor.planning.notes import plan_notes
+from envdoctor.planning.package_limits import pinned_triton, resolved
 from envdoctor.planning.system_packages import system_packages
-from envdoctor.planning.words import capabilities_in_order, gpu_words, listed, system_words
+from envdoctor.planning.words import capabilities_in_order
 
 # The first torch compiled against NumPy 2: github.com/pytorch/pytorch/issues/107302.
 FIRST_FOR_NUMPY_2 = "2.3"
@@ -66,7 +67,7 @@ def make_stack(build: TorchBuild, target: Target, wishes: Wishes, world: Knowled
         packages=packages,
         cudnn=build.cudnn,
         nccl=build.nccl,
-        triton=_triton(build, world),
+        triton=pinned_triton(build, world),
         min_driver=lowest_driver(build, target, world),
         driver_branch=driver.branch,
         driver_flavour=driver.flavour,
@@ -86,14 +87,14 @@ def make_stack(build: TorchBuild, target: Target, wishes: Wishes, world: Knowled
     )
     return msgspec.structs.replace(
         stack,
-        notes=(*_notes(build, stack, target, wishes, world), *driver.notes, *package_notes),
+        notes=(*plan_notes(build, stack, target, wishes, world), *driver.notes, *package_notes),
         sources=tuple(dict.fromkeys((*build.evidence, *build.source, *driver.sources))),
     )
 
 
 def lowest_driver(build: TorchBuild, target: Target, world: Knowledge) -> str | None:
-    """What the wheel needs on these GPUs: of its CUDA, and of the GPUs themselves. None for CPU builds."""
-    if build.cuda is None:
+    """What the wheel needs on these GPUs: of its CUDA, and of the GPUs themselves. None for CPU builds, or without a GPU."""
+    if build.cuda is None or target.gpus == ():
         return None
     needs = [need for c in target.capabilities or (None,) if (need := needed_by(build, c, target, world))]
     for capability in target.capabilities:
@@ -113,14 +114,6 @@ def _torchaudio(build: TorchBuild, world: Knowledge) -> tuple[str | None, str | 
     return build.torchaudio, None
 
 
-def _triton(build: TorchBuild, world: Knowledge) -> str | None:
-    """As pinned; builds of one release pin the same triton, so a channel build has that of its release's PyPI build."""
-    if build.triton is not None or build.cuda is None or not build.platform.startswith("linux"):
-        return build.triton
-    same = [other for other in world.torch_builds(build.torch) if other.platform == build.platform and other.triton]
-    return same[0].triton if same else None
-
-
 def _newest_gcc(nvcc: int | None, torch_below: int | None) -> str | None:
     bounds = [bound for bound in (nvcc, torch_below - 1 if torch_below else None) if bound is not None]
     return str(min(bounds)) if bounds else None
@@ -132,13 +125,11 @@ def _arch_list(target: Target, cuda: str | None, world: Knowledge) -> str | None
     known = compilers.nvcc_sm if compilers else ()
     chosen: list[str] = []
     for capability in capabilities_in_order(target.gpus or ()):
-        if known and capability.replace(".", "") not in known:
-            flag = world.serving_flag([f"sm_{sm}" for sm in known if sm.isdigit()], capability, cuda)
-            if flag is None:
-                continue
+        if not known or capability.replace(".", "") in known:
+            chosen.append(capability)
+        elif flag := world.serving_flag([f"sm_{sm}" for sm in known if sm.isdigit()], capability, cuda):
             digits = flag.removeprefix("sm_")
-            capability = f"{digits[:-1]}.{digits[-1]}"
-        chosen.append(capability)
+            chosen.append(f"{digits[:-1]}.{digits[-1]}")
     return ";".join(dict.fromkeys(chosen)) or None
 
 
@@ -153,65 +144,3 @@ def _environment(target: Target, wishes: Wishes, toolkit: str | None, arch_list:
         if arch_list is not None:
             environment["TORCH_CUDA_ARCH_LIST"] = arch_list
     return environment
-
-
-def _notes(build: TorchBuild, stack: Stack, target: Target, wishes: Wishes, world: Knowledge) -> list[str]:
-    notes = []
-    if not wishes.container and target.python is not None and stack.python != target.python and wishes.python is None:
-        notes.append(
-            f"{system_words(target)} has Python {target.python}, for which torch {build.torch} has no wheel: "
-            f"Python {stack.python} comes from uv or conda, and the system's own stays as it is."
-        )
-    if build.cuda and target.gpus is None:
-        notes.append(
-            "No GPU was described, so none decided: name it with --gpu to be sure that this build has code for it."
-        )
-    if build.cuda and target.gpus == ():
-        notes.append(
-            "This build brings CUDA's libraries, which stay unused: no CPU build of this release is known to be published."
-        )
-    if target.jetson and build.cuda:
-        notes.append(
-            f"A Jetson's driver comes with JetPack: use one with CUDA {cuda_key(build.cuda)[0]} or newer ({_jetpacks(build, target, world)})."
-        )
-    if target.wsl:
-        notes.append("Under WSL the driver is Windows' own: install none inside, and no CUDA toolkit that brings one.")
-    if "numpy<2" in stack.requirements:
-        notes.append(f"torch {build.torch} was compiled against NumPy 1.")
-    if stack.toolkit and build.cuda and cuda_key(stack.toolkit) != cuda_key(build.cuda):
-        notes.append(
-            f"There is no nvidia/cuda image of CUDA {build.cuda}: the nearest of the same major, {stack.toolkit}, builds extensions too."
-        )
-    if build.confidence in ("runtime-table", "conflict", "unknown") and build.cuda:
-        notes.append(
-            "The device code of this build is known from torch's own table, not from the wheel: check it after installing."
-        )
-    notes += _listed_later(target, world)
-    return notes
-
-
-def _jetpacks(build: TorchBuild, target: Target, world: Knowledge) -> str:
-    fitting = [
-        row.version
-        for row in reversed(world.jetpacks())
-        if set(target.capabilities) <= set(row.capabilities)
-        and cuda_key(row.cuda)[0] >= cuda_key(build.cuda or "0.0")[0]
-    ]
-    return f"JetPack {listed(fitting[:1])} or newer" if fitting else "none is known"
-
-
-def _listed_later(target: Target, world: Knowledge) -> list[str]:
-    """GPUs whose very model came with a later driver than the one there; only a driver given in full says so."""
-    if target.driver is None or target.driver.count(".") == 0 or not target.platform.startswith("linux") or target.wsl:
-        return []
-    notes = []
-    for gpu in dict.fromkeys(target.gpus or ()):
-        try:
-            record = world.gpu(gpu.name)
-        except ValueError:
-            continue
-        if record.first_driver and not record.models and not at_least(target.driver, record.first_driver):
-            notes.append(
-                f"{gpu_words([gpu])} is first listed by driver {record.first_driver}; {target.driver} may not know this model yet."
-            )
-    return notes

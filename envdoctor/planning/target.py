@@ -169,12 +169,15 @@ def _system_of(snapshot: Snapshot, world: Knowledge) -> str | None:
         return "windows" if host.system == "Windows" else "macos"
     distribution = host.distribution
     names = [f"{distribution.id}{distribution.version_id or ''}"] if distribution and distribution.id else []
-    for text in (*names, host.os_name or ""):
-        try:
-            return world.system(text).id if text else None
-        except KnowledgeError:
-            continue
-    return None
+    found = (_system_named(text, world) for text in (*names, host.os_name or "") if text)
+    return next((identifier for identifier in found if identifier is not None), None)
+
+
+def _system_named(text: str, world: Knowledge) -> str | None:
+    try:
+        return world.system(text).id
+    except KnowledgeError:
+        return None
 
 
 def _gpus(snapshot: Snapshot, world: Knowledge) -> tuple[TargetGpu, ...] | None:

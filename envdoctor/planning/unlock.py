@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from envdoctor.knowledge import Knowledge
-from envdoctor.knowledge.versions import version
-from envdoctor.planning.changes import driver_steps
+from envdoctor.knowledge.versions import at_least, version
+from envdoctor.planning.change_list import driver_steps
 from envdoctor.planning.model import Alternative, Plan, Stack, Target, Wishes
 from envdoctor.planning.planner import Question, plan
 from envdoctor.planning.stacks import make_stack
@@ -51,18 +51,17 @@ def _ladder(target: Target, wishes: Wishes, world: Knowledge) -> list[DriverStep
             continue
         if steps and version(build.torch) <= version(steps[-1].stack.torch):
             continue
-        branch = world.driver_branch(driver)
         stack = make_stack(build, there, wishes, world)
+        needed = stack.min_driver or driver
+        branch = world.driver_branch(needed)
         steps.append(
-            DriverStep(branch=branch.branch if branch else driver, min_driver=driver, state="ahead", stack=stack)
+            DriverStep(branch=branch.branch if branch else needed, min_driver=needed, state="ahead", stack=stack)
         )
     return _placed(steps, target)
 
 
 def _placed(steps: list[DriverStep], target: Target) -> list[DriverStep]:
     """Which of the steps the machine's driver has reached."""
-    from envdoctor.knowledge.versions import at_least
-
     if target.driver is None:
         return steps
     reached = [step for step in steps if at_least(target.driver, step.min_driver)]

@@ -36,8 +36,10 @@ def system_words(target: Target) -> str:
     return target.os or PLATFORMS.get(target.platform, target.platform)
 
 
-def build_words(build: TorchBuild) -> str:
-    """'torch 2.14.1 with CUDA 12.6', 'torch 2.14.1 for the CPU'."""
+def build_words(build: TorchBuild, *, idle: bool = False) -> str:
+    """'torch 2.14.1 with CUDA 12.6', 'torch 2.14.1 for the CPU'. `idle`: where its CUDA has no GPU to run on."""
+    if idle and build.cuda:
+        return f"torch {build.torch}, whose CUDA {build.cuda} stays unused"
     return f"torch {build.torch} {f'with CUDA {build.cuda}' if build.cuda else 'for the CPU'}"
 
 

@@ -1,0 +1,74 @@
+"""What a person should know of a stack that its versions do not say."""
+
+from __future__ import annotations
+
+from envdoctor.knowledge import Knowledge, TorchBuild
+from envdoctor.knowledge.versions import at_least, cuda_key
+from envdoctor.planning.model import Stack, Target, Wishes
+from envdoctor.planning.words import listed, system_words
+
+
+def plan_notes(build: TorchBuild, stack: Stack, target: Target, wishes: Wishes, world: Knowledge) -> list[str]:
+    """One line each, the most important first."""
+    notes = []
+    if not wishes.container and target.python is not None and stack.python != target.python and wishes.python is None:
+        notes.append(
+            f"{system_words(target)} has Python {target.python}, for which torch {build.torch} has no wheel: "
+            f"Python {stack.python} comes from uv or conda, and the system's own stays as it is."
+        )
+    if build.cuda and target.gpus is None:
+        notes.append(
+            "No GPU was described, so none decided: name it with --gpu to be sure that this build has code for it."
+        )
+    if build.cuda and target.gpus == ():
+        notes.append(
+            "This build brings CUDA's libraries, which stay unused: no CPU build of this release is known to be published."
+        )
+    if target.jetson and build.cuda:
+        with_cuda, jetpacks = cuda_key(build.cuda)[0], _jetpacks(build, target, world)
+        notes.append(f"A Jetson's driver comes with JetPack: use one with CUDA {with_cuda} or newer ({jetpacks}).")
+    if target.platform.startswith("macos"):
+        notes.append("torch has no CUDA on a Mac; it uses Apple's GPU through MPS.")
+    if target.wsl:
+        notes.append("Under WSL the driver is Windows' own: install none inside, and no CUDA toolkit that brings one.")
+    if "numpy<2" in stack.requirements:
+        notes.append(f"torch {build.torch} was compiled against NumPy 1.")
+    if stack.toolkit and build.cuda and cuda_key(stack.toolkit) != cuda_key(build.cuda):
+        notes.append(
+            f"No nvidia/cuda devel image of CUDA {build.cuda} is known: the nearest of the same major, {stack.toolkit}, "
+            "builds extensions too."
+        )
+    if build.confidence in ("runtime-table", "conflict", "unknown") and build.cuda:
+        notes.append(
+            "The device code of this build is known from torch's own table, not from the wheel: check it after installing."
+        )
+    notes += _listed_later(target, world)
+    return notes
+
+
+def _jetpacks(build: TorchBuild, target: Target, world: Knowledge) -> str:
+    fitting = [
+        row.version
+        for row in reversed(world.jetpacks())
+        if set(target.capabilities) <= set(row.capabilities)
+        and cuda_key(row.cuda)[0] >= cuda_key(build.cuda or "0.0")[0]
+    ]
+    return f"JetPack {listed(fitting[:1])} or newer" if fitting else "none is known"
+
+
+def _listed_later(target: Target, world: Knowledge) -> list[str]:
+    """GPUs whose very model came with a later driver than the one there; only a driver given in full says so."""
+    if target.driver is None or target.driver.count(".") == 0 or not target.platform.startswith("linux") or target.wsl:
+        return []
+    notes = []
+    for gpu in dict.fromkeys(target.gpus or ()):
+        try:
+            record = world.gpu(gpu.name)
+        except ValueError:
+            continue
+        if record.first_driver and not record.models and not at_least(target.driver, record.first_driver):
+            listed_by = record.first_driver
+            notes.append(
+                f"{gpu.name} is first listed by driver {listed_by}; {target.driver} may not know this model yet."
+            )
+    return notes
