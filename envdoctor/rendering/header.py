@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections import Counter
 
 from envdoctor.planning.model import Stack
 from envdoctor.rendering.model import Options
 
+# 80 with the comment mark: what linters of YAML ask for.
+WIDTH = 78
+
 
 def header(recipe: str, stack: Stack, options: Options, *, what: str, run: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The header's lines, without comment marks."""
     labelled = [*plan_lines(stack), *(("run" if place == 0 else "", line) for place, line in enumerate(run))]
+    lines = [what, ""]
+    for label, text in labelled:
+        lines += _wrapped(f"{label:<8}{text}", 8)
     asked = " ".join(shlex.quote(part) for part in options.arguments)
-    return (
-        what,
-        "",
-        *(f"{label:<8}{text}" for label, text in labelled),
-        "",
-        f"Made by: envdoctor recipe {recipe} {asked}".rstrip(),
-    )
+    return (*lines, "", *_wrapped(f"Made by: envdoctor recipe {recipe} {asked}".rstrip(), 9))
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    """The lines of `text`, none of whose words is broken."""
+    label, rest = text[:indent], text[indent:]
+    if len(text) <= WIDTH:
+        return [text]  # as it is: spaces may separate a command from a remark
+    lines = textwrap.wrap(rest, WIDTH - indent, break_long_words=False, break_on_hyphens=False)
+    return [f"{label if place == 0 else ' ' * indent}{line}" for place, line in enumerate(lines)]
 
 
 def plan_lines(stack: Stack) -> list[tuple[str, str]]:

@@ -24,14 +24,23 @@ if TYPE_CHECKING:
 _POWERSHELL_QUOTES = "'\u2018\u2019\u201a\u201b"
 
 
-def fill(template: str, stack: Stack, options: Options, *, what: str, run: Iterable[str] = (), **more: object) -> str:
+def fill(
+    template: str,
+    stack: Stack,
+    options: Options,
+    *,
+    what: str,
+    run: Iterable[str] = (),
+    recipe: str | None = None,
+    **more: object,
+) -> str:
     """A template of recipes/ ("venv/venv.sh.j2"), filled in.
 
     It sees `stack`, `options`, `header` (what this file is, the plan, how to run it: lines for the `comment` filter) and
-    `more`. `what`: one line; `run`: the commands or sentences that say how to use it. The recipe is the template's folder.
+    `more`. `what`: one line; `run`: the commands or sentences that say how to use it. `recipe`: for the header, by
+    default the template's folder.
     """
-    recipe = template.partition("/")[0]
-    lines = header(recipe, stack, options, what=what, run=tuple(run))
+    lines = header(recipe or template.partition("/")[0], stack, options, what=what, run=tuple(run))
     return environment().get_template(template).render(stack=stack, options=options, header=lines, **more)
 
 
