@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
@@ -103,6 +104,7 @@ class Context:
         self._invalid: List[str] = []
         self._warnings: List[str] = []
         self._details: Dict[str, Any] = {}
+        self._judged: Dict[str, Timing] = {}
         # Every workload draws the same numbers whatever ran before it.
         torch.manual_seed(self.seed)
 
@@ -206,7 +208,7 @@ class Context:
             step,
             self.rules,
             time.monotonic() + share * self.remaining_s,
-            timing=self.timings.get(key),
+            timing=self.timings.get(key) or Timing(key=key),
             flush=flush,
             gated=gated,
             launches=launches,
@@ -230,14 +232,13 @@ class Context:
         convert: from seconds a step (or from a sample) to the unit. ceiling, what: the physical limit in the same unit, and
         its name. must_reach: an interval wider than the rules ask for makes the result invalid.
         """
-        is_timing = isinstance(measured, Timing)
         raw = measured.samples if isinstance(measured, Timing) else list(measured)
         block = measured.block if isinstance(measured, Timing) else 1
         samples = [convert(value) for value in raw]
         metric = dict(statistics.summarise(samples, block), unit=unit, better=better)
         metric["samples"] = [float("{:.7g}".format(value)) for value in _thinned(samples)]
         metric["limit"] = roofline.limit(metric["value"], ceiling, what, better)
-        if is_timing and must_reach:
+        if isinstance(measured, Timing) and must_reach:
             self._judge(measured)
         self._judge_limit(metric["limit"])
         return metric
@@ -253,16 +254,27 @@ class Context:
             "ci95": None, "n": 1, "rcv": None, "drift": None, "outliers": 0, "limit": found,
         }  # fmt: skip
 
-    def _judge(self, timing: Any) -> None:
-        half = timing.half_width
-        if timing.n < timing.wanted or half > timing.target:
-            self.invalid(
-                "interval not reached: +-{:.1f} % from {} samples in the time given ({:.0f} % from {} or more wanted)".format(
-                    min(100 * half, 999.9), timing.n, 100 * timing.target, timing.wanted
-                )
+    def _judge(self, timing: Timing) -> None:
+        if timing.key not in self._judged:
+            self._judged[timing.key] = timing
+            if not timing.settled:
+                self.warn("warm-up of {} did not settle: its last steps differ by more than 2 %".format(timing.key))
+
+    def _unreached(self) -> List[str]:
+        """One reason for all the intervals that are too wide."""
+        missed = []
+        for key, timing in self._judged.items():
+            half = timing.half_width
+            if timing.n < timing.wanted or half > timing.target:
+                spread = "+-{:.1f} %".format(100 * half) if math.isfinite(half) else "unknown"
+                missed.append("{} {} from {} samples".format(key, spread, timing.n))
+        if not missed:
+            return []
+        return [
+            "interval not reached in the time given: {} (wanted: {:.0f} % from {} or more)".format(
+                ", ".join(missed), 100 * self.rules.target, self.rules.min_samples
             )
-        if not timing.settled:
-            self.warn("warm-up did not settle: the last five steps differ from the five before by more than 2 %")
+        ]
 
     def _judge_limit(self, found: Optional[Dict[str, Any]]) -> None:
         # Half a percent is within the ceiling's own interval.
@@ -284,9 +296,13 @@ class Context:
             for key, timing in self.timings.items()
         }  # fmt: skip
         return Result(
-            metrics=metrics, invalid_because=list(self._invalid), warnings=list(self._warnings), windows=sorted(windows),
-            details=details, **self._work,
-        )  # fmt: skip
+            metrics=metrics,
+            invalid_because=self._invalid + self._unreached(),
+            warnings=list(self._warnings),
+            windows=sorted(windows),
+            details=details,
+            **self._work,
+        )
 
 
 def _thinned(samples: Sequence[float]) -> Sequence[float]:

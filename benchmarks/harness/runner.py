@@ -139,7 +139,7 @@ def kind_of(error: BaseException) -> str:
     if isinstance(error, NumericsError):
         return "numerics"
     # torch.cuda.OutOfMemoryError (1.13) is torch.OutOfMemoryError since 2.5; the CPU allocator raises a RuntimeError.
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out-of-memory"
     if isinstance(error, RuntimeError):
         if "out of memory" in text or "can't allocate memory" in text or "CUBLAS_STATUS_ALLOC_FAILED" in text:

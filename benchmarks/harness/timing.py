@@ -46,6 +46,8 @@ class Timing:
     """What was measured: seconds a step."""
 
     samples: List[float] = field(default_factory=list)
+    key: str = "step"
+    """Which of a workload's timings it is."""
     block: int = 1
     """Samples between two synchronisations, in the longest block."""
     blocks: int = 0

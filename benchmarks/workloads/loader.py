@@ -1,0 +1,178 @@
+"""loader.{article,uint8,feed}: how fast images come from files, and whether they keep training fed.
+
+Measures    a DataLoader over JPEG files of 500 x 375 that the page cache holds, with 0, 1, 2, 4 ... workers up to the number
+            of CPUs (16 at most). article: Pillow decodes, resizes to the tier's size (bilinear), ToTensor, Normalize: fp32
+            batches. uint8: libjpeg decodes at reduced scale where that is enough, and bytes are handed on, to be normalised
+            on the device. feed: training steps of the reference CNN fed by the uint8 pipeline with as many workers as CPUs,
+            against the same steps on a batch that is there already.
+Formula     images over the median time of a round in which each worker delivers one batch. data_wait: 1 less resident over
+            fed step time, in percent. workers_needed: resident img/s over one worker's img/s, rounded up.
+Unit        img/s, %, ms, 1.
+Knobs       the number of workers; pinned memory for GPUs.
+Tiers       gpu (224, batch 64), cpu (224, batch 16; feed: refcnn-32 at 32). --data FOLDER: other pictures, so other work.
+Source      torch.utils.data's documentation; the article's torchvision pipeline (Resize, ToTensor, Normalize).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Tuple
+
+import torch
+import torch.nn.functional as F
+
+from benchmarks.harness import precision
+from benchmarks.harness import training as common
+from benchmarks.harness.context import Context, Result, Skip
+from benchmarks.models.simple_cnn import SimpleCNN
+from benchmarks.workloads import ablation, photographs
+
+VERSION = 1
+FILES = 48
+BATCH = {"gpu": 64, "cpu": 16}
+SIZE = 224
+MOST_WORKERS = 16
+
+
+def measure(context: Context) -> Result:
+    try:
+        import PIL
+    except ImportError as error:
+        raise Skip("JPEG files are decoded with Pillow, which this Python cannot import: {}".format(error)) from None
+    tier = "gpu" if context.device.is_cuda else "cpu"
+    with tempfile.TemporaryDirectory(prefix="envdoctor-loader-") as folder:
+        if context.data is None:
+            paths = photographs.write(Path(folder), FILES, context.seed)
+            data = {"id": "textures 500x375 JPEG quality 90", "files": FILES}
+        else:
+            paths, digest = photographs.found_in(context.data)
+            data = {"id": digest, "files": len(paths)}
+        context.detail("mean_file_bytes", sum(Path(path).stat().st_size for path in paths) / len(paths))
+        context.detail("pillow", PIL.__version__)
+        run = _feed if context.member == "feed" else _alone
+        return run(context, paths, tier, data)
+
+
+def cpus() -> int:
+    """CPUs that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worker_counts() -> List[int]:
+    """0, 1, 2, 4 ... and the number of CPUs."""
+    most = min(cpus(), MOST_WORKERS)
+    return sorted({0, most, *(1 << power for power in range(5) if 1 << power <= most)})
+
+
+def batches(paths: List[str], size: int, pipeline: str, batch: int, workers: int, pinned: bool) -> Iterator[Any]:
+    """Batches without an end."""
+    options: Dict[str, Any] = {}
+    if workers:
+        # A worker that is not forked would have to import this package, which no path leads to.
+        options["multiprocessing_context"] = "fork"
+    loader = torch.utils.data.DataLoader(
+        photographs.Pictures(paths, size, pipeline), batch, sampler=range(1 << 40), num_workers=workers, pin_memory=pinned,
+        **options,
+    )  # fmt: skip
+    return iter(loader)
+
+
+def _usable_workers(context: Context) -> List[int]:
+    if sys.platform == "linux":
+        return worker_counts()
+    context.warn("workers are forked, which only Linux does safely: measured without workers")
+    return [0]
+
+
+def _alone(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -> Result:
+    batch, pipeline, counts = BATCH[tier], context.member, _usable_workers(context)
+    context.declare(
+        VERSION, {"pipeline": pipeline, "size": SIZE, "batch": batch, "tier": tier, "data": data}, {"workers": counts}
+    )
+    metrics: Dict[str, Dict[str, Any]] = {}
+    rates: List[Tuple[float, str]] = []
+    timings = {}
+    for number, workers in enumerate(counts):
+        name = "workers_{}".format(workers)
+        source = batches(paths, SIZE, pipeline, batch, workers, pinned=False)
+        step, images = _round(source, workers), batch * max(1, workers)
+
+        def rate(seconds: float, images: int = images) -> float:
+            return images / seconds
+
+        timing = context.time(step, name, 1.0 / (len(counts) - number), figure=rate, unit="img/s")
+        # Its workers end when it goes.
+        del step, source
+        metrics[name] = context.metric(timing, "img/s", rate, must_reach=False)
+        timings[name] = timing, rate
+        rates.append((metrics[name]["value"], name))
+    best = max(rates)[1]
+    metrics["throughput"] = context.metric(timings[best][0], "img/s", timings[best][1])
+    context.detail("best", best)
+    return context.result(metrics)
+
+
+def _round(source: Iterator[Any], workers: int) -> Callable[[], Any]:
+    """A batch of each worker: single ones arrive in bursts."""
+
+    def step() -> None:
+        for _ in range(max(1, workers)):
+            next(source)
+
+    return step
+
+
+def _feed(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -> Result:
+    device = context.device
+    model = ablation.tier(device)
+    size, batch, workers = ablation.TIERS[model].size, BATCH[tier], _usable_workers(context)[-1]
+    dtype = common.autocast_dtype(device)
+    fused = common.fused(torch.optim.Adam, device)
+    context.declare(
+        VERSION,
+        {"model": "refcnn-" + model, "size": size, "batch": batch, "dtype": dtype + " autocast", "tier": tier, "data": data,
+         "optimiser": "Adam 1e-4", "loss": "cross entropy"},
+        {"workers": workers, "pinned": device.is_cuda, "channels_last": True, "fused": bool(fused)},
+    )  # fmt: skip
+    network = SimpleCNN(size=size).to(device.torch_device, memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-4, **fused)
+    labels = torch.randint(0, 1000, (batch,), device=device.torch_device)
+    images: List[Any] = []
+
+    def loss_of(net: Any) -> Any:
+        # Normalised on the device, in its own memory format.
+        pixels = images[0].to(device.torch_device, non_blocking=True)
+        pixels = pixels.to(dtype=torch.float32, memory_format=torch.channels_last).sub_(118.0).div_(58.0)
+        return F.cross_entropy(net(pixels), labels)
+
+    def rate(seconds: float) -> float:
+        return batch / seconds
+
+    train = common.train_step(device, network, optimiser, loss_of, dtype, [])
+    with precision.autotuned():
+        one = batches(paths, size, "uint8", batch, min(1, workers), pinned=False)
+        single = context.time(_round(one, 1), "one_worker", 0.25, figure=rate, unit="img/s")
+        images[:] = [next(one).to(device.torch_device)]
+        del one
+        resident = context.time(train, "resident", 0.4, figure=rate, unit="img/s")
+        source = batches(paths, size, "uint8", batch, workers, pinned=device.is_cuda)
+
+        def fed_step() -> None:
+            images[:] = [next(source)]
+            train()
+
+        fed = context.time(fed_step, "fed", 1.0, figure=rate, unit="img/s")
+    wait = 100 * max(0.0, 1 - resident.median / fed.median)
+    return context.result(
+        {
+            "throughput": context.metric(fed, "img/s", rate),
+            "resident": context.metric(resident, "img/s", rate),
+            "one_worker": context.metric(single, "img/s", rate, must_reach=False),
+            "data_wait": context.figure(wait, "%", "lower"),
+            "workers_needed": context.figure(float(math.ceil(single.median / resident.median)), "1", "lower"),
+        }
+    )
