@@ -21,6 +21,10 @@ class CodeGap(msgspec.Struct, frozen=True):
     unsure: bool
 
     @property
+    def name(self) -> str:
+        return f"torch {self.torch.version}" if self.torch.version else "This torch"
+
+    @property
     def oldest(self) -> tuple[int, int]:
         return min(_number(flag) for flag in self.flags)
 

@@ -25,6 +25,11 @@ _CAPABILITY = re.compile(
 )
 _LISTED = re.compile(r"(?:sm|compute)_(\d{1,2})(\d)[a-z]?\b")
 _BUILT_FOR = re.compile(r"(\d{1,2})\.(\d) which supports hardware CC")
+# torch until 2.0: '(GPU 0; 7.79 GiB total capacity; ... 6.51 GiB reserved in total by PyTorch)'; since: 'GPU 0 has a total capacity of
+# 23.69 GiB of which ... this process has 22.99 GiB memory in use' (2.1: 'capacty'); c10/cuda/CUDACachingAllocator.cpp.
+_SIZE = r"(\d{1,6}\.?\d{0,3}) ([KMGT])i?B"
+_TOTAL = re.compile(rf"{_SIZE} total capacity|total capaci?ty of {_SIZE}")
+_OWN = re.compile(rf"{_SIZE} reserved in total|this process has {_SIZE} memory in use|{_SIZE} already allocated")
 _RANGE = re.compile(r"\((\d{1,2})\.(\d)\) - \((\d{1,2})\.(\d)\)")
 
 
@@ -170,7 +175,36 @@ def older_than_listed(o: Occurrence) -> bool:
 
 
 def newer_than_listed(o: Occurrence) -> bool:
-    return not older_than_listed(o)
+    """It is about a GPU above all that has code there. Of the same major version and no lower minor, code runs (8.6 on 8.9)."""
+    judged = _judged(o)
+    if judged is None or not judged[1]:
+        return not older_than_listed(o)
+    (major, minor), listed = judged
+    return (major, minor) > min(listed) and not any(have == major and low <= minor for have, low in listed)
+
+
+def own_allocation(o: Occurrence) -> float | None:
+    """The share of the GPU's memory that the failing process itself holds, by torch's message; None where it does not say."""
+    text = " ".join((o.line, *o.after[:3]))
+    total = _size(_TOTAL.search(text))
+    own = _size(_OWN.search(text))
+    return own / total if own is not None and total else None
+
+
+def not_all_ones_own(o: Occurrence) -> bool:
+    """An out-of-memory that others have a part in, or about which the text says too little to tell.
+
+    A process that holds most of the GPU and wants more asks for too much: no fault of the machine.
+    """
+    share = own_allocation(o)
+    return share is None or share < 0.7
+
+
+def _size(found: re.Match[str] | None) -> float | None:
+    if found is None:
+        return None
+    number, unit = (group for group in found.groups() if group is not None)
+    return float(number) * {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1 << 20}[unit]
 
 
 def local_module(o: Occurrence) -> bool:

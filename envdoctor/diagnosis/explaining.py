@@ -12,8 +12,7 @@ from envdoctor.diagnosis.engine import diagnose
 from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Fix, Severity
 from envdoctor.diagnosis.ruling_out import ruled_out
 from envdoctor.diagnosis.signatures import Match, Scan, compile_all, scan
-from envdoctor.diagnosis.telling import told
-from envdoctor.errors import InputError
+from envdoctor.diagnosis.text_facts import stated
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
@@ -67,7 +66,7 @@ def explain(
     text comes from (given by the user, and not merely the machine that envdoctor runs on)."""
     diagnoses = all_diagnoses()
     found = scan(stream, compile_all(diagnoses), tick)
-    facts = _facts(found)
+    facts = stated(found, world)
     by_text = diagnose(facts, world, diagnoses)
     by_machine = diagnose(machine, world, diagnoses) if machine is not None else None
     context = machine if machine is not None and own else facts
@@ -87,26 +86,10 @@ def explain(
     return Explanation(candidates=tuple(candidates), lines=found.lines, facts=facts)
 
 
-def _facts(found: Scan) -> Snapshot:
-    """What the text states: dumps, tables, torch's own warnings; its other lines are messages."""
-    from envdoctor.facts.readers import read
-
-    lines = tuple(line[:1000] for line in found.excerpt.splitlines() if line.strip())
-    messages = (*lines[:100], *lines[-100:]) if len(lines) > 200 else lines
-    try:
-        snapshot = read(found.excerpt)
-    except InputError:
-        return Snapshot(messages=messages, environment_complete=False)
-    # The readers keep what is no dump; the lines that matched are messages in any case.
-    kept = set(snapshot.messages)
-    more = tuple(match.line for match in found.matches if match.line not in kept)
-    return msgspec.structs.replace(snapshot, messages=(*snapshot.messages, *more)[:300])
-
-
 def _candidate(d: Diagnosis, found: Scan, by_text: Diagnosed, context: Snapshot, world: Knowledge) -> Candidate | None:
     own = [match for match in found.matches if match.code == d.code]
     finding = next((f for f in by_text.findings if f.code == d.code and f.severity is not Severity.INFO), None)
-    if not own and (finding is None or d.follows_from == ("*",)):
+    if not own and (finding is None or d.follows_from == ("*",) or d.code in found.denied):
         return None
     confidence = max((_weight(match, found.lines) for match in own), default=0.0)
     # Several wordings of one cause support each other.
@@ -116,7 +99,7 @@ def _candidate(d: Diagnosis, found: Scan, by_text: Diagnosed, context: Snapshot,
         confidence = max(confidence + (0.05 if own else 0.0), said)
     best = max(own, key=lambda match: (match.message.weight, match.last_line_number), default=None)
     line, number = (best.line, best.line_number) if best else _line_of(finding, found)
-    summary, fixes = _words(d, finding, best, context, world)
+    summary, fixes = _words(d, finding, context, world)
     return Candidate(
         code=d.code,
         title=d.title,
@@ -146,13 +129,8 @@ def _line_of(finding: Finding | None, found: Scan) -> tuple[str, int | None]:
     return "; ".join(f"{e.fact}: {e.value}" for e in (finding.evidence[:2] if finding else ())), None
 
 
-def _words(
-    d: Diagnosis, finding: Finding | None, best: Match | None, context: Snapshot, world: Knowledge
-) -> tuple[str, tuple[Fix, ...]]:
-    """The summary and the fixes: a finding's own, else what the message's values tell, else the page's."""
-    specific = told(d, best, context, world) if best is not None else None
-    if specific is not None:
-        return specific
+def _words(d: Diagnosis, finding: Finding | None, context: Snapshot, world: Knowledge) -> tuple[str, tuple[Fix, ...]]:
+    """The summary and the fixes: a finding's own, else the diagnosis's remedy, else its page's."""
     fixes = finding.fixes if finding is not None else ()
     if not fixes and d.remedy is not None:
         fixes = d.remedy(context, world)

@@ -89,13 +89,19 @@ class Page:
         return " ".join(pieces)
 
     def whole_lines(self, start: int, end: int) -> str:
-        """The lines that this part of `text` stands in, joined, cut to what fits a report."""
+        """The lines that this part of `text` stands in, joined."""
         first, last = self.line_at(start), self.line_at(max(end - 1, start))
-        if len(self.lines[first]) > SHOWN and first == last:
-            middle = self.original(start, end)
-            return middle[:SHOWN]
-        joined = " ".join(" ".join(self.lines[first : last + 1]).split())
-        return joined if len(joined) <= SHOWN else joined[: SHOWN - 4].rstrip() + " ..."
+        return " ".join(" ".join(self.lines[first : last + 1]).split())
+
+    def shown(self, start: int, end: int) -> str:
+        """The same, cut to what fits a report: a long line from where the words stand."""
+        whole = self.whole_lines(start, end)
+        if len(whole) <= SHOWN:
+            return whole
+        begin = max(whole.find(" ".join(self.original(start, end).split())[:40]), 0)
+        begin = 0 if begin + (end - start) < SHOWN else begin
+        cut = whole[begin : begin + SHOWN - 8].rstrip()
+        return f"{'... ' if begin else ''}{cut}{' ...' if begin + len(cut) < len(whole) else ''}"
 
 
 def _shortened(line: str) -> str:

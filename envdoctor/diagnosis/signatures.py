@@ -123,6 +123,8 @@ class Scan(msgspec.Struct, kw_only=True):
     lines: int
     size: int
     """In bytes."""
+    denied: frozenset[str]
+    """Codes of which a message stands there that its condition does not let count, and no other."""
     excerpt: str
     """The whole text where it is short; else its beginning, its end, and what stands around the matches."""
 
@@ -153,7 +155,9 @@ def scan(stream: BinaryIO, signatures: tuple[Signature, ...], tick: Callable[[in
     text = decode(b"".join(head))
     if size > WHOLE:
         text = "\n".join([text[: WHOLE // 8], *finder.excerpts, decode(tail)])
-    return Scan(matches=finder.result(), lines=finder.line - 1, size=size, excerpt=text)
+    matches = finder.result()
+    denied = frozenset(finder.denied - {match.code for match in matches})
+    return Scan(matches=matches, denied=denied, lines=finder.line - 1, size=size, excerpt=text)
 
 
 def scan_text(text: str, signatures: tuple[Signature, ...]) -> Scan:
@@ -167,6 +171,7 @@ class _Finder:
         self.line = 1
         self.carried: list[str] = []
         self.excerpts: list[str] = []
+        self.denied: set[str] = set()
         self.triggers = _triggers(signatures)
 
     def take(self, block: bytes, *, whole: bool) -> None:
@@ -205,14 +210,15 @@ class _Finder:
             last = page.line_at(max(end - 1, first))
             before = tuple(page.lines[max(index - BEFORE, 0) : index])
             after = tuple(page.lines[last + 1 : last + 1 + AFTER])
-            line = page.whole_lines(first, end)
-            if condition is not None and not condition(Occurrence(line, values, before, after)):
-                continue
+            if condition is not None:
+                if not condition(Occurrence(page.whole_lines(first, end), values, before, after)):
+                    self.denied.add(signature.code)
+                    continue
             if match is None:
                 match = Match(
                     code=signature.code,
                     message=signature.message,
-                    line=line,
+                    line=page.shown(first, end),
                     line_number=page.first + index,
                     values=values,
                     before=before,

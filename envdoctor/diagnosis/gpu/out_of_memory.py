@@ -20,6 +20,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import not_all_ones_own
 from envdoctor.diagnosis.gpu.device_busy_or_exclusive import visible_on_nvml
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.symptoms import OUT_OF_MEMORY, cuda_errors
@@ -33,11 +34,11 @@ LOOK = "nvidia-smi --query-compute-apps=gpu_uuid,pid,name,used_memory --format=c
 
 
 MESSAGES = (
-    Message("CUDA out of memory. Tried to allocate", "c10/cuda/CUDACachingAllocator.cpp", 0.9),
-    Message("CUDA out of memory", "c10/cuda/CUDACachingAllocator.cpp", 0.85),
+    Message("CUDA out of memory. Tried to allocate", "c10/cuda/CUDACachingAllocator.cpp", 0.9, when=not_all_ones_own),
+    Message("CUDA out of memory", "c10/cuda/CUDACachingAllocator.cpp", 0.85, when=not_all_ones_own),
     Message("CUDA error: out of memory", "cuda_runtime_api.h: cudaErrorMemoryAllocation (2)", 0.9),
-    Message("torch.cuda.OutOfMemoryError", "torch 1.13 and later", 0.85),
-    Message("torch.OutOfMemoryError", "torch 2.5 and later", 0.85),
+    Message("torch.cuda.OutOfMemoryError", "torch 1.13 and later", 0.85, when=not_all_ones_own),
+    Message("torch.OutOfMemoryError", "torch 2.5 and later", 0.85, when=not_all_ones_own),
     Message("CUDA_ERROR_OUT_OF_MEMORY", "cuda.h: error 2", 0.85),
     Message("cudaErrorMemoryAllocation", "cuda_runtime_api.h: error 2", 0.85),
     Message("cuda runtime error (2) : out of memory", "aten/src/THC, torch before 1.8", 0.9),

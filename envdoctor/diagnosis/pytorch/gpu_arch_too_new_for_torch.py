@@ -100,7 +100,7 @@ def gpu_arch_too_new_for_torch(machine: Snapshot, world: Knowledge) -> Finding |
     if not new:
         return None
     return Finding(
-        summary=f"torch {gap.torch.version} has no code for {plain_list(new)}: it was built for {' '.join(gap.flags)}.",
+        summary=f"{gap.name} has no code for {plain_list(new)}: it was built for {' '.join(gap.flags)}.",
         severity=Severity.WARNING if gap.with_code else None,
         evidence=gap.evidence(),
         fixes=arch_fixes(machine, world),

@@ -98,7 +98,7 @@ def gpu_arch_too_old_for_torch(machine: Snapshot, world: Knowledge) -> Finding |
     if not old:
         return None
     return Finding(
-        summary=f"torch {gap.torch.version} has dropped {plain_list(old)}: it was built for {' '.join(gap.flags)}.",
+        summary=f"{gap.name} has dropped {plain_list(old)}: it was built for {' '.join(gap.flags)}.",
         severity=Severity.WARNING if gap.with_code else None,
         evidence=gap.evidence(),
         fixes=arch_fixes(machine, world),
