@@ -84,7 +84,9 @@ def image(
     return Image(
         base=base,
         packages=_sorted(*compiler, *runs, *(() if stack.build_image else makes_venv), *tools),
-        build_packages=_sorted("build-essential", "git", "ninja-build", *runs, *makes_venv, *headers),
+        build_packages=_sorted(
+            "build-essential", "ca-certificates", "git", "ninja-build", *runs, *makes_venv, *headers
+        ),
         make_venv=(
             f"UV_PYTHON_INSTALL_DIR=/opt/python uv venv --no-cache --managed-python --seed --python {stack.python} /opt/venv"
             if from_uv
@@ -96,12 +98,13 @@ def image(
         build_requirements=("ninja", "packaging", "setuptools", "wheel"),
         verify=_verification(stack),
         unisolated=stack.purpose == "build-extensions",
-        unpinned=any(version_of(package) is None for package in stack.packages),
+        unpinned=stack.purpose == "build-extensions" or any(version_of(package) is None for package in stack.packages),
         default_user=_default_user(base),
         guard=guard(stack),
         envdoctor=envdoctor.__version__,
         envdoctor_python=_ENVDOCTOR_PYTHON,
-        envdoctor_uv=UV_IMAGE if _pair(stack.python) < _ENVDOCTOR_NEEDS else None,
+        # What envdoctor needs has no wheels for free-threaded Pythons.
+        envdoctor_uv=UV_IMAGE if stack.python.endswith("t") or _pair(stack.python) < _ENVDOCTOR_NEEDS else None,
         variables=tuple((name, quoted(value)) for name, value in running_environment(stack)),
         build_variables=tuple((name, quoted(value)) for name, value in building),
         labels=tuple((name, quoted(value)) for name, value in labels(stack, options, base)),
