@@ -26,7 +26,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         stack,
         options,
         what=f"Installs the NVIDIA driver on {system.title}. Root, a reboot, and a question before it begins.",
-        run=("bash driver.sh --dry-run; sudo bash driver.sh; sudo reboot;", "sudo bash driver.sh --verify"),
+        run=("bash driver.sh --dry-run", "sudo bash driver.sh && sudo reboot", "sudo bash driver.sh --verify"),
         script="driver.sh",
         system=system,
         repository=None if system.family == "ubuntu" else nvidia_repository(system, "driver"),
