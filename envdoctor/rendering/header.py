@@ -20,7 +20,8 @@ def header(recipe: str, stack: Stack, options: Options, *, what: str, run: tuple
     for label, text in labelled:
         lines += _wrapped(f"{label:<8}{text}", 8)
     asked = " ".join(shlex.quote(part) for part in options.arguments)
-    return (*lines, "", *_wrapped(f"Made by: envdoctor recipe {recipe} {asked}".rstrip(), 9))
+    made = _wrapped(f"Made by: envdoctor recipe {recipe} {asked}".rstrip(), 9)
+    return (*lines, "", *(f"{line} \\" for line in made[:-1]), made[-1])
 
 
 def _wrapped(text: str, indent: int) -> list[str]:
@@ -28,7 +29,7 @@ def _wrapped(text: str, indent: int) -> list[str]:
     label, rest = text[:indent], text[indent:]
     if len(text) <= WIDTH:
         return [text]  # as it is: spaces may separate a command from a remark
-    lines = textwrap.wrap(rest, WIDTH - indent, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(rest, WIDTH - indent - 2, break_long_words=False, break_on_hyphens=False)
     return [f"{label if place == 0 else ' ' * indent}{line}" for place, line in enumerate(lines)]
 
 
@@ -52,8 +53,9 @@ def plan_lines(stack: Stack) -> list[tuple[str, str]]:
 
 
 def gpus_in_words(stack: Stack) -> str:
-    """'2 x NVIDIA H100 80GB HBM3 (9.0), Tesla V100 (7.0)', or 'none'."""
-    counted = Counter(f"{gpu.name} ({gpu.capability})" for gpu in stack.gpus)
+    """'2 x NVIDIA H100 80GB HBM3 (9.0), Tesla V100 (7.0)', or 'none'; on one line, whatever a driver calls its GPU."""
+    names = ("".join(c if c.isprintable() else " " for c in gpu.name) for gpu in stack.gpus)
+    counted = Counter(f"{name} ({gpu.capability})" for name, gpu in zip(names, stack.gpus, strict=True))
     return ", ".join(f"{count} x {name}" if count > 1 else name for name, count in counted.items()) or "none"
 
 
