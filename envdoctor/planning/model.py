@@ -62,6 +62,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
     """One resolved set of versions that all go together: everything that the templates in recipes/ need.
 
+    `os`, `arch`, `glibc`: the target's; in an image the C library is the image's, so that `glibc` is None.
     `channel`: "cu132", "cu126", "cpu"... `index_url`: None where pip's default index (PyPI) serves these wheels.
     `requirements`: exact pins in install order, without the user's own `packages`. `torchaudio` is None where none goes
     with this torch; `torchaudio_reason` says why. `min_driver`: that the wheels need on these GPUs, None for CPU builds.

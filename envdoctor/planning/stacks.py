@@ -74,7 +74,7 @@ def make_stack(build: TorchBuild, target: Target, wishes: Wishes, world: Knowled
         platform=build.platform,
         os=target.os,
         arch=target.arch,
-        glibc=target.glibc,
+        glibc=None if wishes.container else target.glibc,
         base_image=base_image(python, built_in, target, world),
         build_image=built_in,
         toolkit=toolkit,

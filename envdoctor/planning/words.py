@@ -44,7 +44,9 @@ def build_words(build: TorchBuild, *, idle: bool = False) -> str:
 
 
 def span(builds: Sequence[TorchBuild]) -> str:
-    """'torch 1.13.0 to 2.14.1 with CUDA 11.6 to 12.6' of builds that are newest first."""
+    """'torch 1.13.0 to 2.14.1 with CUDA 11.6 to 12.6', 'no published build' of none."""
+    if not builds:
+        return "no published build"
     releases = sorted({build.torch for build in builds}, key=version)
     cudas = sorted({build.cuda for build in builds if build.cuda}, key=cuda_key)
     text = f"torch {releases[0]}" + (f" to {releases[-1]}" if len(releases) > 1 else "")
