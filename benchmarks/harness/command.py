@@ -18,8 +18,8 @@ BUDGETS = {"quick": 60.0, "standard": 300.0, "full": 1500.0, "soak": 600.0}
 """Seconds, with the imports."""
 WORKLOAD_BUDGET = 10.0
 """For each workload that is named without a budget."""
-# Writing the last events and leaving the interpreter.
-CLOSING_S = 1.0
+# The block that is under way when time is up, the last events, and leaving an interpreter that holds torch.
+CLOSING_S = 2.0
 USAGE = 2
 
 
@@ -100,7 +100,10 @@ def _run(options: argparse.Namespace, events: Events, started: float) -> int:
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    device = open_device(options.device or default_device())
+    try:
+        device = open_device(options.device or default_device())
+    except RuntimeError as error:
+        raise ValueError("the device cannot be used: {}".format(str(error).strip().splitlines()[0])) from None
     events.emit("hello", **hello(torch, device, options.seed))
     runner = Runner(
         device,

@@ -104,7 +104,7 @@ class Context:
         self._invalid: List[str] = []
         self._warnings: List[str] = []
         self._details: Dict[str, Any] = {}
-        self._judged: Dict[str, Timing] = {}
+        self.judged: Dict[str, Timing] = {}
         # Every workload draws the same numbers whatever ran before it.
         torch.manual_seed(self.seed)
 
@@ -255,15 +255,15 @@ class Context:
         }  # fmt: skip
 
     def _judge(self, timing: Timing) -> None:
-        if timing.key not in self._judged:
-            self._judged[timing.key] = timing
+        if timing.key not in self.judged:
+            self.judged[timing.key] = timing
             if not timing.settled:
                 self.warn("warm-up of {} did not settle: its last steps differ by more than 2 %".format(timing.key))
 
     def _unreached(self) -> List[str]:
         """One reason for all the intervals that are too wide."""
         missed = []
-        for key, timing in self._judged.items():
+        for key, timing in self.judged.items():
             half = timing.half_width
             if timing.n < timing.wanted or half > timing.target:
                 spread = "+-{:.1f} %".format(100 * half) if math.isfinite(half) else "unknown"

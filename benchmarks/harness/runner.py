@@ -54,6 +54,7 @@ class Runner:
         """Run them all; returns the exit code: 0, 1 where a workload failed, DEVICE_LOST."""
         end = time.monotonic() + budget_s
         first_end = end - (KEEP_BACK * budget_s if len(names) > 1 else 0.0)
+        names = [name for name in names if self._available(name)]
         weights = [workloads.WORKLOADS[name].weight for name in names]
         contexts: Dict[str, Context] = {}
         for index, name in enumerate(names):
@@ -89,6 +90,18 @@ class Runner:
             data=self.data,
             options=self.options,
         )
+
+    def _available(self, name: str) -> bool:
+        """Whether it can run here: asked of all before the time is shared out. A module that cannot say is asked to run."""
+        try:
+            why = getattr(workloads.WORKLOADS[name].load_module(), "unavailable", None)
+        except ImportError:
+            return True  # and the error will be told
+        entry = name.partition(".")[2]
+        reason = why(entry, self.device) if why is not None else ""
+        if reason:
+            self.events.emit("skipped", workload=name, reason=reason)
+        return not reason
 
     def _measure(self, context: Context) -> Optional[Result]:
         """Run one and tell what came of it; None where it gave no result."""
@@ -156,7 +169,7 @@ def kind_of(error: BaseException) -> str:
 def _excess(context: Context) -> float:
     """How many times wider than wanted its widest interval is."""
     ratios = []
-    for timing in context.timings.values():
+    for timing in context.judged.values():
         half = timing.half_width
         ratios.append(max(half / timing.target, timing.wanted / max(1, timing.n)))
     return max(ratios, default=0.0)

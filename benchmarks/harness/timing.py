@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 
 from . import statistics
-from .device import Device
+
+if TYPE_CHECKING:
+    from .device import Device
 
 # More launches than this do not fit into a stream's queue (1,024 on today's drivers), and a gate would then hold the host too.
 QUEUE = 500
@@ -124,7 +126,7 @@ def measure(
         late = time.monotonic() + sample_s >= deadline
         # Asking costs tens of milliseconds: only when the answer may have changed.
         due = timing.n >= max(rules.min_samples, checked * 1.2) and timing.blocks >= rules.min_blocks
-        if late or (due and timing.half_width <= rules.target):
+        if late or timing.n >= 10 * rules.most_samples or (due and timing.half_width <= rules.target):
             break
         checked = timing.n if due else checked
     timing.windows.append((start, time.monotonic()))
@@ -153,9 +155,11 @@ def _warm_up(
         timing.cold_start_s = cold
     times: List[float] = []
     steps, inner = 1, timing.inner
+    # A long compilation leaves a GPU idle: it is no warm-up.
+    running = time.monotonic()
     while True:
         now = time.monotonic()
-        enough = steps >= rules.warmup_steps and now - start >= rules.warmup_s and len(times) >= 10
+        enough = steps >= rules.warmup_steps and now - running >= rules.warmup_s and len(times) >= 10
         settled = enough and _agree(times, rules.warmup_agree)
         if settled or (now >= limit and times):
             break
@@ -166,8 +170,8 @@ def _warm_up(
         times.append((time.perf_counter() - begun) / inner)
         steps += inner
         if len(times) == 2 and not again and not flush:
-            # A sample long enough for its marks, and few enough samples for the time that there is.
-            wanted = max(rules.sample_s, (deadline - start) / rules.most_samples)
+            # Long enough for its marks; longer where there is much time, but what is averaged over many steps shows no spread.
+            wanted = min(max(rules.sample_s, (deadline - start) / rules.most_samples), 5 * rules.sample_s)
             inner = max(1, math.ceil(wanted / max(min(times), 1e-8)))
         progress("warmup", steps, times[-1])
     timing.inner = inner

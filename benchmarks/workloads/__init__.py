@@ -1,6 +1,8 @@
 """The table of workloads: imports nothing, so that it can be listed without torch.
 
-To add one, write its file with `measure(context) -> Result` and add it here.
+To add one, write its file with `measure(context) -> Result` and add it here. A module may also have
+`unavailable(member, device)`: why that member cannot run on that device, '' where it can; it is then skipped before the time is
+shared out.
 """
 
 from __future__ import annotations
@@ -23,8 +25,11 @@ class Entry:
     suites: Tuple[str, ...]
     weight: float = 1.0
 
+    def load_module(self) -> Any:
+        return importlib.import_module("." + self.module, __name__)
+
     def load(self) -> Callable[[Any], Any]:
-        measure: Callable[[Any], Any] = importlib.import_module("." + self.module, __name__).measure
+        measure: Callable[[Any], Any] = self.load_module().measure
         return measure
 
 

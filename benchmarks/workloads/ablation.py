@@ -41,13 +41,17 @@ def tier(device: Device) -> str:
     return "32"
 
 
+def unavailable(member: str, device: Device) -> str:
+    if member == "compile" and not hasattr(torch, "compile"):
+        return "torch.compile came with torch 2.0; this is {}".format(torch.__version__)
+    if member == "amp" and common.autocast_dtype(device) == "fp32":
+        return "this GPU has no tensor cores to gain from"
+    return ""
+
+
 def measure(context: Context) -> Result:
     device, knob = context.device, context.member
-    if knob == "compile" and not hasattr(torch, "compile"):
-        raise Skip("torch.compile came with torch 2.0; this is {}".format(torch.__version__))
     dtype = common.autocast_dtype(device)
-    if knob == "amp" and dtype == "fp32":
-        raise Skip("this GPU has no tensor cores to gain from")
     size = tier(device)
     batch = TIERS[size].batch if device.is_cuda else CPU_BATCH
     context.declare(

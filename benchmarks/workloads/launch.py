@@ -18,17 +18,21 @@ from typing import Any, Callable
 
 import torch
 
-from benchmarks.harness.context import Context, Result, Skip
+from benchmarks.harness.context import Context, Result
 from benchmarks.harness.device import Device
 
 VERSION = 1
 LAUNCHES = 100
 
 
+def unavailable(member: str, device: Device) -> str:
+    if device.is_cuda or member == "dispatch":
+        return ""
+    return "kernels are launched on a GPU; launch.dispatch has the host's part"
+
+
 def measure(context: Context) -> Result:
     kind, device = context.member, context.device
-    if kind != "dispatch" and not device.is_cuda:
-        raise Skip("kernels are launched on a GPU; launch.dispatch has the host's part")
     context.declare(VERSION, {"kind": kind, "operations": LAUNCHES, "elements": 1}, {})
     per_launch = _per_launch
     if kind == "dispatch":

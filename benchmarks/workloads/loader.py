@@ -15,6 +15,7 @@ Source      torch.utils.data's documentation; the article's torchvision pipeline
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import sys
@@ -28,6 +29,7 @@ import torch.nn.functional as F
 from benchmarks.harness import precision
 from benchmarks.harness import training as common
 from benchmarks.harness.context import Context, Result, Skip
+from benchmarks.harness.device import Device
 from benchmarks.models.simple_cnn import SimpleCNN
 from benchmarks.workloads import ablation, photographs
 
@@ -36,6 +38,10 @@ FILES = 48
 BATCH = {"gpu": 64, "cpu": 16}
 SIZE = 224
 MOST_WORKERS = 16
+
+
+def unavailable(member: str, device: Device) -> str:
+    return "" if importlib.util.find_spec("PIL") else "JPEG files are decoded with Pillow, which is not installed"
 
 
 def measure(context: Context) -> Result:

@@ -21,7 +21,7 @@ from typing import Any, Callable, Tuple
 import torch
 
 from benchmarks.harness import precision
-from benchmarks.harness.context import Context, Result, Skip
+from benchmarks.harness.context import Context, Result
 from benchmarks.harness.device import Device
 
 VERSION = 1
@@ -62,6 +62,10 @@ def unsupported(device: Device, dtype: str) -> str:
     if dtype == "fp16":
         return "torch emulates fp16 products on most CPUs, at a hundredth of the speed of fp32"
     return ""
+
+
+def unavailable(member: str, device: Device) -> str:
+    return unsupported(device, member)
 
 
 def product(device: Device, dtype: str) -> Callable[[Any, Any, Any], Any]:
@@ -117,9 +121,6 @@ def rotating_product(device: Device, dtype: str, m: int, n: int, k: int) -> Call
 
 def measure(context: Context) -> Result:
     device, dtype = context.device, context.member
-    reason = unsupported(device, dtype)
-    if reason:
-        raise Skip(reason)
     size = context.option("size", square_size(device))
     m, k, n = SKINNY[tier(device)]
     context.declare(

@@ -13,6 +13,7 @@ Source      He et al. (2016); timm's benchmark.py and Lambda's and NVIDIA's publ
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any, Dict, List, Tuple
 
 import torch
@@ -34,6 +35,11 @@ def tier(device: Device) -> str:
     if device.memory_bytes >= 30 << 30:
         return "gpu-256"
     return "gpu-64" if device.memory_bytes >= 9 << 30 else "gpu-16"
+
+
+def unavailable(member: str, device: Device) -> str:
+    # Importing it takes seconds: only looked for here.
+    return "" if importlib.util.find_spec("torchvision") else "torchvision is not installed"
 
 
 def measure(context: Context) -> Result:

@@ -14,17 +14,22 @@ from __future__ import annotations
 
 import torch
 
-from benchmarks.harness.context import Context, Result, Skip
+from benchmarks.harness.context import Context, Result
+from benchmarks.harness.device import Device
 
 VERSION = 1
 BYTES = 256 << 20
 
 
+def unavailable(member: str, device: Device) -> str:
+    if device.is_cuda or member == "h2d.pageable":
+        return ""
+    return "there is no link between host and device: the device is the host"
+
+
 def measure(context: Context) -> Result:
     device = context.device
     direction, _, kind = context.member.partition(".")
-    if not device.is_cuda and (direction, kind) != ("h2d", "pageable"):
-        raise Skip("there is no link between host and device: the device is the host")
     context.declare(
         VERSION,
         {"bytes": BYTES, "direction": direction, "memory": kind, "tier": "link" if device.is_cuda else "host"},

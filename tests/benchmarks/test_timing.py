@@ -1,0 +1,168 @@
+"""The measuring loop, on a device in virtual time whose every kernel has a known duration."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from benchmarks.harness import statistics
+from benchmarks.harness.timing import Rules
+from tests.benchmarks.virtual import Clock, Stream, clock, take
+
+__all__ = ["clock"]
+
+
+def test_the_figure_is_the_kernels_time_and_not_the_hosts(clock: Clock) -> None:
+    device = Stream(clock, launch_s=5e-6)
+    taken = take(device, lambda: device.launch(1e-2))
+    assert taken.median == pytest.approx(1e-2, rel=1e-3)
+    assert taken.host_gap == pytest.approx(0, abs=1e-3)
+    assert taken.reached
+
+
+def test_a_host_that_launches_too_slowly_is_part_of_the_figure_unless_the_stream_is_held(clock: Clock) -> None:
+    device = Stream(clock, launch_s=2e-5)
+    assert take(device, lambda: device.launch(5e-6)).median == pytest.approx(2e-5, rel=0.3)
+    assert take(device, lambda: device.launch(5e-6), gated=True).median == pytest.approx(5e-6, rel=0.05)
+    assert device.gated
+
+
+def test_where_nothing_can_hold_the_stream_the_result_does_not_claim_it(clock: Clock) -> None:
+    device = Stream(clock, can_gate=False)
+    assert not take(device, lambda: device.launch(1e-3), gated=True).gated
+
+
+def test_flushing_the_cache_is_not_in_the_figure(clock: Clock) -> None:
+    device = Stream(clock, flush_s=5e-3)
+    taken = take(device, lambda: device.launch(1e-3), flush=True)
+    assert taken.median == pytest.approx(1e-3, rel=1e-2)
+    assert device.flushed == taken.n
+    assert taken.inner == 1
+    assert taken.host_gap is None
+
+
+def test_a_block_is_250_ms_with_one_synchronisation(clock: Clock) -> None:
+    device = Stream(clock)
+    taken = take(device, lambda: device.launch(1e-2))
+    before = taken.warmup_steps
+    assert taken.block >= 25
+    # Two a block (before the first mark, after the last), two a warm-up step at most.
+    assert device.synchronised <= 2 * taken.blocks + 2 * before + 2
+
+
+def test_short_steps_are_timed_many_at_once(clock: Clock) -> None:
+    device = Stream(clock, launch_s=1e-6)
+    taken = take(device, lambda: device.launch(2e-6))
+    assert taken.inner * taken.median >= 1e-3
+    assert taken.median == pytest.approx(2e-6, rel=0.1)
+
+
+def test_what_is_slow_at_first_is_warm_up_and_cold_start_is_the_first_step(clock: Clock) -> None:
+    device = Stream(clock)
+    calls = 0
+
+    def step() -> None:
+        nonlocal calls
+        calls += 1
+        device.launch(3.0 if calls == 1 else 1e-2 + 1e-2 * max(0, 100 - calls) / 100)
+
+    taken = take(device, step, seconds=60)
+    assert taken.cold_start_s == pytest.approx(3.0, rel=1e-2)
+    assert max(taken.samples) < 1.1e-2
+    assert taken.settled
+
+
+def test_a_gpu_is_warmed_up_for_two_seconds_at_least(clock: Clock) -> None:
+    device = Stream(clock)
+    start = clock.now
+    taken = take(device, lambda: device.launch(1e-2))
+    assert taken.windows[0][0] - start >= 2.0
+
+
+def test_a_step_that_never_settles_is_measured_all_the_same_and_says_so(clock: Clock) -> None:
+    device = Stream(clock)
+    seconds = 1e-2
+
+    def step() -> None:
+        nonlocal seconds
+        seconds *= 1.006
+        device.launch(seconds)
+
+    taken = take(device, step, seconds=15)
+    assert not taken.settled
+    assert taken.n >= 30
+    assert statistics.drift(taken.samples) > 0.1
+
+
+def test_repeats_go_on_until_the_interval_is_narrow(clock: Clock) -> None:
+    device = Stream(clock)
+    noise = random.Random(2)
+    steady = take(device, lambda: device.launch(1e-2 * noise.gauss(1, 0.001)), seconds=300)
+    noisy = take(device, lambda: device.launch(1e-2 * noise.gauss(1, 0.05)), seconds=300)
+    assert steady.reached and noisy.reached
+    assert steady.n < noisy.n
+    assert noisy.half_width <= 0.01
+
+
+def test_the_budget_ends_it_and_the_interval_counts_as_not_reached(clock: Clock) -> None:
+    device = Stream(clock)
+    noise = random.Random(3)
+    start = clock.now
+    taken = take(device, lambda: device.launch(1e-2 * noise.gauss(1, 0.3)), seconds=4, rules=Rules(target=0.001))
+    assert clock.now - start <= 4.3
+    assert not taken.reached
+
+
+def test_less_time_than_a_step_takes_still_gives_a_figure(clock: Clock) -> None:
+    device = Stream(clock)
+    taken = take(device, lambda: device.launch(5.0), seconds=1)
+    assert taken.n == 1 and taken.median == pytest.approx(5.0, rel=1e-3)
+    assert not taken.reached
+
+
+def test_an_outlier_stays_among_the_samples(clock: Clock) -> None:
+    device = Stream(clock)
+    calls = 0
+
+    def step() -> None:
+        nonlocal calls
+        calls += 1
+        device.launch(1.0 if calls == 230 else 1e-2 * (1 + calls % 7 / 1e4))
+
+    taken = take(device, step)
+    assert max(taken.samples) == pytest.approx(1.0, rel=1e-2)
+    assert statistics.outliers(taken.samples) == 1
+
+
+def test_more_time_adds_to_what_was_measured(clock: Clock) -> None:
+    device = Stream(clock)
+    taken = take(device, lambda: device.launch(1e-2))
+    before, cold = list(taken.samples), taken.cold_start_s
+    again = take(device, lambda: device.launch(1.1e-2), timing=taken)
+    assert again is taken
+    assert taken.samples[: len(before)] == before and taken.n > len(before)
+    assert taken.cold_start_s == cold
+    assert len(taken.windows) == 2
+
+
+def test_time_that_the_device_spends_on_nothing_is_the_host_gap(clock: Clock) -> None:
+    device = Stream(clock)
+
+    def step() -> None:
+        device.launch(1e-2)
+
+    taken = take(device, step)
+    # As if the marks had seen half of the time only.
+    taken.marked_s = taken.wall_s / 2
+    assert taken.host_gap == pytest.approx(0.5)
+
+
+def test_what_the_step_raises_comes_through(clock: Clock) -> None:
+    device = Stream(clock)
+
+    def step() -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        take(device, step)

@@ -1,0 +1,73 @@
+"""A device in virtual time: a stream that runs kernels after they were launched, as a GPU does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from benchmarks.harness import timing
+
+
+class Clock:
+    """Stands for the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    perf_counter = monotonic
+
+
+class Stream:
+    """The harness's Device, in virtual time. `busy`: when the stream will have run all that was launched."""
+
+    type = "cuda"
+    is_cuda = True
+
+    def __init__(self, clock: Clock, launch_s: float = 5e-6, flush_s: float = 2e-3, can_gate: bool = True) -> None:
+        self.clock, self.launch_s, self.flush_s, self.can_gate = clock, launch_s, flush_s, can_gate
+        self.busy = clock.now
+        self.synchronised = self.flushed = self.gated = 0
+
+    def launch(self, seconds: float) -> None:
+        self.clock.now += self.launch_s
+        self.busy = max(self.busy, self.clock.now) + seconds
+
+    def mark(self) -> float:
+        return max(self.busy, self.clock.now)
+
+    def seconds(self, first: float, second: float) -> float:
+        return second - first
+
+    def synchronize(self) -> None:
+        self.synchronised += 1
+        self.clock.now = max(self.clock.now, self.busy)
+
+    def gate(self, seconds: float) -> bool:
+        if self.can_gate:
+            self.gated += 1
+            self.launch(seconds)
+        return self.can_gate
+
+    def flush_cache(self) -> None:
+        self.flushed += 1
+        self.launch(self.flush_s)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Replaces the measuring loop's clock."""
+    made = Clock()
+    monkeypatch.setattr(timing, "time", made)
+    return made
+
+
+def take(device: Stream, step: Callable[[], Any], seconds: float = 20.0, **options: Any) -> timing.Timing:
+    """Measure by the standard rules within so many virtual seconds."""
+    rules = options.pop("rules", timing.Rules())
+    stream: Any = device
+    return timing.measure(stream, step, rules, device.clock.now + seconds, **options)
