@@ -23,6 +23,20 @@ FAILED_BUILD = (
 )
 
 
+SAME_VERSION = Fix(
+    title="Install the CUDA toolkit of the version that torch was built with, and let CUDA_HOME name it",
+    commands=(
+        'python -c "import torch; print(torch.version.cuda)"   # the version to install',
+        "conda install -c conda-forge cuda-nvcc=VERSION   # without root, in a conda environment",
+        "export CUDA_HOME=/usr/local/cuda-VERSION   # after an installation by the system's packages",
+        'export PATH="$CUDA_HOME/bin:$PATH"',
+    ),
+    note="Download: https://developer.nvidia.com/cuda-toolkit-archive",
+    verify="nvcc --version",
+)
+"""Where torch's version is not known."""
+
+
 def building(machine: Snapshot) -> Evidence | None:
     """What shows that extensions are built here; None where nothing does. torch alone needs no toolkit."""
     failed = first_saying(machine, *FAILED_BUILD)

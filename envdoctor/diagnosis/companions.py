@@ -10,7 +10,7 @@ import msgspec
 from packaging.requirements import Requirement
 
 from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.repairs import reinstall
+from envdoctor.diagnosis.repairs import install_into, reinstall, run_python, uninstall_from
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin, Distribution, Interpreter, Torch
 from envdoctor.knowledge import Knowledge
@@ -142,3 +142,22 @@ def reinstall_sibling(machine: Snapshot, torch: Torch, world: Knowledge, name: s
             title = f"Install {name} {wanted}, made for torch {release}"
             return (reinstall(machine, [f"{name}=={wanted}"], build.index_url, title=title),)
     return ()
+
+
+def siblings_again(machine: Snapshot, world: Knowledge, name: str) -> tuple[Fix, ...]:
+    """The torchvision or torchaudio for this torch; where that is not known, torch and its sibling together from one index."""
+    torch = machine.torch
+    fixes = reinstall_sibling(machine, torch, world, name) if torch is not None else ()
+    if fixes:
+        return fixes
+    return (
+        Fix(
+            title=f"Install torch and {name} together, so that they are made for each other",
+            commands=(
+                uninstall_from(machine, ["torch", name]),
+                install_into(machine, ["torch", name], title="").commands[0],
+            ),
+            note="For another CUDA than PyPI's build: name the index of pytorch.org for both (`envdoctor recipe venv`).",
+            verify=run_python(machine, f"import torch, {name}; print(torch.__version__, {name}.__version__)"),
+        ),
+    )

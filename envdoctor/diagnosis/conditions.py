@@ -25,8 +25,8 @@ _CAPABILITY = re.compile(
 )
 _LISTED = re.compile(r"(?:sm|compute)_(\d{1,2})(\d)[a-z]?\b")
 _BUILT_FOR = re.compile(r"(\d{1,2})\.(\d) which supports hardware CC")
-# torch until 2.0: '(GPU 0; 7.79 GiB total capacity; ... 6.51 GiB reserved in total by PyTorch)'; since: 'GPU 0 has a total capacity of
-# 23.69 GiB of which ... this process has 22.99 GiB memory in use' (2.1: 'capacty'); c10/cuda/CUDACachingAllocator.cpp.
+# torch 1: '(GPU 0; 7.79 GiB total capacity; ... 6.51 GiB reserved in total by PyTorch)'; torch 2: 'GPU 0 has a total capacity
+# of 23.69 GiB of which ... this process has 22.99 GiB memory in use' (c10/cuda/CUDACachingAllocator.cpp).
 _SIZE = r"(\d{1,6}\.?\d{0,3}) ([KMGT])i?B"
 _TOTAL = re.compile(rf"{_SIZE} total capacity|total capaci?ty of {_SIZE}")
 _OWN = re.compile(rf"{_SIZE} reserved in total|this process has {_SIZE} memory in use|{_SIZE} already allocated")

@@ -210,10 +210,9 @@ class _Finder:
             last = page.line_at(max(end - 1, first))
             before = tuple(page.lines[max(index - BEFORE, 0) : index])
             after = tuple(page.lines[last + 1 : last + 1 + AFTER])
-            if condition is not None:
-                if not condition(Occurrence(page.whole_lines(first, end), values, before, after)):
-                    self.denied.add(signature.code)
-                    continue
+            if condition is not None and not condition(Occurrence(page.whole_lines(first, end), values, before, after)):
+                self.denied.add(signature.code)
+                continue
             if match is None:
                 match = Match(
                     code=signature.code,

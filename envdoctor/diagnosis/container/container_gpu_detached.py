@@ -47,6 +47,7 @@ MESSAGES = (
     layer=Layer.CONTAINER,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda machine, _: _fixes(machine.container.kind if machine.container else None),
 )
 def container_gpu_detached(machine: Snapshot, world: Knowledge) -> Finding | None:
     nvml, container = machine.nvml, machine.container

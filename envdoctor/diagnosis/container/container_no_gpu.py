@@ -120,6 +120,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("visible-devices-hidden",),
     messages=MESSAGES,
+    remedy=lambda machine, _: (run_with_gpus(machine), install_toolkit(machine)),
 )
 def container_no_gpu(machine: Snapshot, world: Knowledge) -> Finding | None:
     refused = next(

@@ -33,6 +33,11 @@ WORDS = (
 VERIFY = "df -h /dev/shm"
 
 
+WITHOUT_WORKERS = Fix(
+    title="Without changing the container: load data in the training process",
+    commands=("# DataLoader(..., num_workers=0)",),
+    note="torch.multiprocessing.set_sharing_strategy('file_system') does not help: it uses /dev/shm as well.",
+)
 MESSAGES = (
     Message(
         "Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm)",
@@ -76,6 +81,7 @@ MESSAGES = (
     layer=Layer.CONTAINER,
     severity=Severity.WARNING,
     messages=MESSAGES,
+    remedy=lambda machine, _: (_more(machine), WITHOUT_WORKERS),
 )
 def shm_too_small(machine: Snapshot, world: Knowledge) -> Finding | None:
     said = next((line for line in machine.messages if any(words in line.lower() for words in WORDS)), None)
@@ -121,10 +127,3 @@ def _more(machine: Snapshot) -> Fix:
         note="Compose: `shm_size: 8gb` or `ipc: host` of the service.",
         verify=VERIFY,
     )
-
-
-WITHOUT_WORKERS = Fix(
-    title="Without changing the container: load data in the training process",
-    commands=("# DataLoader(..., num_workers=0)",),
-    note="torch.multiprocessing.set_sharing_strategy('file_system') does not help: it uses /dev/shm as well.",
-)

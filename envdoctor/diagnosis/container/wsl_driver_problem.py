@@ -32,6 +32,17 @@ HOME = "/usr/lib/wsl"
 VERIFY = "/usr/lib/wsl/lib/nvidia-smi -L && ldconfig -p | grep libcuda.so.1"
 
 
+UPDATE_WSL = Fix(
+    title="Update WSL and start it anew (in PowerShell)", commands=("wsl --update", "wsl --shutdown"), verify=VERIFY
+)
+UPDATE_WINDOWS = Fix(
+    title="Update the NVIDIA driver in Windows, then start WSL anew",
+    commands=("wsl.exe --shutdown",),
+    note="Download: https://www.nvidia.com/drivers",
+    needs_root=True,
+    needs_reboot=True,
+    verify=VERIFY,
+)
 MESSAGES = (
     Message(
         "Failed to initialize NVML: GPU access blocked by the operating system",
@@ -61,6 +72,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("visible-devices-hidden", "forward-compat-broken", "container-no-gpu"),
     messages=MESSAGES,
+    remedy=lambda _machine, _world: (UPDATE_WSL, UPDATE_WINDOWS),
 )
 def wsl_driver_problem(machine: Snapshot, world: Knowledge) -> Finding | None:
     host = machine.host
@@ -183,19 +195,8 @@ def _windows_side(machine: Snapshot) -> Finding | None:
             *((fact("host.kernel", machine.host.kernel),) if machine.host and machine.host.kernel else ()),
         ),
         fixes=(
-            Fix(
-                title="Update WSL and start it anew (in PowerShell)",
-                commands=("wsl --update", "wsl --shutdown"),
-                verify=VERIFY,
-            ),
-            Fix(
-                title="Update the NVIDIA driver in Windows, then start WSL anew",
-                commands=("wsl.exe --shutdown",),
-                note="Download: https://www.nvidia.com/drivers",
-                needs_root=True,
-                needs_reboot=True,
-                verify=VERIFY,
-            ),
+            UPDATE_WSL,
+            UPDATE_WINDOWS,
         ),
         confidence=0.8,
     )

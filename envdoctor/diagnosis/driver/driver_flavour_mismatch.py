@@ -60,6 +60,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("gpu-legacy-driver-dropped", "driver-too-old-for-gpu"),
     messages=MESSAGES,
+    remedy=lambda machine, world: (install_driver(machine, world, update=True, flavour="open"),),
 )
 def driver_flavour_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     if is_wsl(machine) or in_container(machine):

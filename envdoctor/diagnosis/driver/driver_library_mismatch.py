@@ -83,6 +83,7 @@ MESSAGES = (
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda _machine, _world: (REBOOT, RELOAD),
 )
 def driver_library_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     nvml, driver = machine.nvml, machine.driver

@@ -86,6 +86,10 @@ MESSAGES = (
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda machine, world: (
+        install_driver(machine, world),
+        *((run_with_gpus(machine),) if in_container(machine) else ()),
+    ),
 )
 def driver_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     driver = machine.driver

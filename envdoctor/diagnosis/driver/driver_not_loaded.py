@@ -22,6 +22,7 @@ from __future__ import annotations
 from envdoctor.diagnosis.conditions import near
 from envdoctor.diagnosis.distributions import family
 from envdoctor.diagnosis.driver.driver_missing import is_driver_package
+from envdoctor.diagnosis.driver_repairs import install_driver
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, in_container, is_wsl
 from envdoctor.diagnosis.symptoms import kernel_text
@@ -32,6 +33,17 @@ from envdoctor.knowledge import Knowledge
 VERIFY = "nvidia-smi -L"
 
 
+SEE_WHY = Fix(
+    title="Load the module by hand, and read why it is refused",
+    commands=(
+        "sudo modprobe nvidia",
+        "sudo dmesg | grep -iE 'nvidia|nvrm|nouveau' | tail -20",
+        "mokutil --sb-state; dkms status; ls /lib/modules/$(uname -r)",
+    ),
+    note="'Key was rejected': Secure Boot. 'not found': not built for this kernel. 'probe routine was not called': nouveau.",
+    needs_root=True,
+    verify="nvidia-smi -L",
+)
 MESSAGES = (
     Message(
         "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver", "nvidia-smi, every driver", 0.9
@@ -109,6 +121,7 @@ MESSAGES = (
     # A module that finds no GPU which it drives refuses to load.
     follows_from=("gpu-legacy-driver-dropped", "driver-too-old-for-gpu", "driver-flavour-mismatch"),
     messages=MESSAGES,
+    remedy=lambda machine, world: (SEE_WHY, install_driver(machine, world)),
 )
 def driver_not_loaded(machine: Snapshot, world: Knowledge) -> Finding | None:
     driver = machine.driver

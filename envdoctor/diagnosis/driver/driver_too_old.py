@@ -123,6 +123,7 @@ MESSAGES = (
         "forward-compat-broken",
     ),
     messages=MESSAGES,
+    remedy=lambda machine, world: (install_driver(machine, world, update=True),),
 )
 def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, version = machine.torch, driver_on_disk(machine)

@@ -63,6 +63,7 @@ MESSAGES = (
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda machine, world: (install_driver(machine, world, update=True),),
 )
 def driver_too_old_for_gpu(machine: Snapshot, world: Knowledge) -> Finding | None:
     if is_wsl(machine) or in_container(machine):

@@ -61,6 +61,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("driver-not-loaded", "driver-library-mismatch", "gpu-lost"),
     messages=MESSAGES,
+    remedy=lambda machine, world: _fixes(machine, FabricManager(), machine.driver_version, world),
 )
 def fabric_manager_down(machine: Snapshot, world: Knowledge) -> Finding | None:
     starts = cuda_starts(machine)

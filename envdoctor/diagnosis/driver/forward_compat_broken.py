@@ -62,6 +62,11 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("driver-not-loaded", "driver-library-mismatch"),
     messages=MESSAGES,
+    remedy=lambda machine, world: (
+        *_without_compat(machine, None),
+        *_torch(machine, world),
+        install_driver(machine, world, update=True),
+    ),
 )
 def forward_compat_broken(machine: Snapshot, world: Knowledge) -> Finding | None:
     errors, compat = cuda_errors(machine), compat_libcuda(machine)

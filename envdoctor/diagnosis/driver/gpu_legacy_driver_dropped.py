@@ -55,6 +55,7 @@ MESSAGES = (
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda machine, world: (install_driver(machine, world),),
 )
 def gpu_legacy_driver_dropped(machine: Snapshot, world: Knowledge) -> Finding | None:
     if is_wsl(machine) or in_container(machine):

@@ -88,6 +88,7 @@ MESSAGES = (
         "visible-devices-hidden",
     ),
     messages=MESSAGES,
+    remedy=lambda machine, _: _fixes(machine),
 )
 def uvm_broken(machine: Snapshot, world: Knowledge) -> Finding | None:
     if is_wsl(machine) or cuda_starts(machine) is not False or (machine.host and machine.host.system == "Windows"):

@@ -27,6 +27,16 @@ from envdoctor.knowledge import Knowledge
 FIND = "grep -n CUDA_VISIBLE_DEVICES ~/.bashrc ~/.profile ~/.zshrc /etc/environment /etc/profile.d/* 2>/dev/null"
 
 
+LOOK = Fix(
+    title="See which GPUs there are, and which this process may use",
+    commands=(
+        "nvidia-smi -L",
+        "env | grep -i visible_devices",
+        'python -c "import torch; print(torch.cuda.device_count())"',
+    ),
+    note="An index counts from 0, and after CUDA_VISIBLE_DEVICES from the first GPU that it names.",
+)
+UNSET = Fix(title="Show CUDA all GPUs", commands=("unset CUDA_VISIBLE_DEVICES",), verify="nvidia-smi -L")
 MESSAGES = (
     Message("No CUDA GPUs are available", "torch/csrc/cuda/Module.cpp, c10: torch 1.8 and later", 0.6),
     Message("no CUDA-capable device is detected", "cuda_runtime_api.h: cudaErrorNoDevice (100)", 0.55),
@@ -57,6 +67,7 @@ MESSAGES = (
     layer=Layer.ENVIRONMENT,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda _machine, _world: (LOOK, UNSET),
 )
 def visible_devices_hidden(machine: Snapshot, world: Knowledge) -> Finding | None:
     return _by_cuda(machine) or _by_container(machine)
@@ -91,7 +102,7 @@ def _by_cuda(machine: Snapshot) -> Finding | None:
             *((fact("cuda_driver.device_count", seen),) if seen is not None else ()),
         ),
         fixes=(
-            Fix(title="Show CUDA all GPUs", commands=("unset CUDA_VISIBLE_DEVICES",), verify="nvidia-smi -L"),
+            UNSET,
             Fix(title="Name those to use", commands=(f"export CUDA_VISIBLE_DEVICES={every}",)),
             Fix(title="When it comes back: find where it is set", commands=(FIND,)),
         ),

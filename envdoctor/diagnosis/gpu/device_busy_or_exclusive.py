@@ -72,6 +72,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("gpu-lost", "driver-library-mismatch"),
     messages=MESSAGES,
+    remedy=lambda machine, _: _fixes(machine, [], []),
 )
 def device_busy_or_exclusive(machine: Snapshot, world: Knowledge) -> Finding | None:
     errors = cuda_errors(machine)

@@ -74,6 +74,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("container-gpu-detached", "container-no-gpu"),
     messages=MESSAGES,
+    remedy=lambda machine, _: _fixes(machine, [], by_cgroup=False),
 )
 def device_permission(machine: Snapshot, world: Knowledge) -> Finding | None:
     if cuda_starts(machine):

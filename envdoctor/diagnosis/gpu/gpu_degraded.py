@@ -37,6 +37,23 @@ FAR_BELOW = 0.6
 BUSY, FULL_SPEED = 50, 2
 
 
+SEAT = Fix(
+    title="Power off, reseat the card, and use the slot that is wired for it (the mainboard's manual says which)",
+    commands=("nvidia-smi --query-gpu=index,pcie.link.width.current,pcie.link.width.max --format=csv",),
+    note="Risers, a second card, and M.2 drives that share lanes narrow a slot too.",
+    verify="nvidia-smi -q | grep -A 8 'GPU Link Info'",
+)
+COOL = Fix(
+    title="Cool it: clean fans and filters, check the airflow and the room's temperature",
+    commands=("nvidia-smi -q -d TEMPERATURE,PERFORMANCE",),
+    verify="nvidia-smi --query-gpu=index,temperature.gpu,clocks_event_reasons.active --format=csv",
+)
+CLOCKS = Fix(
+    title="Take locked clocks away",
+    commands=("sudo nvidia-smi --reset-gpu-clocks", "sudo nvidia-smi --reset-applications-clocks"),
+    needs_root=True,
+    verify="nvidia-smi -q -d CLOCK",
+)
 MESSAGES = (
     Message("HW Thermal Slowdown : Active", "nvidia-smi -q -d PERFORMANCE", 0.8),
     Message("HW Power Brake Slowdown : Active", "nvidia-smi -q -d PERFORMANCE", 0.8),
@@ -52,6 +69,7 @@ MESSAGES = (
     severity=Severity.WARNING,
     follows_from=("gpu-lost",),
     messages=MESSAGES,
+    remedy=lambda _machine, _world: (CLOCKS, COOL, SEAT),
 )
 def gpu_degraded(machine: Snapshot, world: Knowledge) -> Finding | None:
     said: list[str] = []
@@ -107,27 +125,10 @@ def _troubles(gpu: Gpu, machine: Snapshot, virtual: bool) -> list[tuple[str, tup
     return found
 
 
-SEAT = Fix(
-    title="Power off, reseat the card, and use the slot that is wired for it (the mainboard's manual says which)",
-    commands=("nvidia-smi --query-gpu=index,pcie.link.width.current,pcie.link.width.max --format=csv",),
-    note="Risers, a second card, and M.2 drives that share lanes narrow a slot too.",
-    verify="nvidia-smi -q | grep -A 8 'GPU Link Info'",
-)
-COOL = Fix(
-    title="Cool it: clean fans and filters, check the airflow and the room's temperature",
-    commands=("nvidia-smi -q -d TEMPERATURE,PERFORMANCE",),
-    verify="nvidia-smi --query-gpu=index,temperature.gpu,clocks_event_reasons.active --format=csv",
-)
 CABLES = Fix(
     title="Check the card's power cables and the power supply's rating",
     commands=("nvidia-smi -q -d POWER,PERFORMANCE",),
     verify="nvidia-smi --query-gpu=index,clocks_event_reasons.active --format=csv",
-)
-CLOCKS = Fix(
-    title="Take locked clocks away",
-    commands=("sudo nvidia-smi --reset-gpu-clocks", "sudo nvidia-smi --reset-applications-clocks"),
-    needs_root=True,
-    verify="nvidia-smi -q -d CLOCK",
 )
 
 

@@ -89,6 +89,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("gpu-lost",),
     messages=MESSAGES,
+    remedy=lambda machine, _: _fixes(machine, [], replace=False),
 )
 def gpu_hw_fault(machine: Snapshot, world: Knowledge) -> Finding | None:
     evidence: list[Evidence] = []

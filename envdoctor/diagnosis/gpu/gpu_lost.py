@@ -92,6 +92,7 @@ MESSAGES = (
         "device-permission",
     ),
     messages=MESSAGES,
+    remedy=lambda machine, _: _fixes(machine, []),
 )
 def gpu_lost(machine: Snapshot, world: Knowledge) -> Finding | None:
     if is_wsl(machine):

@@ -54,6 +54,7 @@ MESSAGES = (
     layer=Layer.GPU,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda machine, _: (_make(machine, []),),
 )
 def mig_misconfigured(machine: Snapshot, world: Knowledge) -> Finding | None:
     gpus = machine.gpus

@@ -63,6 +63,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("gpu-hw-fault", "device-busy-or-exclusive"),
     messages=MESSAGES,
+    remedy=lambda _machine, _world: _fixes(full=False),
 )
 def out_of_memory(machine: Snapshot, world: Knowledge) -> Finding | None:
     errors = cuda_errors(machine)

@@ -48,6 +48,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("platform-unsupported",),
     messages=MESSAGES,
+    remedy=lambda machine, world: _fixes(machine, world),  # noqa: PLW0108  it stands below
 )
 def glibc_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
     host = machine.host

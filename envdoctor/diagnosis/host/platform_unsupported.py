@@ -31,6 +31,11 @@ from envdoctor.knowledge import Knowledge
 MACOS = (((2, 9), (14, 0)), ((2, 5), (13, 0)), ((1, 12), (12, 3)))
 
 
+OTHER_MACHINE = Fix(
+    title="Use a machine, a system or a Python of another kind: Linux on x86-64 or Arm64, Windows on x86-64, macOS on Arm64",
+    commands=("python -m pip debug --verbose | grep -A5 'Compatible tags'   # what this Python accepts",),
+    note="Windows on Arm runs x86-64 Pythons by emulation, without a GPU. Alpine has no wheels: take Debian or Ubuntu.",
+)
 MESSAGES = (
     Message("Torch not compiled with CUDA enabled", "torch on macOS or Windows on ARM: no CUDA build exists", 0.3),
     Message("You're on {platform}, but `torch` ({version}) only has wheels for the following platform", "uv, hints"),
@@ -85,6 +90,7 @@ MESSAGES = (
     layer=Layer.HOST,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda _machine, _world: (OTHER_MACHINE,),
 )
 def platform_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
     host, interpreter = machine.host, machine.interpreter

@@ -57,6 +57,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("torch-install-corrupt", "nvidia-wheels-mismatch"),
     messages=MESSAGES,
+    remedy=lambda machine, world: (_reinstall(machine, world),),
 )
 def cudnn_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch

@@ -58,6 +58,7 @@ MESSAGES = (
     layer=Layer.LIBRARIES,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda machine, _: (without_path(machine, run_python(machine, CHECK)),),
 )
 def cudnn_shadowed(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch

@@ -73,6 +73,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("cudnn-shadowed", "nvidia-wheels-mismatch", "gpu-arch-too-old-for-torch", "torch-duplicate-install"),
     messages=MESSAGES,
+    remedy=lambda machine, world: _fixes(machine, world, None),
 )
 def cudnn_version_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch

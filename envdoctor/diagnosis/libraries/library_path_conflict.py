@@ -90,6 +90,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install", "nvidia-wheels-mismatch"),
     messages=MESSAGES,
+    remedy=lambda machine, _: (without_path(machine, verify_torch(machine)),),
 )
 def library_path_conflict(machine: Snapshot, world: Knowledge) -> Finding | None:
     return _stub(machine) or _mapped(machine) or _by_error(machine) or _libstdcxx(machine)

@@ -17,7 +17,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
-from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import conda_install, install_into, run_python, uses_conda
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -53,6 +53,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install",),
     messages=MESSAGES,
+    remedy=lambda machine, _: (_again(machine, removed=False),),
 )
 def mkl_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     said = first_saying(machine, *SAID)
@@ -65,21 +66,24 @@ def mkl_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     packages = [p for p in (interpreter.conda_packages or () if interpreter else ()) if p.name == "mkl"]
     version = packages[0].version if packages else None
     removed = "iJIT_NotifyEvent" in said.text
-    by_conda = bool(packages) or uses_conda(machine) or removed
-    title = (
-        "Install MKL 2024.0, the last that has this symbol" if removed else "Install MKL once more, from one channel"
-    )
-    verify = run_python(machine, "import torch")
-    fix = (
-        conda_install(machine, ["mkl=2024.0" if removed else "mkl"], title=title, note=f"Check with: {verify}")
-        if by_conda
-        else install_into(machine, ["--force-reinstall", "mkl", "intel-openmp"], title=title, verify=verify)
-    )
     return Finding(
         summary="torch cannot be loaded with the MKL that is installed"
         + (f" ({version})" if version else "")
         + (": it lacks a symbol that MKL 2024.1 removed." if removed else "."),
         evidence=(said.evidence(), *((fact("interpreter.conda_packages.mkl", version),) if version else ())),
-        fixes=(fix,),
+        fixes=(_again(machine, removed=removed),),
         confidence=1.0 if removed else 0.8,
     )
+
+
+def _again(machine: Snapshot, *, removed: bool) -> Fix:
+    """MKL as torch needs it, from the package manager that brought it; `removed`: what is missing, MKL 2024.1 took out."""
+    interpreter = machine.interpreter
+    packaged = any(p.name == "mkl" for p in (interpreter.conda_packages or () if interpreter else ()))
+    title = (
+        "Install MKL 2024.0, the last that has this symbol" if removed else "Install MKL once more, from one channel"
+    )
+    verify = run_python(machine, "import torch")
+    if packaged or uses_conda(machine) or removed:
+        return conda_install(machine, ["mkl=2024.0" if removed else "mkl"], title=title, note=f"Check with: {verify}")
+    return install_into(machine, ["--force-reinstall", "mkl", "intel-openmp"], title=title, verify=verify)

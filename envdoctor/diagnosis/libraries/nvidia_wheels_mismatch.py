@@ -88,6 +88,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install",),
     messages=MESSAGES,
+    remedy=lambda machine, world: (restore_torch(machine, world),),
 )
 def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, interpreter = machine.torch, machine.interpreter

@@ -41,6 +41,7 @@ MESSAGES = (
     layer=Layer.LIBRARIES,
     severity=Severity.WARNING,
     messages=MESSAGES,
+    remedy=lambda machine, _: _fixes(machine),
 )
 def openmp_duplicate(machine: Snapshot, world: Knowledge) -> Finding | None:
     run = machine.torch.run if machine.torch else None

@@ -89,6 +89,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("torch-install-corrupt",),
     messages=MESSAGES,
+    remedy=lambda machine, world: (_runtime(machine), restore_torch(machine, world)),
 )
 def windows_dll_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     host = machine.host
@@ -98,13 +99,6 @@ def windows_dll_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     if error is None:
         return None
     started = "1114]" in error.text
-    runtime = Fix(
-        title="Install the newest Visual C++ Redistributable",
-        commands=("winget install --exact --id Microsoft.VCRedist.2015+.x64",),
-        note=f"Download: {REDISTRIBUTABLE} (arm64: vc_redist.arm64.exe)",
-        needs_root=True,
-        verify=run_python(machine, "import torch; print(torch.__version__)"),
-    )
     return Finding(
         summary="A DLL that torch loads "
         + (
@@ -113,8 +107,18 @@ def windows_dll_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
             else "is missing, or one that it needs in turn: most often the Visual C++ runtime."
         ),
         evidence=(error.evidence(), *((fact("host.os_name", host.os_name),) if host and host.os_name else ())),
-        fixes=(runtime, restore_torch(machine, world)),
+        fixes=(_runtime(machine), restore_torch(machine, world)),
         confidence=0.8,
+    )
+
+
+def _runtime(machine: Snapshot) -> Fix:
+    return Fix(
+        title="Install the newest Visual C++ Redistributable",
+        commands=("winget install --exact --id Microsoft.VCRedist.2015+.x64",),
+        note=f"Download: {REDISTRIBUTABLE} (arm64: vc_redist.arm64.exe)",
+        needs_root=True,
+        verify=run_python(machine, "import torch; print(torch.__version__)"),
     )
 
 

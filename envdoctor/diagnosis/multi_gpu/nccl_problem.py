@@ -154,6 +154,7 @@ MESSAGES = (
         "library-path-conflict",
     ),
     messages=MESSAGES,
+    remedy=lambda _machine, _world: (SEE, INTERFACE, WITHOUT_PEERS),
 )
 def nccl_problem(machine: Snapshot, world: Knowledge) -> Finding | None:
     for words, summary, fixes in (

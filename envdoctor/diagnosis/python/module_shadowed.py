@@ -63,6 +63,7 @@ MESSAGES = (
     layer=Layer.PYTHON,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda machine, _: _fixes(machine, None),
 )
 def module_shadowed(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch

@@ -74,6 +74,7 @@ MESSAGES = (
     layer=Layer.PYTHON,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda machine, _: _below_2(machine),
 )
 def numpy_abi_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch

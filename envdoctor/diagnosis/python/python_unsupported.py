@@ -84,6 +84,7 @@ MESSAGES = (
     layer=Layer.PYTHON,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda machine, world: (_environment(machine, world, None),),
 )
 def python_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, host = machine.interpreter, machine.host

@@ -110,6 +110,7 @@ MESSAGES = (
         "toolkit-mismatch",
     ),
     messages=MESSAGES,
+    remedy=lambda machine, _: _fixes(machine, []),
 )
 def extension_abi_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch

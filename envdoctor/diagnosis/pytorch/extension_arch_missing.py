@@ -78,6 +78,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("gpu-arch-too-new-for-torch", "gpu-arch-too-old-for-torch", "toolkit-mismatch"),
     messages=MESSAGES,
+    remedy=lambda machine, _: (_rebuild(machine, "NAME", []),),
 )
 def extension_arch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     gpus = [gpu for gpu in visible_gpus(machine, world) or () if gpu.capability]

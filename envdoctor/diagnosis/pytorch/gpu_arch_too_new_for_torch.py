@@ -91,6 +91,7 @@ MESSAGES = (
     layer=Layer.PYTORCH,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=arch_fixes,
 )
 def gpu_arch_too_new_for_torch(machine: Snapshot, world: Knowledge) -> Finding | None:
     gap = code_gap(machine, world)

@@ -89,6 +89,7 @@ MESSAGES = (
     layer=Layer.PYTORCH,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=arch_fixes,
 )
 def gpu_arch_too_old_for_torch(machine: Snapshot, world: Knowledge) -> Finding | None:
     gap = code_gap(machine, world)

@@ -20,7 +20,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.conditions import about_operators_of_torch
-from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import gpus, plain_list
 from envdoctor.diagnosis.repairs import fitting_torch, install_torch
 from envdoctor.facts.model import Snapshot
@@ -62,6 +62,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("driver-missing", "driver-not-loaded", "driver-library-mismatch", "container-no-gpu"),
     messages=MESSAGES,
+    remedy=lambda machine, world: _with_cuda(machine, world),  # noqa: PLW0108  it stands below
 )
 def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, host = machine.torch, machine.host
@@ -94,3 +95,8 @@ def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
         ),
         fixes=tuple(fixes),
     )
+
+
+def _with_cuda(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
+    build = fitting_torch(machine, world)
+    return () if build is None else (install_torch(machine, build, why="the newest build with CUDA"),)

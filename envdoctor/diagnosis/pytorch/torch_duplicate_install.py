@@ -51,6 +51,7 @@ MESSAGES = (
     layer=Layer.PYTORCH,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    remedy=lambda machine, _: _fixes(machine, machine.interpreter or Interpreter(), ()),
 )
 def torch_duplicate_install(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch

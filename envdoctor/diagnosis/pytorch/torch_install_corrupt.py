@@ -75,6 +75,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install", "module-shadowed"),
     messages=MESSAGES,
+    remedy=lambda machine, world: (restore_torch(machine, world), *_leftovers(machine)),
 )
 def torch_install_corrupt(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, interpreter = machine.torch, machine.interpreter

@@ -24,6 +24,15 @@ from envdoctor.diagnosis.repairs import fitting_torch, install_torch
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
+INTO_THIS = Fix(
+    title="Install torch into the Python that runs the program",
+    commands=(
+        "python -m pip install torch torchvision",
+        'python -c "import sys; print(sys.executable)"   # which Python that is',
+    ),
+    note="Name the program's own Python in place of `python`. For an older driver or GPU: `envdoctor recipe venv`.",
+    verify='python -c "import torch; print(torch.__version__, torch.cuda.is_available())"',
+)
 MESSAGES = (
     Message("No module named 'torch'", "CPython, ModuleNotFoundError", 0.95),
     Message("No module named torch", "CPython 2, ImportError", 0.9, when=ends_there),
@@ -48,6 +57,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("platform-unsupported", "python-unsupported"),
     messages=MESSAGES,
+    remedy=lambda machine, world: _install(machine, world) or (INTO_THIS,),
 )
 def torch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter = machine.interpreter

@@ -17,7 +17,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.companions import reinstall_sibling, sibling_built_for, variant, variants_clash
+from envdoctor.diagnosis.companions import reinstall_sibling, sibling_built_for, siblings_again, variant, variants_clash
 from envdoctor.diagnosis.loader_errors import Said, said
 from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
@@ -65,6 +65,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install", "torch-install-corrupt"),
     messages=MESSAGES,
+    remedy=lambda machine, world: siblings_again(machine, world, "torchaudio"),
 )
 def torchaudio_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch

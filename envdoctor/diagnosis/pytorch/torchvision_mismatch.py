@@ -18,7 +18,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.companions import reinstall_sibling, sibling_built_for, variant, variants_clash
+from envdoctor.diagnosis.companions import reinstall_sibling, sibling_built_for, siblings_again, variant, variants_clash
 from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -72,6 +72,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install",),
     messages=MESSAGES,
+    remedy=lambda machine, world: siblings_again(machine, world, "torchvision"),
 )
 def torchvision_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch

@@ -103,6 +103,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("driver-missing", "driver-not-loaded", "container-no-gpu", "gpu-arch-too-old-for-torch"),
     messages=MESSAGES,
+    remedy=lambda machine, _: (_reinstall(machine, "triton"), _compiler(machine)),
 )
 def triton_problem(machine: Snapshot, world: Knowledge) -> Finding | None:
     return _cannot_compile(machine) or _by_pin(machine) or _by_words(machine)

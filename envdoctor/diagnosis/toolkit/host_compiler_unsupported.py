@@ -87,6 +87,7 @@ MESSAGES = (
     layer=Layer.TOOLKIT,
     severity=Severity.WARNING,
     messages=MESSAGES,
+    remedy=lambda machine, _: _fixes(machine, None),
 )
 def host_compiler_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
     nvcc, compiler = builders_nvcc(machine), builders_compiler(machine)

@@ -18,7 +18,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.building import toolkit_fixes
+from envdoctor.diagnosis.building import SAME_VERSION, toolkit_fixes
 from envdoctor.diagnosis.loader_errors import Said, first_saying
 from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
@@ -87,6 +87,7 @@ MESSAGES = (
     layer=Layer.TOOLKIT,
     severity=Severity.WARNING,
     messages=MESSAGES,
+    remedy=lambda machine, _: toolkit_fixes(machine) or (SAME_VERSION,),
 )
 def toolkit_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     toolkit, torch = machine.toolkit, machine.torch

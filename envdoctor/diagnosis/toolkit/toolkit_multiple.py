@@ -28,6 +28,15 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.software import LibraryFile, Nvcc
 from envdoctor.knowledge import Knowledge
 
+CHOOSE = Fix(
+    title="Let PATH, CUDA_HOME and the build name the same toolkit: the one of torch's CUDA version",
+    commands=(
+        "ls -d /usr/local/cuda*; which -a nvcc; echo $CUDA_HOME",
+        "export CUDA_HOME=/usr/local/cuda-VERSION",
+        'export PATH="$CUDA_HOME/bin:$PATH"',
+    ),
+    verify="nvcc --version",
+)
 MESSAGES = (
     Message(
         "FindCUDA says CUDA version is {a} (usually determined by nvcc), but the CUDA headers say the version is {b}",
@@ -53,6 +62,7 @@ MESSAGES = (
     layer=Layer.TOOLKIT,
     severity=Severity.WARNING,
     messages=MESSAGES,
+    remedy=lambda _machine, _world: (CHOOSE,),
 )
 def toolkit_multiple(machine: Snapshot, world: Knowledge) -> Finding | None:
     toolkit = machine.toolkit
