@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +51,7 @@ class GpuWatch:
     samples: list[Sample] = field(default_factory=list)
     power_limit: float | None = None
     sharing: tuple[str, ...] = ()
-    lost: bool = False
+    lost_at: float | None = None
     refused: dict[str, str] = field(default_factory=dict)
     """Calls that NVML refuses on this GPU, with its reason: not asked again."""
     _handle: Any = None
@@ -100,8 +101,8 @@ class GpuWatch:
 
     # --- sampling ------------------------------------------------------------------------------------------------------
 
-    def sample(self, now: float, own: frozenset[int]) -> None:
-        """Takes one sample. `own`: the processes of this run."""
+    def sample(self, now: float, own: frozenset[int], *, thorough: bool = False) -> None:
+        """Takes one sample. `own`: the processes of this run; `thorough`: ask everything, though its turn has not come."""
         number = len(self.samples)
         sample = Sample(now)
         sample.sm_clock = self._ask("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_SM)
@@ -109,11 +110,11 @@ class GpuWatch:
         sample.power = self._scaled("nvmlDeviceGetPowerUsage")
         sample.energy = self._scaled("nvmlDeviceGetTotalEnergyConsumption")
         sample.xids = tuple(self._xids())
-        if number % OFTEN_ENOUGH == 0:
+        if thorough or number % OFTEN_ENOUGH == 0:
             generation = self._ask("nvmlDeviceGetCurrPcieLinkGeneration")
             width = self._ask("nvmlDeviceGetCurrPcieLinkWidth")
             sample.pcie = (generation, width) if generation and width else None
-        if number % SELDOM == 0:
+        if thorough or number % SELDOM == 0:
             sample.memory_clock = self._ask("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_MEM)
             sample.temperature = self._ask("nvmlDeviceGetTemperature", pynvml.NVML_TEMPERATURE_GPU)
             sample.foreign = self._foreign(own)
@@ -123,12 +124,13 @@ class GpuWatch:
     def _ask(self, function: str, *arguments: object) -> Any:
         """The answer; None where NVML has none, or the binding or the driver lacks the function."""
         key = " ".join((function, *map(str, arguments)))
-        if key in self.refused or self.lost:
+        if key in self.refused or self.lost_at is not None:
             return None
         try:
             return getattr(pynvml, function)(self._handle, *arguments)
         except pynvml.NVMLError as error:
-            self.lost = self.lost or error.value == pynvml.NVML_ERROR_GPU_IS_LOST
+            if error.value == pynvml.NVML_ERROR_GPU_IS_LOST:
+                self.lost_at = time.monotonic()
             self.refused[key] = str(error)
         except AttributeError:
             self.refused[key] = "unknown to this nvidia-ml-py"

@@ -100,6 +100,8 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     foreign: tuple[str, ...] = ()
     """Compute processes of others on the GPU."""
     xids: tuple[int, ...] = ()
+    lost: bool = False
+    """The GPU fell off its bus before the last window ended."""
     ecc: tuple[str, ...] = ()
     """ECC counters that rose, in words."""
     others_cpu: float | None = None

@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean, median
 from typing import Literal
 
+import msgspec
 import psutil
 
 from envdoctor.bench import cpu_watch, gpu_watch
@@ -88,7 +89,7 @@ class Watch:
         if device is None:
             return
         if device.type != "cuda":
-            self._every(cpu_watch.PERIOD, lambda now: self._cpu.sample(now, tuple(self._roots)))
+            self._every(cpu_watch.PERIOD, lambda now, _last: self._cpu.sample(now, tuple(self._roots)))
             if self._cpu.error is not None:
                 self.notes.append(f"how busy the CPUs were is not known: {self._cpu.error}")
             return
@@ -97,18 +98,18 @@ class Watch:
         if missing is not None:
             self.notes.append(f"no telemetry, so nothing tells whether the GPU was throttled or shared: {missing}")
             return
-        self._every(gpu_watch.PERIOD, lambda now: self._gpu.sample(now, self._descendants(now)))
-        if self._gpu.lost:
-            self.notes.append("the GPU fell off its bus while it was measured (NVML: GPU is lost)")
+        self._every(gpu_watch.PERIOD, self._look)
 
-    def _every(self, period: float, look: object) -> None:
-        assert callable(look)
+    def _look(self, now: float, last: bool) -> None:
+        self._gpu.sample(now, self._descendants(now), thorough=last)
+
+    def _every(self, period: float, look: Callable[[float, bool], None]) -> None:
         due = time.monotonic()
         while not self._end.is_set():
-            look(time.monotonic())
+            look(time.monotonic(), False)
             due = max(due + period, time.monotonic())
             self._end.wait(due - time.monotonic())
-        look(time.monotonic())  # so that the last window has a sample behind it
+        look(time.monotonic(), True)  # so that the last window has a sample behind it
 
     def _descendants(self, now: float) -> frozenset[int]:
         if now - self._family_at >= FAMILY_PERIOD:
@@ -131,7 +132,9 @@ class Watch:
             seconds = sum(end - start for start, end in windows)
             return None if share is None else Telemetry(seconds=seconds, others_cpu=share)
         samples = _inside(list(self._gpu.samples), windows)
-        return summary(samples, list(self._gpu.samples), windows) if samples else None
+        lost = self._gpu.lost_at is not None and self._gpu.lost_at <= max(end for _, end in windows)
+        seen = summary(samples, list(self._gpu.samples), windows) if samples else Telemetry() if lost else None
+        return msgspec.structs.replace(seen, lost=True) if seen is not None and lost else seen
 
 
 def _inside(samples: Sequence[Sample], windows: Windows) -> list[Sample]:

@@ -74,6 +74,8 @@ def invalid(seen: Telemetry) -> Iterator[str]:
             yield f"the SM clock was unsteady: a tenth of the samples at or below {low:.0f} MHz, the median {middle:.0f} MHz"
     if seen.sm_clock_drift is not None and abs(seen.sm_clock_drift) > MOST_DRIFT:
         yield f"the SM clock drifted by {seen.sm_clock_drift:+.1%} from the first third to the last"
+    if seen.lost:
+        yield "the GPU fell off its bus while it was measured (NVML: GPU is lost)"
     for words in seen.ecc:
         yield f"{words} while it was measured"
     if seen.xids:

@@ -27,7 +27,14 @@ THROTTLE_REASONS = (
 )  # by bit
 COMPUTE_MODES = ("default", "exclusive_thread", "prohibited", "exclusive_process")
 FABRIC_STATES = ("not_supported", "not_started", "in_progress", "completed")
-EXTRAS = ("lost", "cuda_memory_total", "application_memory_clock", "energy_mj")  # what most GPUs leave unsaid
+EXTRAS = (
+    "lost",
+    "cuda_memory_total",
+    "application_memory_clock",
+    "energy_mj",
+    "xid",
+    "virtualization_mode",
+)  # what most GPUs leave unsaid
 
 
 @dataclass(frozen=True)

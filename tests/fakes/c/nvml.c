@@ -11,6 +11,7 @@ enum {
     NOT_SUPPORTED = 3,
     NOT_FOUND = 6,
     INSUFFICIENT_SIZE = 7,
+    TIMEOUT = 10,
     GPU_IS_LOST = 15,
     ARGUMENT_VERSION_MISMATCH = 25,
 };
@@ -73,7 +74,11 @@ static int text_of(const char *value, char *out, unsigned size) {
 static int number(const struct device *device, const char *key, unsigned long long *out) {
     const char *value = look_in(device->prefix, key);
     if (!value) return NOT_SUPPORTED;
-    *out = strtoull(value, NULL, 0);
+    char *rest;
+    *out = strtoull(value, &rest, 0);
+    /* A counter: `1000 +250/s` rises by 250 each second. */
+    while (*rest == ' ') rest++;
+    if (*rest == '+') *out += (unsigned long long)(strtod(rest + 1, NULL) * elapsed());
     return SUCCESS;
 }
 
@@ -209,8 +214,21 @@ EXPORT int nvmlDeviceGetHandleByUUID(const char *uuid, struct device **out) {
             *out = &gpus[i];
             return SUCCESS;
         }
+        for (int j = 0; j < MAX_MIG; j++) {
+            own = look_in(migs[i][j].prefix, "uuid");
+            if (own && !strcmp(own, uuid)) {
+                *out = &migs[i][j];
+                return SUCCESS;
+            }
+        }
     }
     return code ? code : NOT_FOUND;
+}
+
+EXPORT int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(struct device *mig, struct device **out) {
+    int code = gate(mig, "nvmlDeviceGetDeviceHandleFromMigDeviceHandle");
+    if (!code) *out = &gpus[mig->gpu];
+    return code;
 }
 
 EXPORT int nvmlDeviceGetIndex(struct device *device, unsigned *out) {
@@ -294,6 +312,14 @@ PAIR(nvmlDeviceGetMigMode, "mig_enabled", "mig_pending")
 NUMBER(nvmlDeviceGetComputeMode, "compute_mode")
 NUMBER(nvmlDeviceGetPersistenceMode, "persistence_mode")
 NUMBER(nvmlDeviceGetNumGpuCores, "cores")
+
+EXPORT int nvmlDeviceGetVirtualizationMode(struct device *device, unsigned long long *out) {
+    unsigned mode = 0;
+    int code = gate(device, "nvmlDeviceGetVirtualizationMode");
+    if (!code) code = small(device, "virtualization_mode", &mode);
+    if (!code) *out = mode;
+    return code;
+}
 
 EXPORT int nvmlDeviceGetPowerManagementLimitConstraints(struct device *device, unsigned *least, unsigned *most) {
     int code = gate(device, "nvmlDeviceGetPowerManagementLimitConstraints");
@@ -513,6 +539,45 @@ EXPORT int nvmlDeviceGetNvLinkErrorCounter(struct device *device, unsigned link,
     return code;
 }
 
+/* --- events: `gpu0.xid = 79` comes once, to whoever registered for it --------------------------------------------- */
+
+struct event {
+    struct device *device;
+    unsigned long long type, data;
+    unsigned gpu_instance, compute_instance;
+};
+
+struct event_set {
+    unsigned long long wanted[MAX_GPUS];
+    int told[MAX_GPUS];
+};
+
+EXPORT int nvmlEventSetCreate(struct event_set **out) {
+    int code = gate(NULL, "nvmlEventSetCreate");
+    if (!code) *out = calloc(1, sizeof **out);
+    return code;
+}
+
+EXPORT int nvmlDeviceRegisterEvents(struct device *device, unsigned long long types, struct event_set *set) {
+    int code = gate(device, "nvmlDeviceRegisterEvents");
+    if (!code) set->wanted[device->gpu] = types;
+    return code;
+}
+
+EXPORT int nvmlEventSetWait_v2(struct event_set *set, struct event *out, unsigned milliseconds) {
+    (void)milliseconds;
+    int code = gate(NULL, "nvmlEventSetWait_v2");
+    for (int i = 0; !code && i < device_count(); i++) {
+        const char *value = look_in(gpus[i].prefix, "xid");
+        int xid = value ? atoi(value) : 0;
+        if (!xid || set->told[i] == xid || !(set->wanted[i] & 8)) continue;
+        set->told[i] = xid;
+        *out = (struct event){&gpus[i], 8, (unsigned long long)xid, ~0u, ~0u};
+        return SUCCESS;
+    }
+    return code ? code : TIMEOUT;
+}
+
 /* --- NVSwitch fabric -------------------------------------------------------------------------------------------- */
 
 struct fabric {
@@ -555,4 +620,4 @@ EXPORT int nvmlDeviceGetGpuFabricInfoV(struct device *device, struct fabric_v2 *
 /* The sizes by which a test compares these structures with those that nvidia-ml-py declares. */
 EXPORT const unsigned fake_sizes[] = {sizeof(struct pci_info), sizeof(struct memory),      sizeof(struct memory_v2),
                                       sizeof(struct utilization), sizeof(struct process_info), sizeof(struct temperature),
-                                      sizeof(struct fabric),   sizeof(struct fabric_v2)};
+                                      sizeof(struct fabric),   sizeof(struct fabric_v2), sizeof(struct event)};

@@ -18,8 +18,10 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
+/* `later` replaces the value that many seconds after the library was loaded: `FIRST then LATER after SECONDS`. */
 struct entry {
-    char *key, *value;
+    char *key, *value, *later;
+    double after;
 };
 
 struct name {
@@ -29,6 +31,13 @@ struct name {
 
 static struct entry *entries;
 static size_t entry_count;
+static struct timespec loaded;
+
+static double elapsed(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - loaded.tv_sec) + (double)(now.tv_nsec - loaded.tv_nsec) / 1e9;
+}
 
 static int compare_entries(const void *a, const void *b) {
     return strcmp(((const struct entry *)a)->key, ((const struct entry *)b)->key);
@@ -54,17 +63,25 @@ static void read_scenario(const char *path) {
         *equals = 0;
         entries = realloc(entries, (entry_count + 1) * sizeof *entries);
         entries[entry_count].key = strdup(trimmed(key));
-        entries[entry_count].value = strdup(trimmed(equals + 1));
-        entry_count++;
+        struct entry *made = &entries[entry_count++];
+        made->value = strdup(trimmed(equals + 1));
+        made->later = NULL;
+        char *then = strstr(made->value, " then "), *after = then ? strstr(then, " after ") : NULL;
+        if (!after) continue;
+        made->after = atof(after + 7);
+        *then = *after = 0;
+        made->later = trimmed(then + 6);
+        made->value = trimmed(made->value);
     }
     fclose(file);
     qsort(entries, entry_count, sizeof *entries, compare_entries);
 }
 
 static const char *look(const char *key) {
-    struct entry wanted = {(char *)key, NULL};
+    struct entry wanted = {.key = (char *)key};
     struct entry *found = entry_count ? bsearch(&wanted, entries, entry_count, sizeof *entries, compare_entries) : NULL;
-    return found ? found->value : NULL;
+    if (!found) return NULL;
+    return found->later && elapsed() >= found->after ? found->later : found->value;
 }
 
 static const char *look_in(const char *prefix, const char *name) {
@@ -119,6 +136,7 @@ static int ordered(const char *prefix, const char *symbol, const struct name *na
 
 /* Called by each library's constructor; `library` is the prefix of its `load` key. */
 static void load_scenario(void *inside, const char *library) {
+    clock_gettime(CLOCK_MONOTONIC, &loaded);
     const char *named = getenv("FAKE_DRIVER_SCENARIO");
     Dl_info here;
     char path[4096] = "scenario";
