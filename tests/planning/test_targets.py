@@ -42,7 +42,13 @@ def case(torch: str | None, channel: str | None, why: str, /, **words: Any) -> C
 CASES = [
     # Blackwell
     case("2.15.0", "cu132", "the newest has sm_120", gpus="RTX 5090", driver="580", os="ubuntu24.04"),
-    case("2.13.0", "cu129", "R570 runs CUDA 12 only; sm_120 begins with 12.8; cu129 ended at 2.13", gpus="RTX 5090", driver="570"),
+    case(
+        "2.13.0",
+        "cu129",
+        "R570 runs CUDA 12 only; sm_120 begins with 12.8; cu129 ended at 2.13",
+        gpus="RTX 5090",
+        driver="570",
+    ),
     case("2.13.0", "cu129", "the same card's driver by its full number", gpus="RTX 5090", driver="570.86.15"),
     case("2.11.0", "cu128", "the last cu128", gpus="RTX 5090", driver="570", cuda="12.8"),
     case(None, None, "R565 does not know Blackwell", gpus="RTX 5090", driver="565"),
@@ -55,8 +61,22 @@ CASES = [
     # Mixed
     case("2.13.0", "cu129", "the 5090 and R570 decide", gpus="RTX 5090 + RTX 3090", driver="570", os="ubuntu24.04"),
     case(None, None, "open modules for one, proprietary for the other", gpus="RTX 5090 + GTX 1080", driver="580"),
-    case(None, None, "no Windows build has both sm_120 and sm_61", gpus="RTX 5090 + GTX 1080", driver="581.42", os="windows"),
-    case("2.10.0", "cu128", "the last with sm_70 and sm_120; Windows has one driver", gpus="RTX 5090 + TITAN V", driver="581.42", os="windows"),
+    case(
+        None,
+        None,
+        "no Windows build has both sm_120 and sm_61",
+        gpus="RTX 5090 + GTX 1080",
+        driver="581.42",
+        os="windows",
+    ),
+    case(
+        "2.10.0",
+        "cu128",
+        "the last with sm_70 and sm_120; Windows has one driver",
+        gpus="RTX 5090 + TITAN V",
+        driver="581.42",
+        os="windows",
+    ),
     case("2.14.1", "cu126", "Volta ends with cu126", gpus="V100 + H100", driver="580"),
     case("2.3.1", "cu118", "R470 drives both; cuDNN 8.7 is the last for Kepler", gpus="K80 + A100", driver="470"),
     case(None, None, "R470 is Kepler's last, Ada's first is R520", gpus="K80 + RTX 4090"),
@@ -65,14 +85,18 @@ CASES = [
     case("2.14.1", "cu126", "525.60.13 is the first for CUDA 12", gpus="RTX 4090", driver="525.60.13"),
     case("2.7.1", "cu118", "525.53 is one short of it", gpus="RTX 4090", driver="525.53"),
     case(None, None, "R510 does not know Hopper", gpus="H100", driver="510"),
-    case("2.7.1", "cu118", "R470 runs CUDA 11, whose last torch is 2.7.1", gpus="A100", driver="470.256.02", os="rocky8"),
+    case(
+        "2.7.1", "cu118", "R470 runs CUDA 11, whose last torch is 2.7.1", gpus="A100", driver="470.256.02", os="rocky8"
+    ),
     case("2.7.1", "cu118", "450.80.02 is the first for CUDA 11.1 and later", gpus="A100", driver="450.80.02"),
     case(None, None, "450.36 ran CUDA 11.0 only", gpus="A100", driver="450.36.06"),
     case("2.15.0", "cu132", "no driver: one is to be installed", gpus="RTX 3090", os="ubuntu22.04"),
     case("2.15.0", "cu132", "Turing is the oldest that CUDA 13 compiles for", gpus="T4", driver="590.44.01"),
     case("2.15.0", "cu132", "a driver newer than every table", gpus="L40S", driver="640.10"),
     # Volta, Pascal, Maxwell, Kepler
-    case("2.14.1", "cu126", "cu126 is the last with sm_70, 2.14 its last release", gpus="V100", driver="535", os="rhel9"),
+    case(
+        "2.14.1", "cu126", "cu126 is the last with sm_70, 2.14 its last release", gpus="V100", driver="535", os="rhel9"
+    ),
     case(None, None, "R580 is the last driver for Volta", gpus="V100", driver="595"),
     case("2.7.1", "cu118", "Volta on R470", gpus="V100", driver="470"),
     case(None, None, "R418 runs CUDA 10", gpus="V100", driver="418"),
@@ -80,12 +104,25 @@ CASES = [
     case("2.14.1", "cu126", "sm_50 code runs on 5.2", gpus="GTX 980", driver="550"),
     case("2.14.1", "cu126", "by capability alone", gpus="sm_60", driver="570"),
     case(None, None, "no torch of cu128 and later has sm_50", gpus="GTX 980", driver="580", torch=">=2.15"),
-    case("2.3.1", "cu118", "sm_37 is in cu118 up to 2.7.1, kernels for it in cuDNN 8 only", gpus="K80", driver="470", os="ubuntu20.04"),
+    case(
+        "2.3.1",
+        "cu118",
+        "sm_37 is in cu118 up to 2.7.1, kernels for it in cuDNN 8 only",
+        gpus="K80",
+        driver="470",
+        os="ubuntu20.04",
+    ),
     case(None, None, "R535 dropped Kepler", gpus="K80", driver="535"),
     case(None, None, "sm_37 code does not run on 3.5", gpus="Tesla K40m", driver="470"),
     # Jetson and Arm servers
     case("2.15.0", "cu132", "from CUDA 13.2 sm_80 code of servers runs on Orin", gpus="Jetson AGX Orin"),
-    case(None, None, "JetPack 6 has CUDA 12.6, for which servers' wheels have no code for 8.7", gpus="Jetson AGX Orin", os="ubuntu22.04"),
+    case(
+        None,
+        None,
+        "JetPack 6 has CUDA 12.6, for which servers' wheels have no code for 8.7",
+        gpus="Jetson AGX Orin",
+        os="ubuntu22.04",
+    ),
     case("2.15.0", "cu132", "sm_110", gpus="Jetson Thor", os="ubuntu24.04"),
     case(None, None, "aarch64 wheels begin with sm_80", gpus="Jetson Xavier NX 8 GB"),
     case("2.14.1", "cu126", "aarch64 cu126 has sm_90", gpus="GH200", driver="550", os="ubuntu22.04"),
@@ -100,17 +137,48 @@ CASES = [
     case("2.15.0", "cu132", "cp315 begins with 2.15", gpus="RTX 4090", driver="580", python="3.15"),
     case(None, None, "2.15 alone has cp315, and needs R580", gpus="RTX 4090", driver="570", python="3.15"),
     case(None, None, "no wheels that old", gpus="RTX 4090", driver="580", python="3.6"),
-    case("2.15.0", "cu132", "Ubuntu's 3.10 is no constraint: another Python can be had", gpus="RTX 4090", driver="580", os="ubuntu22.04"),
+    case(
+        "2.15.0",
+        "cu132",
+        "Ubuntu's 3.10 is no constraint: another Python can be had",
+        gpus="RTX 4090",
+        driver="580",
+        os="ubuntu22.04",
+    ),
     # C library and system
-    case("2.6.0", "cu124", "glibc 2.27: wheels ask for 2.28 from 2.7 on", gpus="RTX 3080", driver="580", os="ubuntu18.04"),
+    case(
+        "2.6.0", "cu124", "glibc 2.27: wheels ask for 2.28 from 2.7 on", gpus="RTX 3080", driver="580", os="ubuntu18.04"
+    ),
     case("2.0.1", "cu117", "PyTorch 2.0 on it", gpus="RTX 3080", os="ubuntu18.04", torch="2.0"),
     case("2.6.0", "cu124", "glibc 2.17", gpus="A100", driver="550", os="centos7"),
     case("2.6.0", "cu118", "glibc 2.17, and CUDA 11", gpus="A100", driver="470", os="centos7"),
     case(None, None, "musl", gpus="RTX 4090", driver="580", os="alpine3.20"),
-    case("2.15.0", "cu132", "a container has its own C library", gpus="RTX 3080", driver="580", os="ubuntu18.04", container=True),
-    case("2.14.1", "cu130", "Windows' wheels of 2.15 with CUDA were not seen", gpus="RTX 4090", driver="581.42", os="Windows 11"),
+    case(
+        "2.15.0",
+        "cu132",
+        "a container has its own C library",
+        gpus="RTX 3080",
+        driver="580",
+        os="ubuntu18.04",
+        container=True,
+    ),
+    case(
+        "2.14.1",
+        "cu130",
+        "Windows' wheels of 2.15 with CUDA were not seen",
+        gpus="RTX 4090",
+        driver="581.42",
+        os="Windows 11",
+    ),
     case("2.14.1", "cu126", "572.83 is R570", gpus="RTX 4090", driver="572.83", os="windows"),
-    case("2.7.1", "cu118", "528.24 is short of Windows' 528.33 for CUDA 12", gpus="RTX 3060", driver="528.24", os="windows"),
+    case(
+        "2.7.1",
+        "cu118",
+        "528.24 is short of Windows' 528.33 for CUDA 12",
+        gpus="RTX 3060",
+        driver="528.24",
+        os="windows",
+    ),
     case("2.15.0", "cu132", "WSL takes Linux wheels", gpus="RTX 4090", driver="581.42", os="wsl"),
     case(None, None, "no CUDA on a Mac", gpus="RTX 3090", os="macos"),
     # No GPU
@@ -128,8 +196,17 @@ CASES = [
     case("2.6.0", "cu124", "release and build in one", gpus="RTX 4090", driver="580", torch="2.6.0+cu124"),
     case("2.5.1", "cu124", "PyPI's own of the newest 2.5", gpus="RTX 4090", driver="580", torch="==2.5.*"),
     case("2.14.0", "cu130", "vllm 0.33.0 pins torch 2.14.0", gpus="H100", driver="580", packages=("vllm>=0.33",)),
-    case("2.9.0", "cu128", "xformers 0.0.33 pins torch 2.9.0", gpus="H100", driver="580", packages=("xformers==0.0.33",)),
-    case("2.6.0", "cu124", "torchvision 0.21.0 is torch 2.6.0's", gpus="H100", driver="580", packages=("torchvision==0.21.0",)),
+    case(
+        "2.9.0", "cu128", "xformers 0.0.33 pins torch 2.9.0", gpus="H100", driver="580", packages=("xformers==0.0.33",)
+    ),
+    case(
+        "2.6.0",
+        "cu124",
+        "torchvision 0.21.0 is torch 2.6.0's",
+        gpus="H100",
+        driver="580",
+        packages=("torchvision==0.21.0",),
+    ),
     case("2.14.1", "cu126", "no GPU described: the driver decides", driver="535"),
 ]
 
