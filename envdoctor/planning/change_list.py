@@ -144,7 +144,7 @@ def _python(target: Target, wishes: Wishes, question: Question) -> Iterator[Chan
         return
     freed = msgspec.structs.replace(wishes, python=None)
     open_target = msgspec.structs.replace(target, python=None)
-    build = Question(open_target, freed, question.world, question.pools).best()
+    build = Question(open_target, freed, question.world).best()
     if build is None:
         # Another change is needed as well: then the pair decides which Python.
         yield Change(
@@ -168,7 +168,7 @@ def _drivers(target: Target, wishes: Wishes, question: Question) -> Iterator[Cha
     best: TorchBuild | None = question.best()
     for step in driver_steps(target, question):
         changed = msgspec.structs.replace(target, driver=step)
-        build = Question(changed, wishes, question.world, question.pools).best()
+        build = Question(changed, wishes, question.world).best()
         if build is None or (best is not None and version(build.torch) <= version(best.torch)):
             continue
         best = build

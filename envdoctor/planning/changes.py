@@ -33,7 +33,7 @@ def alternatives(question: Question, current: TorchBuild | None) -> tuple[Altern
 
 def try_change(change: Change, question: Question) -> TorchBuild | None:
     """The build that the change leads to."""
-    return Question(change.target, change.wishes, question.world, question.pools).best()
+    return Question(change.target, change.wishes, question.world).best()
 
 
 def _worth(changes: list[Change], question: Question, current: TorchBuild | None) -> list[tuple[Change, TorchBuild]]:

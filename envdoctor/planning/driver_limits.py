@@ -69,11 +69,7 @@ def module_flavour(gpu: TargetGpu, world: Knowledge) -> str | None:
     """What the GPU asks of NVIDIA's kernel modules: open ones "required", "supported" or "unsupported"; None where it does not
     matter (Jetson) or is not known. Grace boards need them whatever their architecture says."""
     architecture = world.architecture(gpu.capability)
-    try:
-        own = world.gpu(gpu.name).open_kernel_modules
-    except ValueError:
-        own = None
-    return own or (architecture.open_kernel_modules if architecture else None)
+    return gpu.open_kernel_modules or (architecture.open_kernel_modules if architecture else None)
 
 
 def jetpack_of(target: Target, world: Knowledge) -> JetPack | None:

@@ -44,11 +44,23 @@ def parse_gpus(texts: Iterable[str], world: Knowledge) -> tuple[tuple[TargetGpu,
             gpu = _by_capability(capability, world)
         else:
             record = _record(name, world)
-            gpu = TargetGpu(name=record.name, capability=record.capability, kind=record.kind)
+            gpu = target_gpu(record)
         gpus += [gpu] * count
         if record is not None:
             records.append(record)
     return tuple(gpus), tuple(records)
+
+
+def target_gpu(record: GpuRecord, *, name: str | None = None, capability: str | None = None) -> TargetGpu:
+    """The GPU of a record, under the name and with the capability that a machine reports, where it does."""
+    return TargetGpu(
+        name=name or record.name,
+        capability=capability or record.capability,
+        kind=record.kind,
+        open_kernel_modules=record.open_kernel_modules,
+        # Of a family ("V100") it is that of no member.
+        first_driver=None if record.models else record.first_driver,
+    )
 
 
 def _counted(text: str) -> tuple[int, str]:

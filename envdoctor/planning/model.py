@@ -13,11 +13,15 @@ PURPOSES = ("run", "train", "build-extensions")
 
 
 class TargetGpu(msgspec.Struct, frozen=True, kw_only=True):
-    """One GPU to plan for. `capability`: "9.0"; `kind`: the knowledge base's GpuRecord.kind, None where not known."""
+    """One GPU to plan for. `capability`: "9.0"; `kind`: the knowledge base's GpuRecord.kind, None where not known.
+    `open_kernel_modules`: as GpuRecord has it, for the GPUs that differ from their architecture; `first_driver`: the first
+    that lists this very model; None where not known."""
 
     name: str
     capability: str
     kind: str | None = None
+    open_kernel_modules: str | None = None
+    first_driver: str | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

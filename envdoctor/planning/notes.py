@@ -42,7 +42,7 @@ def plan_notes(build: TorchBuild, stack: Stack, target: Target, wishes: Wishes, 
         notes.append(
             "The device code of this build is known from torch's own table, not from the wheel: check it after installing."
         )
-    notes += _listed_later(target, world)
+    notes += _listed_later(target)
     return notes
 
 
@@ -56,19 +56,12 @@ def _jetpacks(build: TorchBuild, target: Target, world: Knowledge) -> str:
     return f"JetPack {listed(fitting[:1])} or newer" if fitting else "none is known"
 
 
-def _listed_later(target: Target, world: Knowledge) -> list[str]:
+def _listed_later(target: Target) -> list[str]:
     """GPUs whose very model came with a later driver than the one there; only a driver given in full says so."""
     if target.driver is None or target.driver.count(".") == 0 or not target.platform.startswith("linux") or target.wsl:
         return []
-    notes = []
-    for gpu in dict.fromkeys(target.gpus or ()):
-        try:
-            record = world.gpu(gpu.name)
-        except ValueError:
-            continue
-        if record.first_driver and not record.models and not at_least(target.driver, record.first_driver):
-            listed_by = record.first_driver
-            notes.append(
-                f"{gpu.name} is first listed by driver {listed_by}; {target.driver} may not know this model yet."
-            )
-    return notes
+    return [
+        f"{gpu.name} is first listed by driver {gpu.first_driver}; {target.driver} may not know this model yet."
+        for gpu in dict.fromkeys(target.gpus or ())
+        if gpu.first_driver is not None and not at_least(target.driver, gpu.first_driver)
+    ]

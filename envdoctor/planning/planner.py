@@ -9,7 +9,7 @@ from envdoctor.knowledge.versions import version
 from envdoctor.planning.driver_choice import choose_driver
 from envdoctor.planning.limits import limits_of
 from envdoctor.planning.model import Plan, Reason, Target, Wishes
-from envdoctor.planning.search import Limit, Pool, meeting_all, smallest_conflict
+from envdoctor.planning.search import Limit, meeting_all, pool_of, smallest_conflict
 from envdoctor.planning.stacks import lowest_driver, make_stack
 from envdoctor.planning.words import PLATFORMS, build_words, listed
 
@@ -17,12 +17,9 @@ from envdoctor.planning.words import PLATFORMS, build_words, listed
 class Question:
     """One target with its wishes: the builds there are, the limits, and what is left of them."""
 
-    def __init__(self, target: Target, wishes: Wishes, world: Knowledge, pools: dict[str, Pool]) -> None:
+    def __init__(self, target: Target, wishes: Wishes, world: Knowledge) -> None:
         self.target, self.wishes, self.world = target, wishes, world
-        if target.platform not in pools:
-            pools[target.platform] = Pool(world, target.platform)
-        self.pools = pools
-        self.pool = pools[target.platform]
+        self.pool = pool_of(world, target.platform)
         self.limits: tuple[Limit, ...] = limits_of(target, wishes, world, self.pool)
         self.start = self._start()
 
@@ -50,7 +47,7 @@ def plan(target: Target, wishes: Wishes, world: Knowledge) -> Plan:
     """The Plan. `target` and `wishes` have been checked (see `target.describe`, `wishes.checked`)."""
     from envdoctor.planning.changes import alternatives
 
-    question = Question(target, wishes, world, {})
+    question = Question(target, wishes, world)
     build = question.best()
     if build is None:
         reasons = _why_not(question)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import lru_cache
 from itertools import combinations
 
 import msgspec
@@ -45,6 +46,12 @@ class Pool:
     def chosen(self, bits: int) -> list[TorchBuild]:
         """The builds of these bits, newest release first."""
         return [build for place, build in enumerate(self.builds) if bits >> place & 1]
+
+
+@lru_cache(maxsize=8)
+def pool_of(world: Knowledge, platform: str) -> Pool:
+    """The pool of a platform, shared: what was asked once of the builds holds for every plan."""
+    return Pool(world, platform)
 
 
 def meeting_all(limits: Iterable[Limit], start: int) -> int:

@@ -11,7 +11,7 @@ from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge, KnowledgeError
 from envdoctor.knowledge.versions import python_tag, version
-from envdoctor.planning.gpu_list import parse_gpus
+from envdoctor.planning.gpu_list import parse_gpus, target_gpu
 from envdoctor.planning.model import Target, TargetGpu
 
 _ARCHITECTURES = {
@@ -206,16 +206,11 @@ def _gpu(name: str | None, capability: str | None, pci: str | None, world: Knowl
             record = world.gpu(name)
         except KnowledgeError:
             record = None
-    capability = capability or (record.capability if record else None)
+    if record is not None:
+        return target_gpu(record, name=name, capability=capability)
     if capability is None and pci is not None:
         capability = world.capability_of_pci_id(pci)
-    if capability is None:
-        return None
-    return TargetGpu(
-        name=name or (record.name if record else f"NVIDIA GPU 10de:{pci}"),
-        capability=capability,
-        kind=record.kind if record else None,
-    )
+    return None if capability is None else TargetGpu(name=name or f"NVIDIA GPU 10de:{pci}", capability=capability)
 
 
 def for_image(target: Target) -> Target:

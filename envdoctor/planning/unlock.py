@@ -40,13 +40,13 @@ def unlocks(target: Target, wishes: Wishes, world: Knowledge) -> Unlocks:
 
 def _ladder(target: Target, wishes: Wishes, world: Knowledge) -> list[DriverStep]:
     open_target = msgspec.structs.replace(target, driver=None)
-    question = Question(open_target, wishes, world, {})
+    question = Question(open_target, wishes, world)
     if target.gpus == () or target.jetson:
         return []
     steps: list[DriverStep] = []
     for driver in driver_steps(open_target, question):
         there = msgspec.structs.replace(target, driver=driver)
-        build = Question(there, wishes, world, question.pools).best()
+        build = Question(there, wishes, world).best()
         if build is None or build.cuda is None:
             continue
         if steps and version(build.torch) <= version(steps[-1].stack.torch):

@@ -132,7 +132,8 @@ def drives(driver: str, capability: str) -> bool:
 def modules(capability: str) -> str | None:
     """What an architecture asks of NVIDIA's kernel modules."""
     (row,) = [row for row in table("architectures")["architectures"] if row["capability"] == capability]
-    return row.get("open_kernel_modules")
+    flavour: str | None = row.get("open_kernel_modules")
+    return flavour
 
 
 def enough(driver: str, needed: str) -> bool:
