@@ -7,7 +7,7 @@ PY38 := $(wildcard envdoctor/facts/inspect_*.py) benchmarks
 # What some tests need besides Python packages; without it they are skipped (where CI is set, they fail).
 DEBIAN := buildah crun debootstrap shellcheck
 
-.PHONY: run test lint format bench-cli refresh clean help system-packages
+.PHONY: run test lint format bench-cli bench-explain bench-plan refresh clean help system-packages
 help:
 	@echo "make run        set envdoctor up in .venv and check this machine"
 	@echo "make test       run all tests"
@@ -16,6 +16,8 @@ help:
 	@echo "make refresh    rebuild from the registry what package metadata can rebuild"
 	@echo "make pages      write docs/diagnoses from the diagnoses' docstrings"
 	@echo "make bench-cli  time the command line against what it may cost"
+	@echo "make bench-explain  time explain on long logs"
+	@echo "make bench-plan  time a plan after start-up"
 
 # A stamp is remade when pyproject.toml changes; repeated runs reuse what is there.
 $(VENV)/.made:
@@ -60,6 +62,12 @@ format: $(VENV)/.dev
 
 pages: $(VENV)/.core
 	$(BIN)/python -m envdoctor.diagnosis.pages
+
+bench-explain: $(VENV)/.dev
+	$(BIN)/python -m tests.bench_explain
+
+bench-plan: $(VENV)/.dev
+	$(BIN)/python -m tests.bench_plan
 
 bench-cli: $(VENV)/.dev
 	$(BIN)/python -m tests.bench_cli

@@ -9,7 +9,7 @@ import msgspec
 
 from envdoctor.knowledge import TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key, version
-from envdoctor.planning.driver_limits import branch_range, jetpack_of, needed_by
+from envdoctor.planning.driver_limits import branch_range, jetpack_of, needs
 from envdoctor.planning.model import Target, Wishes
 from envdoctor.planning.planner import Question
 from envdoctor.planning.search import meeting_all
@@ -219,7 +219,7 @@ def _forward_compatibility(target: Target, wishes: Wishes, question: Question) -
 def driver_steps(target: Target, question: Question) -> list[str]:
     """The drivers at which more becomes possible, above the one that is there, oldest first."""
     first, last = branch_range(target.gpus or (), question.world)
-    steps = {need for b in question.pool.builds if (need := needed_by(b, None, target, question.world))}
+    steps = {need for need in needs(None, target, question.world, question.pool) if need is not None}
     if first is not None:
         steps = {step if at_least(step, str(first)) else str(first) for step in steps}
         # A build that is old enough for any driver still needs one that knows the GPU.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from envdoctor.knowledge import JetPack, Knowledge, TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key, version
 from envdoctor.planning.model import Target, TargetGpu
-from envdoctor.planning.search import Limit, Pool
+from envdoctor.planning.search import Limit, Pool, bits_where
 from envdoctor.planning.words import gpu_words, listed, span
 
 
@@ -26,24 +26,21 @@ def driver_limits(target: Target, world: Knowledge, pool: Pool) -> Iterator[Limi
     for gpu in dict.fromkeys(gpus):
         if not world.drives(driver, gpu.capability):
             yield _not_driven(driver, gpu, world, pool)
-    asked = tuple(dict.fromkeys(gpu.capability for gpu in gpus)) or (None,)
-
-    def runs(build: TorchBuild) -> bool:
-        needed = [needed_by(build, capability, target, world) for capability in asked]
-        return all(need is not None and at_least(driver, need) for need in needed)
-
-    meets = pool.meeting(("driver", driver, asked, target.wsl), runs) | _cpu(pool)
+    asked = target.capabilities or (None,)
+    needed = [needs(capability, target, world, pool) for capability in asked]
+    meets = bits_where(all(n is not None and at_least(driver, n) for n in each) for each in zip(*needed, strict=True))
+    meets |= _cpu(pool)
     if meets == pool.all:
         return
     fitting = [build for build in pool.chosen(meets) if build.cuda]
     text = f"Driver {driver} runs {span(fitting)}" if fitting else f"Driver {driver} runs no published CUDA build"
-    needs = {
+    unmet = {
         cuda_key(build.cuda)[0]: need
-        for build in pool.chosen(pool.all & ~meets)
-        if build.cuda and (need := needed_by(build, None, target, world)) and not at_least(driver, need)
+        for build, need in zip(pool.builds, needs(None, target, world, pool), strict=True)
+        if build.cuda and need and not at_least(driver, need)
     }
-    if needs:
-        text += "; " + listed([f"CUDA {major} needs {needs[major]}" for major in sorted(needs)])
+    if unmet:
+        text += "; " + listed([f"CUDA {major} needs {unmet[major]}" for major in sorted(unmet)])
     yield Limit(constraint="driver", key=("driver", driver), text=f"{text}.", short=f"driver {driver}", meets=meets)
 
 
@@ -55,6 +52,11 @@ def needed_by(build: TorchBuild, capability: str | None, target: Target, world: 
     if target.wsl and need == build.min_driver:
         return world.minimum_driver(build.cuda, "windows_amd64") or need
     return need
+
+
+def needs(capability: str | None, target: Target, world: Knowledge, pool: Pool) -> tuple[str | None, ...]:
+    """`needed_by` for every build of the pool."""
+    return pool.told(("driver", capability, target.wsl), lambda build: needed_by(build, capability, target, world))
 
 
 def branch_range(gpus: tuple[TargetGpu, ...], world: Knowledge) -> tuple[int | None, int | None]:

@@ -36,16 +36,28 @@ class Pool:
         )
         self.all = (1 << len(self.builds)) - 1
         self._asked: dict[Hashable, int] = {}
+        self._told: dict[Hashable, tuple[str | None, ...]] = {}
 
     def meeting(self, key: Hashable, test: Callable[[TorchBuild], bool]) -> int:
         """The builds that pass, as bits; one `key` is asked once."""
         if key not in self._asked:
-            self._asked[key] = sum(1 << place for place, build in enumerate(self.builds) if test(build))
+            self._asked[key] = bits_where(test(build) for build in self.builds)
         return self._asked[key]
+
+    def told(self, key: Hashable, tell: Callable[[TorchBuild], str | None]) -> tuple[str | None, ...]:
+        """What is to be said of each build; one `key` is asked once."""
+        if key not in self._told:
+            self._told[key] = tuple(tell(build) for build in self.builds)
+        return self._told[key]
 
     def chosen(self, bits: int) -> list[TorchBuild]:
         """The builds of these bits, newest release first."""
         return [build for place, build in enumerate(self.builds) if bits >> place & 1]
+
+
+def bits_where(passed: Iterable[bool]) -> int:
+    """One bit for each that passed, the first the lowest."""
+    return sum(1 << place for place, good in enumerate(passed) if good)
 
 
 @lru_cache(maxsize=8)

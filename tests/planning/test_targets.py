@@ -78,6 +78,7 @@ CASES = [
         os="windows",
     ),
     case("2.14.1", "cu126", "Volta ends with cu126", gpus="V100 + H100", driver="580"),
+    case(None, None, "a Linux machine has one flavour of kernel modules", gpus="RTX 5090 + V100", driver="580"),
     case("2.3.1", "cu118", "R470 drives both; cuDNN 8.7 is the last for Kepler", gpus="K80 + A100", driver="470"),
     case(None, None, "R470 is Kepler's last, Ada's first is R520", gpus="K80 + RTX 4090"),
     # Hopper, Ada, Ampere, Turing by driver
@@ -181,6 +182,14 @@ CASES = [
     ),
     case("2.15.0", "cu132", "WSL takes Linux wheels", gpus="RTX 4090", driver="581.42", os="wsl"),
     case(None, None, "no CUDA on a Mac", gpus="RTX 3090", os="macos"),
+    case(
+        "2.7.1",
+        "cu118",
+        "under WSL the driver is Windows': 528.24 is short of 528.33",
+        gpus="RTX 3060",
+        driver="528.24",
+        os="wsl",
+    ),
     # No GPU
     case("2.14.1", "cpu", "the newest CPU wheel known to be published", gpus="none", os="debian12"),
     case("2.15.0", "cpu", "PyPI's Windows wheel is the CPU's", gpus="none", os="windows"),
@@ -194,6 +203,7 @@ CASES = [
     case(None, None, "torch was never published with 13.4", gpus="RTX 4090", driver="615", cuda="13.4"),
     case(None, None, "R535 and 2.15", gpus="RTX 4090", driver="535", torch="2.15"),
     case("2.6.0", "cu124", "release and build in one", gpus="RTX 4090", driver="580", torch="2.6.0+cu124"),
+    case("2.14.0", "cu130", "an old vllm said >=2.0, and knew no 2.15", gpus="H100", driver="580", packages=("vllm",)),
     case("2.5.1", "cu124", "PyPI's own of the newest 2.5", gpus="RTX 4090", driver="580", torch="==2.5.*"),
     case("2.14.0", "cu130", "vllm 0.33.0 pins torch 2.14.0", gpus="H100", driver="580", packages=("vllm>=0.33",)),
     case(
