@@ -246,7 +246,8 @@ def _insert(table: str, row: dict[str, Any]) -> str:
 
 def _figures(result: BenchResult) -> Iterator[Figure]:
     for workload in result.workloads:
-        for position, (name, metric) in enumerate(workload.metrics.items()):
+        headline = workload.headline[0] if workload.headline else None
+        for name, metric in workload.metrics.items():
             if metric.value is not None:
                 yield Figure(
                     workload=workload.name,
@@ -258,7 +259,7 @@ def _figures(result: BenchResult) -> Iterator[Figure]:
                     value=metric.value,
                     launches=metric.launches or (metric.value,),
                     valid=workload.valid,
-                    headline=position == 0,
+                    headline=name == headline,
                 )
 
 

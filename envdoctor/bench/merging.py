@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from statistics import median
 
@@ -18,9 +19,10 @@ def merge(name: str, launches: Sequence[Launch]) -> WorkloadResult:
     """One workload over all launches that said something of it: measured, or failed."""
     parts = [(launch.number, launch.measured[name]) for launch in launches if name in launch.measured]
     failure = next((launch.failures[name] for launch in launches if name in launch.failures), None)
-    reasons = [reason for number, part in parts for reason in _numbered(part.invalid_because, number, len(launches))]
+    said = [(number, reason) for number, part in parts for reason in part.invalid_because]
     if failure is not None:
-        reasons += _numbered([failure.message], failure.launch, len(launches))
+        said.append((failure.launch, failure.message))
+    reasons = _gathered(said, len(launches))
     if not parts:
         return WorkloadResult(name=name, valid=False, invalid_because=tuple(reasons), launches=0, failure=failure)
     first = parts[0][1]
@@ -58,8 +60,19 @@ def windows(name: str, launches: Sequence[Launch]) -> tuple[tuple[float, float],
     return tuple(window for part in parts for window in part.windows)
 
 
-def _numbered(reasons: Sequence[str], number: int, launches: int) -> list[str]:
-    return [f"launch {number}: {reason}" if launches > 1 else reason for reason in reasons]
+def _gathered(said: Sequence[tuple[int, str]], launches: int) -> list[str]:
+    """The reasons of all launches; those that differ in their numbers only become one, with the launches that it is from."""
+    found: dict[str, tuple[str, list[int]]] = {}
+    for number, reason in said:
+        numbers = found.setdefault(re.sub(r"[\d.]+", "#", reason), (reason, []))[1]
+        if number not in numbers:
+            numbers.append(number)
+    if launches == 1:
+        return [reason for reason, _ in found.values()]
+    return [
+        f"launch{'es' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: {reason}"
+        for reason, numbers in found.values()
+    ]
 
 
 def _metric(parts: Sequence[MeasuredMetric]) -> Metric:

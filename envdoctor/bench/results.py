@@ -117,7 +117,6 @@ class WorkloadResult(msgspec.Struct, frozen=True, kw_only=True):
     work_hash: str | None = None
     knobs: dict[str, Any] = {}
     metrics: dict[str, Metric] = {}
-    """The first is the headline."""
     valid: bool = True
     invalid_because: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -129,8 +128,9 @@ class WorkloadResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headline(self) -> tuple[str, Metric] | None:
-        """Name and metric of the figure that stands for the workload; None where there is none."""
-        return next(((name, metric) for name, metric in self.metrics.items() if metric.value is not None), None)
+        """Name and metric of the figure that stands for the workload: `throughput`, else the first; None where there is none."""
+        known = [(name, metric) for name, metric in self.metrics.items() if metric.value is not None]
+        return next((pair for pair in known if pair[0] == "throughput"), known[0] if known else None)
 
 
 class Skipped(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from envdoctor import __version__
 from envdoctor.bench import merging
 from envdoctor.bench.child import SILENCE, Event
 from envdoctor.bench.diagnosing import explained
+from envdoctor.bench.peaks import with_peaks
 from envdoctor.bench.results import BenchResult, Environment, Skipped, WorkloadResult
 from envdoctor.bench.runner import Hello, Launch, Listener, Runner
 from envdoctor.bench.suites import Plan
@@ -93,7 +94,7 @@ def _result(
     missing = [name for name in plan.workloads if name not in done and name not in skipped]
     if stopped is None and missing:
         stopped = f"not measured: {', '.join(missing)}"
-    return BenchResult(
+    result = BenchResult(
         snapshot=snapshot,
         workloads=tuple(workloads),
         envdoctor=__version__,
@@ -108,6 +109,7 @@ def _result(
         partial_because=stopped,
         notes=tuple(dict.fromkeys(_notes(launches, watch))),
     )
+    return with_peaks(result)
 
 
 def _diagnosed(workload: WorkloadResult, snapshot: Snapshot) -> WorkloadResult:

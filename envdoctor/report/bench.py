@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
+from envdoctor.bench.references import of_device
 from envdoctor.bench.results import BenchResult, Metric, WorkloadResult
 from envdoctor.bench.suites import Listing
+from envdoctor.bench.verdict import Statement, read
 from envdoctor.report.figures import bar, duration, number, percent, sparkline
 from envdoctor.report.text import hanging, speaks_unicode
 from envdoctor.report.words import SEPARATOR, gibibytes
 
 NAME, VALUE, ERROR, LIMIT = 28, 18, 8, 14
+MARKS = {"good": ("✓", "green"), "plain": ("·", "dim"), "bad": ("!", "yellow")}
+PLAIN_MARKS = {"good": "+", "plain": "-", "bad": "!"}
 
 
 def print_listing(console: Console, listed: Listing) -> None:
@@ -37,9 +42,30 @@ def print_result(console: Console, result: BenchResult) -> None:
     if result.workloads:
         console.print()
         _table(console, result)
+    _meaning(console, result)
     for workload in result.workloads:
-        _reasons(console, workload)
+        if workload.failure is not None:
+            _failure(console, workload)
+    _why(console, result)
     _rest(console, result)
+
+
+def statements(result: BenchResult) -> list[Statement]:
+    """What the figures mean, held against the reference result of the same card where there is one."""
+    reference = of_device(result.device.name if result.device else None)
+    return read(result, reference if reference is not None and reference[1].created != result.created else None)
+
+
+def _meaning(console: Console, result: BenchResult) -> None:
+    said = statements(result)
+    if not said:
+        return
+    console.print()
+    console.print(Text("What it means", style="bold"))
+    for statement in said:
+        mark, style = MARKS[statement.tone]
+        lead = Text(f" {mark if speaks_unicode(console) else PLAIN_MARKS[statement.tone]} ", style=style)
+        hanging(console, Text(statement.text), 3, lead)
 
 
 def headline(result: BenchResult, *, unicode: bool = True) -> Text:
@@ -95,24 +121,40 @@ def _joined(console: Console, parts: list[str]) -> str:
 def _table(console: Console, result: BenchResult) -> None:
     head = f"{'':<{NAME}}{'figure':>{VALUE}}{'±95 %':>{ERROR}}  {'of its limit':<{LIMIT}}  spread"
     console.print(Text(head, style="dim"), soft_wrap=True)
+    # Where nothing can be struck through, a word says it.
+    says_invalid = not console.is_terminal or console.no_color
     for workload in result.workloads:
-        style = "" if workload.valid else "strike dim"
         if not workload.metrics:
             console.print(Text.assemble(f"{workload.name:<{NAME}}", ("failed".rjust(VALUE), "red")), soft_wrap=True)
+            continue
+        names = list(workload.metrics)
+        first = f"{workload.name} {names[0]}"
+        if len(first) >= NAME:
+            console.print(Text(workload.name), soft_wrap=True)
+            first = f"  {names[0]}"
         for position, (name, metric) in enumerate(workload.metrics.items()):
-            label = f"{workload.name} {name}" if position == 0 else f"{'':<{min(len(workload.name), 14)}} {name}"
-            console.print(_row(label, metric, style), soft_wrap=True)
+            row = _row(
+                first if position == 0 else f"  {name}", metric, struck=not workload.valid, says_invalid=says_invalid
+            )
+            console.print(row, soft_wrap=True)
 
 
-def _row(label: str, metric: Metric, style: str) -> Text:
-    text = Text(f"{label[:NAME]:<{NAME}}")
+def _row(label: str, metric: Metric, *, struck: bool, says_invalid: bool) -> Text:
+    text = Text(f"{label[: NAME - 1]:<{NAME}}")
+    style = "strike dim" if struck else ""
     unit = "" if metric.unit in ("1", "ratio") else f" {metric.unit}"
-    text.append(f"{number(metric.value) + unit:>{VALUE}}", style=style or "bold")
+    value = number(metric.value) + unit
+    text.append(" " * max(VALUE - len(value), 0))
+    text.append(value, style=style or "bold")
     half = half_width(metric)
-    text.append(f"{percent(half) if half is not None else '':>{ERROR}}  ", style=style)
+    text.append(f"{percent(half) if half is not None else '':>{ERROR}}  ", style="dim" if struck else "")
     limit = metric.limit
-    text.append(f"{bar(limit.percent / 100)} {limit.percent:>4.0f} %" if limit else " " * LIMIT, style=style)
-    text.append(f"  {sparkline(metric.samples)}".rstrip(), style="dim")
+    text.append(
+        f"{bar(limit.percent / 100)} {limit.percent:>4.0f} %" if limit else " " * LIMIT, style="dim" if struck else ""
+    )
+    spread = "invalid" if struck and says_invalid else sparkline(metric.samples)
+    text.append(f"  {spread}", style="dim")
+    text.rstrip()
     return text
 
 
@@ -123,17 +165,15 @@ def half_width(metric: Metric) -> float | None:
     return (metric.ci95[1] - metric.ci95[0]) / 2 / abs(metric.value)
 
 
-def _reasons(console: Console, workload: WorkloadResult) -> None:
-    if workload.failure is None and workload.valid and not workload.warnings:
-        return
+def _failure(console: Console, workload: WorkloadResult) -> None:
+    """Why a workload gave no figures, what that means, and the repair."""
+    failure = workload.failure
+    assert failure is not None
     console.print()
-    word, style = ("invalid", "red") if workload.metrics else ("failed", "red")
-    if workload.valid:
-        word, style = "note", "yellow"
-    console.print(Text.assemble((workload.name, "bold"), "  ", (word, style)))
-    for reason in (*workload.invalid_because, *workload.warnings):
+    console.print(Text.assemble((workload.name, "bold"), "  ", ("failed", "red")))
+    for reason in workload.invalid_because:
         hanging(console, Text(reason), 3)
-    for found in workload.failure.diagnosed if workload.failure else ():
+    for found in failure.diagnosed:
         hanging(console, Text.assemble((found.code, "bold red"), f": {found.title}. {found.summary}"), 3)
         if found.fix:
             hanging(console, Text(f"Fix: {found.fix}", style="bold green"), 3)
@@ -141,10 +181,55 @@ def _reasons(console: Console, workload: WorkloadResult) -> None:
             console.print(Text(f"     {line}", style="cyan"), soft_wrap=True)
 
 
+def _why(console: Console, result: BenchResult) -> None:
+    """Why figures are struck, and what to know of the others; what several workloads share is said once."""
+    measured = [workload for workload in result.workloads if workload.failure is None]
+    struck = [(workload.name, reason) for workload in measured for reason in workload.invalid_because]
+    notes = [(workload.name, text) for workload in measured if workload.valid for text in workload.warnings]
+    for title, style, said in (("Struck, because", "bold red", struck), ("Good to know", "bold yellow", notes)):
+        if said:
+            console.print()
+            console.print(Text(title, style=style))
+        for names, text in grouped(said):
+            hanging(console, Text.assemble((", ".join(names), "bold"), f": {text}"), 5, Text("   "))
+
+
+def grouped(said: Sequence[tuple[str, str]]) -> Iterator[tuple[list[str], str]]:
+    """(workloads, text): texts that differ in their numbers only are one, without the details after a colon if these differ."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name, text in said:
+        groups.setdefault(re.sub(r"[\d.]+", "#", text.partition(": ")[0]), []).append((name, text))
+    for members in groups.values():
+        names = list(dict.fromkeys(name for name, _ in members))
+        texts = list(dict.fromkeys(text for _, text in members))
+        alike = len({re.sub(r"[\d.]+", "#", text) for text in texts}) == 1
+        if len(texts) == 1 or not alike:
+            yield names, texts[0] if len(names) == 1 else texts[0].partition(": ")[0]
+        else:
+            yield names, _ranged(texts)
+
+
+def _ranged(texts: Sequence[str]) -> str:
+    """'others took 76-87 %' of texts that differ in numbers."""
+    found = [re.findall(r"[\d.]+", text) for text in texts]
+    columns = [sorted(set(column), key=_value) for column in zip(*found, strict=True)]
+    words = iter(column[0] if len(column) == 1 else f"{column[0]} to {column[-1]}" for column in columns)
+    return re.sub(r"[\d.]+", lambda _: next(words), texts[0])
+
+
+def _value(digits: str) -> float:
+    try:
+        return float(digits)
+    except ValueError:  # '2.15.0', or a full stop
+        return 0.0
+
+
 def _rest(console: Console, result: BenchResult) -> None:
     if result.skipped:
         console.print()
-        rows(console, [(f"{s.name} skipped", s.reason) for s in result.skipped])
+        console.print(Text("Skipped", style="bold"))
+        for names, reason in grouped([(skipped.name, skipped.reason) for skipped in result.skipped]):
+            hanging(console, Text.assemble((", ".join(names), "bold"), f": {reason}"), 5, Text("   "))
     for note in result.notes:
         console.print()
         hanging(console, Text(f"Note: {note}", style="yellow"), 0)
