@@ -26,7 +26,8 @@ the machine described, which needs neither a GPU nor torch nor a network here.
   envdoctor recipe plan
   envdoctor recipe plan --gpu "RTX 5090" --gpu "RTX 3090" --driver 570 --os ubuntu24.04
   envdoctor recipe unlock --gpu V100 --driver 470
-  envdoctor recipe docker --gpu H100 --driver 580 > Dockerfile
+  envdoctor recipe docker --gpu H100 --driver 580 -o .
+  envdoctor recipe requirements --os windows > requirements.txt
   envdoctor recipe uv --from snapshot.json -o project/
   envdoctor recipe venv --apply .venv
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.knowledge.versions import version
-from envdoctor.planning.driver_choice import choose_driver
 from envdoctor.planning.limits import limits_of
-from envdoctor.planning.model import Plan, Reason, Target, Wishes
+from envdoctor.planning.model import Plan, Reason, Stack, Target, Wishes
 from envdoctor.planning.search import Limit, meeting_all, pool_of, smallest_conflict
-from envdoctor.planning.stacks import lowest_driver, make_stack
+from envdoctor.planning.stacks import make_stack
 from envdoctor.planning.words import PLATFORMS, build_words, listed
 
 
@@ -54,17 +53,18 @@ def plan(target: Target, wishes: Wishes, world: Knowledge) -> Plan:
         return Plan(
             feasible=False, target=target, wishes=wishes, reasons=reasons, alternatives=alternatives(question, None)
         )
+    stack = make_stack(build, target, wishes, world)
     return Plan(
         feasible=True,
         target=target,
         wishes=wishes,
-        stack=make_stack(build, target, wishes, world),
-        reasons=_why(question, build),
+        stack=stack,
+        reasons=_why(question, build, stack),
         alternatives=alternatives(question, build),
     )
 
 
-def _why(question: Question, chosen: TorchBuild) -> tuple[Reason, ...]:
+def _why(question: Question, chosen: TorchBuild, stack: Stack) -> tuple[Reason, ...]:
     """The derivation: from the newest that there is, limit by limit, each with what it leaves."""
     place = PLATFORMS.get(question.target.platform, question.target.platform)
     before = question.best(())
@@ -79,22 +79,20 @@ def _why(question: Question, chosen: TorchBuild) -> tuple[Reason, ...]:
         reasons.append(Reason(constraint=limit.constraint, text=text))
         before = after or before
     if question.target.driver is None and question.target.gpus:
-        to_install = _driver_to_install(question, chosen)
+        to_install = _driver_to_install(question, stack)
         reasons += [Reason(constraint="driver", text=to_install)] if to_install else []
     reasons.append(Reason(constraint="preference", text=_preference(question, chosen)))
     return tuple(reasons)
 
 
-def _driver_to_install(question: Question, chosen: TorchBuild) -> str | None:
+def _driver_to_install(question: Question, stack: Stack) -> str | None:
     """With no driver given: what the build needs, and the branch to install."""
-    need = lowest_driver(chosen, question.target, question.world)
-    if need is None or question.target.jetson:
+    if stack.min_driver is None or question.target.jetson:
         return None
-    text = f"No driver is given: {build_words(chosen)} needs {need} or newer on these GPUs"
-    branch = choose_driver(chosen, question.target, question.world, toolkit=None).branch
-    row = question.world.driver_branch(branch) if branch else None
+    text = f"No driver is given: torch {stack.torch} with CUDA {stack.cuda} needs {stack.min_driver} or newer on these GPUs"
+    row = question.world.driver_branch(stack.driver_branch) if stack.driver_branch else None
     if row is not None and row.designation and row.eol and row.eol != "passed":
-        text += f"; branch {branch} ({row.designation}, supported until {row.eol}) is the one to install"
+        text += f"; branch {row.branch} ({row.designation}, supported until {row.eol}) is the one to install"
     return f"{text}."
 
 

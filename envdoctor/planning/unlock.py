@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from envdoctor.knowledge import Knowledge
-from envdoctor.knowledge.versions import at_least, version
+from envdoctor.knowledge import Knowledge, TorchBuild
+from envdoctor.knowledge.versions import at_least, cuda_key, version
 from envdoctor.planning.change_list import driver_steps
 from envdoctor.planning.model import Alternative, Plan, Stack, Target, Wishes
 from envdoctor.planning.planner import Question, plan
@@ -23,8 +23,8 @@ class DriverStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unlocks(msgspec.Struct, frozen=True, kw_only=True):
-    """`plan`: as things are. `drivers`: each driver that buys a newer torch than the one before, oldest first. `others`: the
-    changes that are not the driver."""
+    """`plan`: as things are. `drivers`: each driver that buys a newer torch, or a newer CUDA for it, than the one before, oldest
+    first. `others`: the changes that are not the driver."""
 
     plan: Plan
     drivers: tuple[DriverStep, ...]
@@ -49,7 +49,7 @@ def _ladder(target: Target, wishes: Wishes, world: Knowledge) -> list[DriverStep
         build = Question(there, wishes, world).best()
         if build is None or build.cuda is None:
             continue
-        if steps and version(build.torch) <= version(steps[-1].stack.torch):
+        if steps and not _newer(build, steps[-1].stack):
             continue
         stack = make_stack(build, there, wishes, world)
         needed = stack.min_driver or driver
@@ -58,6 +58,10 @@ def _ladder(target: Target, wishes: Wishes, world: Knowledge) -> list[DriverStep
             DriverStep(branch=branch.branch if branch else needed, min_driver=needed, state="ahead", stack=stack)
         )
     return _placed(steps, target)
+
+
+def _newer(build: TorchBuild, than: Stack) -> bool:
+    return (version(build.torch), cuda_key(build.cuda or "0.0")) > (version(than.torch), cuda_key(than.cuda or "0.0"))
 
 
 def _placed(steps: list[DriverStep], target: Target) -> list[DriverStep]:

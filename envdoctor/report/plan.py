@@ -51,13 +51,15 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 
 def machine(target: Target) -> str:
-    """'2x NVIDIA H100 with driver 570.86, ubuntu24.04'."""
+    """'2x NVIDIA H100, driver 570.86, ubuntu24.04'."""
     counts: dict[str, int] = {}
     for gpu in target.gpus or ():
         counts[gpu.name] = counts.get(gpu.name, 0) + 1
     names = [name if n == 1 else f"{n}x {name}" for name, n in counts.items()]
-    gpus = ", ".join(names) or ("a machine without a GPU" if target.gpus == () else "a machine whose GPU is not known")
-    parts = [gpus + (f" with driver {target.driver}" if target.driver and target.gpus != () else "")]
+    gpus = " and ".join(names) or (
+        "a machine without a GPU" if target.gpus == () else "a machine whose GPU is not known"
+    )
+    parts = [gpus, *([f"driver {target.driver}"] if target.driver and target.gpus != () else [])]
     system = target.os or ("WSL" if target.wsl else "")
     if system:
         parts.append(f"{system} (WSL)" if target.wsl and target.os else system)
@@ -129,6 +131,8 @@ def _next(console: Console, stack: Stack, target: Target, wishes: Wishes) -> Non
     index = f" --index-url {stack.index_url}" if stack.index_url else ""
     install = f"pip install {shlex.join(stack.requirements)}{index}"
     console.print(Text(f"    {install}", style="cyan"), soft_wrap=True)
+    if stack.packages:
+        console.print(Text(f"    pip install {shlex.join(stack.packages)}", style="cyan"), soft_wrap=True)
     if (
         target.driver is None
         and stack.min_driver is not None

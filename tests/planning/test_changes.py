@@ -147,6 +147,14 @@ def test_unlock_stops_at_the_last_driver_for_an_old_gpu() -> None:
     assert [step.min_driver for step in ladder(gpus=["K80"]).drivers] == ["450.80.02"]
 
 
+def test_a_newer_cuda_for_the_same_torch_is_a_step_too() -> None:
+    found = ladder(gpus=["A100"], driver="535", os="ubuntu18.04", python="3.8")
+    assert [(step.stack.torch, step.stack.channel, step.state) for step in found.drivers] == [
+        ("2.4.1", "cu118", "past"),
+        ("2.4.1", "cu121", "current"),
+    ]
+
+
 def test_unlock_without_a_gpu_has_no_drivers() -> None:
     assert ladder(gpus=["none"]).drivers == ()
 

@@ -30,6 +30,10 @@ def capabilities(*gpus: str) -> list[str]:
         ("9.0", ["9.0"]),
         ("cc 8.9", ["8.9"]),
         ("sm_120", ["12.0"]),
+        ("Tesla K40", ["3.5"]),
+        ("Jetson Orin Nano Super", ["8.7"]),
+        ("AGX Thor", ["11.0"]),
+        ("8x HGX H100", ["9.0"] * 8),
         ("none", []),
     ],
 )
