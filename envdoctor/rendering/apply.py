@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from envdoctor.facts.model import Snapshot
 
 # Seconds. Five gigabytes over a slow line take an hour; unpacking them on a network disk is silent for minutes.
-MAKE_LIMIT, INSTALL_LIMIT, SILENCE_LIMIT, VERIFY_LIMIT = 300.0, 3 * 3600.0, 1800.0, 600.0
+MAKE_LIMIT, PIP_LIMIT, INSTALL_LIMIT, SILENCE_LIMIT, VERIFY_LIMIT = 300.0, 120.0, 3 * 3600.0, 1800.0, 600.0
 _NOT_OURS = (
     "PYTHONPATH",
     "PYTHONHOME",
@@ -143,7 +143,7 @@ def _make(interpreter: str, folder: Folder, environment: dict[str, str]) -> None
     child.run(
         [_python_of(folder.path), "-I", "-m", "pip", "install", "--quiet", "pip>=24.1"],
         environment=environment,
-        limit=MAKE_LIMIT,
+        limit=PIP_LIMIT,
     )
 
 

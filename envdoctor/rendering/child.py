@@ -69,7 +69,8 @@ def run(
         return Ended(None, (), f"cannot be started: {error.strerror or error}")
     tail: deque[str] = deque(maxlen=TAIL)
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(child, lines), daemon=True).start()
+    listener = threading.Thread(target=_listen, args=(child, lines), daemon=True)
+    listener.start()
     try:
         if stdin is not None and child.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
@@ -82,9 +83,7 @@ def run(
                 line = lines.get(timeout=max(0.0, left if silence is None else min(left, silence)))
             except queue.Empty:
                 over = time.monotonic() >= ends
-                reason = (
-                    f"no end within {limit / 60:.0f} min" if over else f"not a word for {(silence or 0) / 60:.0f} min"
-                )
+                reason = f"no end within {_duration(limit)}" if over else f"not a word for {_duration(silence or 0)}"
                 return Ended(None, tuple(tail), reason)
             if line is None:
                 return Ended(child.wait(timeout=KILL_GRACE), tuple(tail))
@@ -95,6 +94,14 @@ def run(
         return Ended(None, tuple(tail), "it closed its output and did not end")
     finally:
         _end(child)
+        # Whoever still holds its output (a grandchild that left the group) holds the listener too: it is left alone then.
+        listener.join(KILL_GRACE)
+        if not listener.is_alive() and child.stdout is not None:
+            child.stdout.close()
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:g} s"
 
 
 def _listen(child: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 _FETCHING = re.compile(r"\s*Downloading (?:\S*/)?(\S+?)(?:\.metadata)? \(([\d.]+ [kMG]?B)\)")
 _RAW = re.compile(r"Progress (\d+) of (\d+)")
@@ -45,7 +46,7 @@ class PipProgress:
 
 def _distribution(file: str) -> str:
     """'torch 2.15.0' from 'torch-2.15.0-cp312-cp312-manylinux_2_28_x86_64.whl'."""
-    return " ".join(file.removesuffix(".tar.gz").split("-")[:2])
+    return " ".join(unquote(file).removesuffix(".tar.gz").split("-")[:2])
 
 
 def why_it_failed(lines: tuple[str, ...]) -> str:
