@@ -11,7 +11,8 @@ from envdoctor.diagnosis.catalogue import all_diagnoses
 from envdoctor.diagnosis.engine import diagnose
 from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Fix, Severity
 from envdoctor.diagnosis.ruling_out import ruled_out
-from envdoctor.diagnosis.signatures import Match, Scan, compile_all, scan
+from envdoctor.diagnosis.signature import compile_all
+from envdoctor.diagnosis.signatures import Match, Scan, scan
 from envdoctor.diagnosis.text_facts import stated
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge

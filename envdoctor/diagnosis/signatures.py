@@ -1,30 +1,25 @@
-"""Finds the diagnoses' messages in a text of any size: in one pass, in linear time, in bounded memory.
-
-A message is a row of literals with gaps. The longest literal is looked for with str.find; around each place where it stands,
-the others must follow in order, each within GAP characters. Nothing backtracks: the nearest place is taken or the match fails.
-"""
+"""Finds the diagnoses' messages in a text of any size: in one pass, in linear time, in bounded memory."""
 
 from __future__ import annotations
 
 import codecs
 import io
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import msgspec
 
-from envdoctor.diagnosis.model import Diagnosis, Message, Occurrence
-from envdoctor.diagnosis.signature_text import Page, squashed
+from envdoctor.diagnosis.model import Message, Occurrence
+from envdoctor.diagnosis.sieve import Sieve
+from envdoctor.diagnosis.signature import Signature
+from envdoctor.diagnosis.signature_text import Page
 
-_PLACEHOLDER = re.compile(r"\{([a-z_]{1,20})\}")
-GAP = 240
-"""What a placeholder may stand for, in characters without white space: a path, a device's name, a list of architectures."""
-BLOCK = 1 << 20
+BLOCK = 1 << 17
 CARRIED = 60
 """Lines of the block before that are kept: a message may stand across the border, and its traceback before it."""
-ENOUGH = 200
-"""From so many occurrences on, a message is counted by its longest literal alone."""
+ENOUGH = 1000
+"""More occurrences in one block are not counted one by one."""
+MOST_EXCERPTS = 50
 BEFORE, AFTER = 60, 15
 
 
@@ -40,80 +35,6 @@ class Match(msgspec.Struct, kw_only=True):
     last_line_number: int = 0
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-
-
-class Signature(msgspec.Struct, frozen=True):
-    """A message, ready to be looked for."""
-
-    code: str
-    message: Message
-    literals: tuple[str, ...]
-    names: tuple[str, ...]
-    """Placeholder names; names[i] stands between literals[i] and literals[i + 1]."""
-    anchor: int
-    """Index of the longest literal."""
-
-    def places(self, page: Page, start: int) -> Iterator[tuple[int, int, dict[str, str]]]:
-        """(start, end, values) of each occurrence that ends after `start`."""
-        text, anchor = page.text, self.literals[self.anchor]
-        place = text.find(anchor)
-        while place != -1:
-            found = self._around(text, place)
-            after = place + len(anchor)
-            if found is not None:
-                if found[-1][1] > start:
-                    values = {
-                        name: page.original(found[i][1], found[i + 1][0])
-                        for i, name in enumerate(self.names)
-                        if i + 1 < len(found)
-                    }
-                    yield found[0][0], found[-1][1], values
-                after = max(after, found[-1][1])
-            place = text.find(anchor, after)
-
-    def _around(self, text: str, place: int) -> list[tuple[int, int]] | None:
-        """Where each literal stands, the anchor being at `place`."""
-        anchor = self.literals[self.anchor]
-        spans = [(place, place + len(anchor))]
-        for literal in reversed(self.literals[: self.anchor]):
-            end = spans[0][0]
-            at = text.rfind(literal, max(end - GAP - len(literal), 0), end)
-            if at == -1:
-                return None
-            spans.insert(0, (at, at + len(literal)))
-        for literal in self.literals[self.anchor + 1 :]:
-            end = spans[-1][1]
-            at = text.find(literal, end, end + GAP + len(literal))
-            if at == -1:
-                return None
-            spans.append((at, at + len(literal)))
-        return spans
-
-
-def compile_message(code: str, message: Message) -> Signature:
-    """Raises ValueError for a text that could match anywhere."""
-    parts = _PLACEHOLDER.split(message.text.removeprefix("NVRM:"))
-    literals, names = parts[::2], parts[1::2]
-    squashed_literals, kept = [squashed(literals[0])], []
-    for place, (name, literal) in enumerate(zip(names, literals[1:], strict=True), 1):
-        # Two placeholders with nothing but a space between them are one.
-        if squashed(literal) or place == len(names):
-            squashed_literals.append(squashed(literal))
-            kept.append(name)
-    names = kept
-    # A placeholder at an end stands for nothing that could be looked for.
-    if squashed_literals[0] == "" and len(squashed_literals) > 1:
-        squashed_literals, names = squashed_literals[1:], names[1:]
-    if squashed_literals[-1] == "" and len(squashed_literals) > 1:
-        squashed_literals, names = squashed_literals[:-1], names[: len(squashed_literals) - 2]
-    anchor = max(range(len(squashed_literals)), key=lambda i: len(squashed_literals[i]))
-    if len(squashed_literals[anchor]) < 4 or sum(map(len, squashed_literals)) < 7:
-        raise ValueError(f"{code}: too short to tell anything: {message.text}")
-    return Signature(code, message, tuple(squashed_literals), tuple(names), anchor)
-
-
-def compile_all(diagnoses: Iterable[Diagnosis]) -> tuple[Signature, ...]:
-    return tuple(compile_message(d.code, message) for d in diagnoses for message in d.messages)
 
 
 class Scan(msgspec.Struct, kw_only=True):
@@ -141,11 +62,12 @@ def scan(stream: BinaryIO, signatures: tuple[Signature, ...], tick: Callable[[in
     head, tail, size = [], b"", 0
     head_size = 0
     for block in _blocks(stream):
-        if size == 0 and len(block) < BLOCK and block.count(b"\n") < 3 and block.count(b"\\n") > 3:
+        short = size == 0 and len(block) < BLOCK
+        if short and block.count(b"\n") < 3 and block.count(b"\\n") > 3:
             # A text from inside JSON or repr(), whose line ends are written out.
             block = block.replace(b"\\r", b"").replace(b"\\n", b"\n").replace(b"\\t", b"\t")  # noqa: PLW2901
         size += len(block)
-        finder.take(block, whole=len(block) < BLOCK)
+        finder.take(block, whole=short)
         if head_size < WHOLE:
             head.append(block)
             head_size += len(block)
@@ -172,41 +94,47 @@ class _Finder:
         self.carried: list[str] = []
         self.excerpts: list[str] = []
         self.denied: set[str] = set()
-        self.triggers = _triggers(signatures)
+        self.sieve: Sieve | None = None
 
     def take(self, block: bytes, *, whole: bool) -> None:
-        number = block.count(b"\n") + (not block.endswith(b"\n"))
-        chosen = self.signatures if whole else self._possible(block)
+        """Looks into the next block of the text; `whole` where it is worth looking for everything at once."""
+        chosen = self.signatures
+        if not whole:
+            self.sieve = self.sieve or Sieve(self.signatures)
+            chosen = tuple(s for s in self.sieve.possible(block) if id(s) not in self.found)
+            self._count(block)
         if chosen:
             lines = decode(block).split("\n")
-            if lines and not lines[-1]:
+            if not lines[-1]:
                 lines.pop()
             page = Page([*self.carried, *lines], self.line - len(self.carried))
             start = page.starts[len(self.carried)] if len(self.carried) < len(page.starts) else len(page.text)
             for signature in chosen:
                 self._look(signature, page, start)
             self.carried = lines[-CARRIED:]
-        else:
-            self.carried = decode(block[-(16 << 10) :]).split("\n")[-CARRIED - 1 : -1] if not whole else []
-        self.line += number
+        elif not whole:
+            self.carried = decode(block[-(8 << 10) :]).rstrip("\n").split("\n")[-CARRIED:]
+        self.line += block.count(b"\n") + (not block.endswith(b"\n"))
 
-    def _possible(self, block: bytes) -> tuple[Signature, ...]:
-        """The signatures whose longest literal may stand in this block: first by few short words, then by the literals."""
-        text = block.lower().translate(None, b" \t\r\n\v\f")
-        return tuple(s for word, group in self.triggers if word in text for s, literal in group if literal in text)
+    def _count(self, block: bytes) -> None:
+        """Counts what has been found before by its longest literal alone: where that stands, the rest is taken for granted."""
+        if not self.found:
+            return
+        text = block.lower().translate(None, b" \t\r\v\f")
+        for signature in self.signatures:
+            match = self.found.get(id(signature))
+            if match is not None:
+                literal = signature.literals[signature.anchor].encode()
+                number = text.count(literal)
+                if number:
+                    match.count += number
+                    match.last_line_number = self.line + text.count(b"\n", 0, text.rfind(literal))
 
     def _look(self, signature: Signature, page: Page, start: int) -> None:
-        key = id(signature)
         condition = signature.message.when
-        match = self.found.get(key)
+        match = self.found.get(id(signature))
         for first, end, values in signature.places(page, start):
             index = page.line_at(first)
-            if match is not None and match.count >= ENOUGH:
-                match.count += page.text.count(signature.literals[signature.anchor], first)
-                match.last_line_number = page.first + page.line_at(
-                    page.text.rfind(signature.literals[signature.anchor])
-                )
-                return
             last = page.line_at(max(end - 1, first))
             before = tuple(page.lines[max(index - BEFORE, 0) : index])
             after = tuple(page.lines[last + 1 : last + 1 + AFTER])
@@ -224,33 +152,17 @@ class _Finder:
                     after=after,
                     last_line_number=page.first + index,
                 )
-                self.found[key] = match
-                if len(self.excerpts) < 50:
+                self.found[id(signature)] = match
+                if len(self.excerpts) < MOST_EXCERPTS:
                     self.excerpts.append("\n".join(page.lines[max(index - AROUND, 0) : last + AROUND]))
             else:
                 match.count += 1
                 match.last_line_number = page.first + index
+                if match.count >= ENOUGH:
+                    return
 
     def result(self) -> list[Match]:
         return sorted(self.found.values(), key=lambda match: match.line_number)
-
-
-# Words of which nearly every literal holds one and of which an ordinary log's block holds few: looking for these first saves
-# looking for every literal in every block.
-_COMMON = (
-    "cudaerror", "cudadriver", "cuda_error", "nvidiadriver", "nvidia-smi", "nvidia", "cudnn", "nccl", "cublas", "nvml", "cuda",
-    "undefinedsymbol", "sharedobject", "version'", "winerror", "dllload", "torchvision", "torchaudio", "triton", "numpy", "nvcc",
-    "nomodulenamed", "couldnot", "cannot", "failed", "notfound", "unable", "error:", "notsupported", "warning", "torch",
-)  # fmt: skip
-
-
-def _triggers(signatures: tuple[Signature, ...]) -> list[tuple[bytes, list[tuple[Signature, bytes]]]]:
-    groups: dict[str, list[tuple[Signature, bytes]]] = {}
-    for signature in signatures:
-        literal = signature.literals[signature.anchor]
-        word = next((word for word in _COMMON if word in literal), literal)
-        groups.setdefault(word, []).append((signature, literal.encode()))
-    return [(word.encode(), group) for word, group in groups.items()]
 
 
 def decode(data: bytes) -> str:

@@ -22,7 +22,6 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import cuda_near
 from envdoctor.diagnosis.distributions import family
 from envdoctor.diagnosis.driver_repairs import install_driver
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
@@ -40,7 +39,6 @@ MESSAGES = (
         "forward compatibility was attempted on non supported HW",
         "cuda_runtime_api.h: cudaErrorCompatNotSupportedOnDevice (804)",
     ),
-    Message("Error 804", "c10/cuda/CUDAFunctions.cpp", 0.8, when=cuda_near),
     Message("CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE", "cuda.h: error 804"),
     Message("cudaErrorCompatNotSupportedOnDevice", "cuda_runtime_api.h: error 804"),
     Message(

@@ -50,7 +50,7 @@ MESSAGES = (
     Message("Python.h: No such file or directory", "gcc", 0.7),
     Message("libcuda.so cannot found!", "triton/common/build.py: libcuda_dirs"),
     Message("cannot find -lcuda", "ld; triton's launcher", 0.8),
-    Message("cannot find -l:libcuda.so.1", "ld", 0.85),
+    Message("cannot find -l:libcuda.so.1", "binutils, ld: a library is not found", 0.85),
     Message("Cannot find a working triton installation", "torch/_inductor/exc.py: TritonMissing"),
     Message("TritonMissing", "torch/_inductor/exc.py", 0.95),
     Message("No module named 'triton", "CPython", 0.95),
