@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,7 @@ from envdoctor.cli.gathering import gather
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from envdoctor.planning.model import Plan, Stack, Target, Wishes
-    from envdoctor.rendering.model import RenderedFile
+    from envdoctor.planning.model import Plan, Target, Wishes
 
 _HELP = """Plan the newest PyTorch stack that really works, and write it in the form that people use.
 
@@ -104,7 +102,7 @@ def command(
         return _list()
     if target is None:
         raise click.UsageError("name a recipe, `plan` or `unlock`; `envdoctor recipe --list` shows them all")
-    _refuse_what_does_nothing(target, folder=folder, environment=environment, style=style)
+    _refuse_what_does_nothing(target, folder=folder, environment=environment, source=source, style=style)
 
     from envdoctor.knowledge import load
     from envdoctor.planning.planner import plan
@@ -116,7 +114,8 @@ def command(
     # What is wrong with the words is said before the machine is looked at.
     wishes = checked(world, torch=torch, cuda=cuda, python=python, purpose=purpose, packages=packages, container=image)
     described = bool(gpus or driver or system or arch)
-    looked_at = source is not None or not described
+    # An environment is made here, whatever else is described.
+    looked_at = source is not None or not described or environment is not None
     base = from_snapshot(gather(python=None, source=source, live=False), world) if looked_at else None
     machine = describe(world, gpus=gpus, driver=driver, os=system, arch=arch, base=base)
     if image:
@@ -126,17 +125,21 @@ def command(
     planned = plan(machine, wishes, world)
     if target == "plan":
         return _plan(planned, style)
+    from envdoctor.cli.recipe_files import apply_plan, write_or_print
+
     if planned.stack is None:
         from envdoctor.report.plan import print_plan
 
         print_plan(_console(err=True), planned)
         return 1
     if environment is not None:
-        return _apply(planned.stack, Path(environment))
-    return _render(target, planned.stack, folder=folder, force=force)
+        return apply_plan(planned, Path(environment))
+    return write_or_print(target, planned.stack, folder=folder, force=force)
 
 
-def _refuse_what_does_nothing(target: str, *, folder: str | None, environment: str | None, style: str) -> None:
+def _refuse_what_does_nothing(
+    target: str, *, folder: str | None, environment: str | None, source: str | None, style: str
+) -> None:
     if target in PLANS:
         if folder is not None or environment is not None:
             raise click.UsageError(f"`recipe {target}` writes no files: -o and --apply go with a recipe")
@@ -149,6 +152,8 @@ def _refuse_what_does_nothing(target: str, *, folder: str | None, environment: s
         raise click.UsageError("--format json goes with `plan` and `unlock`; a recipe is a file of its own kind")
     if environment is not None and target != "venv":
         raise click.UsageError("--apply goes with `recipe venv`: it makes a virtual environment")
+    if environment is not None and source is not None:
+        raise click.UsageError("--apply makes an environment for this machine: --from is about another")
     if environment is not None and folder is not None:
         raise click.UsageError("--apply makes an environment and -o writes files: one of them")
 
@@ -195,59 +200,3 @@ def _unlock(machine: Target, wishes: Wishes, style: str) -> int:
 
         print_unlocks(_console(), found)
     return 0 if found.plan.feasible else 1
-
-
-def _apply(stack: Stack, directory: Path) -> int:
-    from envdoctor.rendering.apply import apply
-
-    made = apply(stack, directory, _console(err=True))
-    click.echo(f"{made.directory} is ready: {made.proof}")
-    return 0
-
-
-def _render(target: str, stack: Stack, *, folder: str | None, force: bool) -> int:
-    from envdoctor.rendering.catalogue import render
-    from envdoctor.rendering.model import Options
-
-    files = render(target, stack, Options(arguments=_arguments()))
-    if folder is not None:
-        from envdoctor.rendering.writing import write
-
-        for place in write(files, Path(folder), force=force):
-            click.echo(f"wrote {place}", err=True)
-    else:
-        _print(files)
-    for note in stack.notes:
-        click.echo(f"Note: {note}", err=True)
-    return 0
-
-
-def _arguments() -> tuple[str, ...]:
-    """What was typed after the recipe's name, but for where the files go."""
-    context = click.get_current_context()
-    said: list[str] = []
-    for parameter in context.command.params:
-        value = context.params.get(parameter.name or "")
-        if not isinstance(parameter, click.Option) or parameter.name in _NOT_OF_THE_PLAN or value in (None, False, ()):
-            continue
-        if value == parameter.default:
-            continue
-        name = max(parameter.opts, key=len)
-        for one in value if isinstance(value, tuple) else (value,):
-            said += [name] if one is True else [name, str(one)]
-    return tuple(said)
-
-
-_NOT_OF_THE_PLAN = ("folder", "force", "environment", "style", "show_list")
-
-
-def _print(files: tuple[RenderedFile, ...]) -> None:
-    """One file as it is, so that it can be redirected; several with a line before each that names it."""
-    if len(files) == 1:
-        click.echo(files[0].text, nl=False)
-        return
-    for place, file in enumerate(files):
-        click.echo(f"{'' if place == 0 else chr(10)}==> {file.path} <==")
-        click.echo(file.text, nl=False)
-    if sys.stdout.isatty():
-        click.echo("\nSeveral files: -o DIR writes them.", err=True)

@@ -199,6 +199,8 @@ def _forward_compatibility(target: Target, wishes: Wishes, question: Question) -
     branch = world.driver_branch(target.driver)
     if branch is None or not all(world.forward_compatible(gpu.kind or "") for gpu in gpus):
         return
+    if not all(world.drives(target.driver, capability) for capability in target.capabilities):
+        return  # libcuda is newer then, the kernel's part is not
     for image in world.image_requirements():
         cuda = ".".join(image.image.split(".")[:2])
         libcuda = world.toolkit(cuda)

@@ -54,7 +54,7 @@ def _test_of(requirement: Requirement, world: Knowledge) -> tuple[str, Callable[
         return "{text} was asked for: that is", lambda build: spec.contains(version(build.torch))
     if name in FAMILY:
         return "{text} goes with", lambda build: _paired(build, name, spec)
-    if name in world.companion_packages():
+    if known_releases(requirement, world):
         fits: dict[str, bool] = {}
 
         def accepts(build: TorchBuild) -> bool:
@@ -64,6 +64,12 @@ def _test_of(requirement: Requirement, world: Knowledge) -> tuple[str, Callable[
 
         return "{text} asks for a torch of its own: by its metadata it goes with", accepts
     return _PINNED, lambda build: _pin_allows(requirement, build, world)
+
+
+def known_releases(requirement: Requirement, world: Knowledge) -> list[Companion]:
+    """The releases in the knowledge base that a requirement allows, newest first. None: what they ask of torch is not known."""
+    rows = world.companions(canonicalize_name(requirement.name))
+    return [row for row in rows if requirement.specifier.contains(version(row.version), prereleases=True)]
 
 
 def _paired(build: TorchBuild, name: str, spec: SpecifierSet) -> bool:
@@ -76,12 +82,8 @@ def fitting(requirement: Requirement, torch: str, world: Knowledge) -> Companion
 
     A release that bounds torch from below only says nothing of torch releases that came after it: of those, only the
     package's newest allowed release is believed."""
-    name = canonicalize_name(requirement.name)
-    allowed = [
-        row for row in world.companions(name) if requirement.specifier.contains(version(row.version), prereleases=True)
-    ]
     have = version(torch)
-    for place, row in enumerate(allowed):
+    for place, row in enumerate(known_releases(requirement, world)):
         accepted = specifier(row.torch) if row.torch else None
         open_ended = accepted is None or all(part.operator in (">=", ">", "!=") for part in accepted)
         if accepted is not None and not accepted.contains(have):
@@ -104,7 +106,7 @@ def resolved(wishes: Wishes, build: TorchBuild, world: Knowledge) -> tuple[tuple
         if name in FAMILY:
             packages.append(f"torchaudio=={build.torchaudio}")
             continue
-        companion = fitting(requirement, build.torch, world) if name in world.companion_packages() else None
+        companion = fitting(requirement, build.torch, world)
         if companion is not None:
             extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
             packages.append(f"{requirement.name}{extras}=={companion.version}")
@@ -112,7 +114,7 @@ def resolved(wishes: Wishes, build: TorchBuild, world: Knowledge) -> tuple[tuple
         packages.append(str(requirement))
         if not any(_name(line) == name for line in build.requires):
             notes.append(
-                f"{requirement.name}: what it asks of torch is not in the knowledge base, so it was not checked."
+                f"{requirement}: what it asks of torch is not in the knowledge base, so it was not checked."
             )
     return tuple(packages), tuple(notes)
 

@@ -73,7 +73,8 @@ def parse_driver(text: str) -> str | None:
     if word in ("none", "no", "-"):
         return None
     word = re.sub(r"^(?:nvidia[\s-]*(?:driver)?[\s-]*)?[rv]?", "", word)
-    word = re.sub(r"(?:\.x+)+$", "", word)
+    # "580.xx"; a package's "580.95.05-0ubuntu1".
+    word = re.sub(r"(?:\.x+)+$|-\d\w*(?:[.~+]\w+)*$", "", word)
     # Windows shows 32.0.15.7283 in the device manager for 572.83: the last five digits.
     if match := re.fullmatch(r"\d+\.\d+\.1(\d)\.(\d{4})", word):
         word = f"{match[1]}{match[2][:2]}.{match[2][2:]}"

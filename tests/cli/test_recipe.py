@@ -10,10 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from envdoctor.cli import run
+from envdoctor.cli.recipe_files import with_a_python_that_is_here
+from envdoctor.knowledge import load
+from envdoctor.planning.model import Target, Wishes
+from envdoctor.planning.planner import plan
 from tests.planning.test_machines import DUMP
+from tests.simulated import ubuntu_2404
 
 CONTRACT = {
     "python",
@@ -242,3 +248,49 @@ def test_help_shows_the_ways_to_ask(recipe: Any) -> None:
     ran = recipe("--help")
     assert ran.code == 0
     assert "envdoctor recipe plan --gpu" in ran.out
+
+
+def test_this_machine_is_planned_for_where_nothing_is_described(
+    recipe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A workstation of files: an RTX 4090 on its bus, driver 580.159.04 loaded, Ubuntu 24.04."""
+    machine = ubuntu_2404(tmp_path)
+    monkeypatch.setenv("ENVDOCTOR_SYSROOT", str(machine.root))
+    plan = recipe("plan", "--format", "json").json
+    assert [gpu["capability"] for gpu in plan["target"]["gpus"]] == ["8.9"]
+    assert (plan["target"]["os"], plan["target"]["driver"], plan["target"]["glibc"]) == (
+        "ubuntu24.04",
+        "580.159.04",
+        "2.39",
+    )
+    assert (plan["stack"]["torch"], plan["stack"]["channel"]) == ("2.15.0", "cu132")
+    described = recipe("plan", "--gpu", "V100", "--format", "json").json
+    assert described["target"]["driver"] is None, "nothing of this machine is mixed in"
+
+
+def test_an_environment_is_made_with_the_active_python_where_the_best_cannot_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no python, no uv
+    found = plan(Target(gpus=(), python="3.10"), Wishes(), load())
+    assert found.stack is not None
+    nowhere = msgspec.structs.replace(found, stack=msgspec.structs.replace(found.stack, torch="2.15.0", python="3.2"))
+    stack = with_a_python_that_is_here(nowhere)
+    assert (stack.torch, stack.python) == ("2.14.1", "3.10")
+    assert (
+        "torch 2.15.0 wants Python 3.2, which is not here; with Python 3.10 it is torch 2.14.1"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_python_that_is_insisted_on_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = plan(Target(gpus=(), python="3.10"), Wishes(python="3.8"), load())
+    assert with_a_python_that_is_here(found) is found.stack
+
+
+def test_an_environment_is_made_for_this_machine_only(recipe: Any, tmp_path: Path) -> None:
+    for words in (["--from", "x.json"], ["-o", str(tmp_path)]):
+        ran = recipe("venv", "--apply", str(tmp_path / "env"), *words)
+        assert ran.code == 2
+        assert not (tmp_path / "env").exists()

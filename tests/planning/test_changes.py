@@ -117,7 +117,12 @@ def test_data_center_gpus_may_put_a_newer_libcuda_on_an_old_driver() -> None:
     assert compat.stack is not None
     assert compat.stack.environment["LD_LIBRARY_PATH"] == "/usr/local/cuda-13.0/compat"
     assert "cuda-compat-13-0" in compat.stack.system_packages
-    assert not any("cuda-compat" in one.change for one in planned(gpus="RTX 4090", driver="535").alternatives)
+    for gpu, driver in (("RTX 4090", "535"), ("GB300", "570")):
+        others = planned(gpus=gpu, driver=driver).alternatives
+        assert others
+        assert not any("cuda-compat" in one.change for one in others), (
+            "GeForce may not; and the kernel must know the GPU"
+        )
 
 
 def test_windows_may_take_the_newer_linux_wheels_under_wsl() -> None:

@@ -183,6 +183,12 @@ def test_own_packages_are_pinned_where_left_alone_they_would_move_torch() -> Non
     assert any("timm" in note and "not checked" in note for note in found.notes)
 
 
+def test_a_release_of_a_package_that_is_not_in_the_tables_decides_nothing() -> None:
+    found = stack(gpus="H100", driver="580", packages=("vllm==0.0.1",))
+    assert (found.torch, found.packages) == ("2.15.0", ("vllm==0.0.1",))
+    assert any("vllm==0.0.1" in note and "not checked" in note for note in found.notes)
+
+
 def test_a_model_that_came_later_than_its_driver_is_mentioned() -> None:
     notes = stack(gpus="RTX 5060 Ti", driver="570.86.15").notes
     assert any("first listed by driver" in note for note in notes)

@@ -1,0 +1,108 @@
+"""What `envdoctor recipe NAME` does with a plan: files, text on standard output, or an environment made here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from envdoctor.planning.model import Plan, Stack
+    from envdoctor.rendering.model import RenderedFile
+
+
+def apply_plan(planned: Plan, directory: Path) -> int:
+    """Makes the environment of a plan in `directory` and says what came of it. Returns the exit code."""
+    from rich.console import Console
+
+    from envdoctor.diagnosis.model import Severity
+    from envdoctor.rendering.apply import apply
+
+    stack = with_a_python_that_is_here(planned)
+    made = apply(stack, directory, Console(stderr=True, highlight=False))
+    click.echo(f"{made.directory} is ready: {made.proof}")
+    if stack.gpus and not made.on_gpu:
+        click.echo("Note: it was proved on the CPU only; torch did not get at a GPU here.", err=True)
+    if made.diagnosed.has(Severity.ERROR):
+        click.echo(f"Note: `envdoctor check --python {made.directory}` finds more to repair on this machine.", err=True)
+    return 0
+
+
+def with_a_python_that_is_here(planned: Plan) -> Stack:
+    """The plan's Stack; where its Python cannot be had here and nobody insisted on one, the Stack for the active Python."""
+    import msgspec
+
+    from envdoctor.errors import InputError
+    from envdoctor.knowledge import load
+    from envdoctor.planning.planner import plan
+    from envdoctor.rendering.interpreter import find_python, python_wanted
+
+    stack, target, wishes = planned.stack, planned.target, planned.wishes
+    if stack is None:
+        raise ValueError("there is no plan to carry out")
+    if wishes.python is not None or target.python is None or stack.python == target.python:
+        return stack
+    try:
+        find_python(python_wanted(stack))
+    except InputError:
+        here = plan(target, msgspec.structs.replace(wishes, python=target.python), load()).stack
+        if here is None:
+            raise
+        click.echo(
+            f"Note: torch {stack.torch} wants Python {stack.python}, which is not here; "
+            f"with Python {target.python} it is torch {here.torch}.",
+            err=True,
+        )
+        return here
+    return stack
+
+
+def write_or_print(target: str, stack: Stack, *, folder: str | None, force: bool) -> int:
+    """The files of one recipe, into a folder or onto standard output; notes go to standard error. Returns the exit code."""
+    from envdoctor.rendering.catalogue import render
+    from envdoctor.rendering.model import Options
+
+    files = render(target, stack, Options(arguments=_arguments()))
+    if folder is not None:
+        from envdoctor.rendering.writing import write
+
+        for place in write(files, Path(folder), force=force):
+            click.echo(f"wrote {place}", err=True)
+    else:
+        _print(files)
+    for note in stack.notes:
+        click.echo(f"Note: {note}", err=True)
+    return 0
+
+
+def _arguments() -> tuple[str, ...]:
+    """What was typed after the recipe's name, but for where the files go."""
+    context = click.get_current_context()
+    said: list[str] = []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if not isinstance(parameter, click.Option) or parameter.name in _NOT_OF_THE_PLAN or value in (None, False, ()):
+            continue
+        if value == parameter.default:
+            continue
+        name = max(parameter.opts, key=len)
+        for one in value if isinstance(value, tuple) else (value,):
+            said += [name] if one is True else [name, str(one)]
+    return tuple(said)
+
+
+_NOT_OF_THE_PLAN = ("folder", "force", "environment", "style", "show_list")
+
+
+def _print(files: tuple[RenderedFile, ...]) -> None:
+    """One file as it is, so that it can be redirected; several with a line before each that names it."""
+    if len(files) == 1:
+        click.echo(files[0].text, nl=False)
+        return
+    for place, file in enumerate(files):
+        click.echo(f"{'' if place == 0 else chr(10)}==> {file.path} <==")
+        click.echo(file.text, nl=False)
+    if sys.stdout.isatty():
+        click.echo("\nSeveral files: -o DIR writes them.", err=True)
