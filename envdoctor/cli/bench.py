@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SUITES = ("quick", "standard", "full", "soak")
 SHARING = ("mig", "vgpu", "mps")
 INTERRUPTED = 130
+STYLES = ("text", "json", "html")
 
 
 class Bench(click.Group):
@@ -24,7 +25,7 @@ class Bench(click.Group):
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS]")
-        formatter.write_usage(ctx.command_path, "compare A B [C...] | history | list", prefix="       ")
+        formatter.write_usage(ctx.command_path, "compare A B [C...] | show FILE | history | list", prefix="       ")
 
 
 def _key_value(_ctx: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -55,7 +56,7 @@ def _key_value(_ctx: click.Context, _parameter: click.Parameter, given: tuple[st
 @click.option("--hang-after", type=click.FloatRange(1), metavar="SECONDS", help="Silence that counts as a hang.  [180]")
 @click.option("--benchmarks", metavar="PATH", help="Other workloads than the bundled ones, of the same protocol.")
 @click.option("--no-history", is_flag=True, help="Neither keep the result nor compare it with earlier ones.")
-@click.option("--format", "style", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.option("--format", "style", type=click.Choice(STYLES), default="text", show_default=True)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -159,11 +160,51 @@ def _show(result: BenchResult, style: str) -> None:
 
         click.echo(encode(result), nl=False)
         return
+    if style == "html":
+        from envdoctor.report.bench_html import run_page
+
+        click.echo(run_page(result))
+        return
     from rich.console import Console
 
     from envdoctor.report.bench import print_result
 
     print_result(Console(highlight=False), result)
+
+
+@command.command("show")
+@click.argument("file", metavar="FILE")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
+@click.option("--format", "style", type=click.Choice(STYLES), default="text", show_default=True)
+def show_result(file: str, output: str | None, style: str) -> int:
+    """Show a saved result again (FILE, or @NAME of a reference result): as text, as JSON, or as a page with plots.
+
+    Exit code: as when it was measured: 0 all valid, 1 something is invalid, failed or missing.
+    """
+    from envdoctor.bench.references import find
+
+    result = find(file)[1]
+    if output is None:
+        _show(result, style)
+    elif style == "html":
+        from envdoctor.report.bench_html import run_page
+
+        _write(run_page(result), output)
+    elif style == "json":
+        from envdoctor.bench.results import encode
+
+        _write(encode(result), output)
+    else:
+        import io
+
+        from rich.console import Console
+
+        from envdoctor.report.bench import print_result
+
+        text = io.StringIO()
+        print_result(Console(file=text, width=100, highlight=False), result)
+        _write(text.getvalue(), output)
+    return 0 if result.valid else 1
 
 
 @command.command("list")

@@ -1,0 +1,218 @@
+"""Benchmark results as one self-contained HTML file: plots, tables and words, for the screen (light and dark) and for paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from envdoctor import __version__
+from envdoctor.bench.compare import INVALID, Against, Comparison, Row
+from envdoctor.bench.results import BenchResult, Metric, WorkloadResult
+from envdoctor.report import bench, bench_compare, bench_plots
+from envdoctor.report.figures import percent, quantity
+
+PAGE = Path(__file__).parent / "pages" / "bench.html.j2"
+TONES = {"good": "good", "bad": "warn", "plain": ""}
+VERDICTS = {"faster": "good", "better": "good", "slower": "bad", "worse": "bad"}
+
+
+SHADED = "Shaded: all samples, but for the outermost hundredth."
+
+
+@dataclass(frozen=True)
+class Line:
+    """A sentence. `tone`: a class of the page: good, bad, warn, soft."""
+
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table; `n`: it holds a number, and stands on the right."""
+
+    text: str
+    n: bool = False
+    tone: str = ""
+    struck: bool = False
+
+
+@dataclass(frozen=True)
+class TableRow:
+    cells: Sequence[Cell]
+    struck: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    head: Sequence[Cell]
+    rows: Sequence[TableRow]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a plot, a table, a list, a remark; each may be absent."""
+
+    title: str
+    plot: str = ""
+    table: Table | None = None
+    lines: Sequence[Line] = field(default_factory=tuple)
+    note: str = ""
+
+
+def _page(title: str, leads: Sequence[Line], sections: Sequence[Section]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(PAGE.read_text(encoding="utf-8"))
+    footer = f"Written by envdoctor {__version__}. Dots are the medians of launches: processes that measured one after another."
+    return template.render(title=title, leads=leads, sections=sections, footer=footer)
+
+
+# --- a comparison ---------------------------------------------------------------------------------------------------------
+
+
+def comparison_page(comparison: Comparison, results: Sequence[BenchResult]) -> str:
+    """The page of a comparison; `results` in the order of its sides. Raises InputError where matplotlib is missing."""
+    baseline = comparison.sides[0]
+    leads = [
+        Line(bench_compare.verdict_words(a, baseline.name), VERDICTS.get(a.verdict, "")) for a in comparison.against
+    ]
+    named = [(side.name, result) for side, result in zip(comparison.sides, results, strict=True)]
+    sections = [_sides(comparison)]
+    spread = bench_plots.distributions(named, "distributions")
+    for index, found in enumerate(comparison.against):
+        plot = bench_plots.ratios(found, baseline.name, f"ratios{index}")
+        sections.append(_against(found, baseline.name, plot))
+        if found.efficiency:
+            lines = [
+                Line(bench_compare.efficiency_words(gain, baseline.name, found.other)) for gain in found.efficiency
+            ]
+            sections.append(Section("For what it costs", lines=lines))
+        if found.confounders:
+            lines = [Line(f"{c.what}: {c.baseline} → {c.other}") for c in found.confounders]
+            sections.append(Section(f"What else differs between {baseline.name} and {found.other}", lines=lines))
+        if found.notes:
+            sections.append(Section("Note", lines=[Line(note, "warn") for note in found.notes]))
+    if spread:
+        note = f"{SHADED} Where the dots of a side scatter more than the sides differ, no difference is shown."
+        sections.append(Section("Distributions", plot=spread, note=note))
+    return _page("Benchmark comparison", leads, sections)
+
+
+def _sides(comparison: Comparison) -> Section:
+    head = [Cell(""), Cell("result"), Cell("measured with")]
+    rows = [
+        TableRow([Cell(side.name), Cell(side.source), Cell(", ".join(bench_compare.side_words(side)))])
+        for side in comparison.sides
+    ]
+    return Section("Results", table=Table(head, rows))
+
+
+def _against(found: Against, baseline: str, plot: str) -> Section:
+    head = [
+        Cell("workload"), Cell("figure"), Cell(baseline, n=True), Cell(found.other, n=True), Cell("ratio", n=True),
+        Cell("95 %", n=True), Cell("verdict"),
+    ]  # fmt: skip
+    rows = [_comparison_row(row) for row in found.rows]
+    note = " ".join(bench_compare.legend(found.rows))
+    return Section(f"{found.other} against {baseline}", plot=plot, table=Table(head, rows), note=note)
+
+
+def _comparison_row(row: Row) -> TableRow:
+    if row.ratio is None:
+        why = Cell(f"{row.verdict}: {row.why}", tone="soft")
+        return TableRow([Cell(row.workload), *[Cell("")] * 5, why])
+    struck = row.verdict == INVALID
+    interval = f"{row.interval[0]:.3f} to {row.interval[1]:.3f}" if row.interval else ""
+    verdict = f"invalid: {row.why}" if struck else bench_compare.row_verdict(row) + (f" ({row.why})" if row.why else "")
+    return TableRow(
+        [
+            Cell(row.workload),
+            Cell(row.metric),
+            Cell(quantity(row.baseline, row.unit), n=True, struck=struck),
+            Cell(quantity(row.other, row.unit), n=True, struck=struck),
+            Cell(bench_compare.ratio_words(row.ratio), n=True, struck=struck),
+            Cell(interval, n=True, struck=struck),
+            Cell(verdict, tone="bad" if struck else VERDICTS.get(row.verdict, "soft")),
+        ],
+        struck=struck,
+    )
+
+
+# --- one run --------------------------------------------------------------------------------------------------------------
+
+
+def run_page(result: BenchResult) -> str:
+    """The page of a run. Raises InputError where matplotlib is missing."""
+    headline = bench.headline(result)
+    tone = {"bold green": "good", "bold red": "bad"}.get(str(headline.style), "warn")
+    parts = [TableRow([Cell(label), Cell(", ".join(words))]) for label, words in bench.about(result)]
+    said = bench.statements(result)
+    sections = [Section("Machine", table=Table([Cell(""), Cell("")], parts))]
+    if said:
+        sections.append(Section("What it means", lines=[Line(s.text, TONES[s.tone]) for s in said]))
+    if plot := bench_plots.shares(result, "shares"):
+        sections.append(Section("Against the limits", plot=plot))
+    sections.append(_figures(result))
+    if plot := bench_plots.distributions([("this run", result)], "distributions"):
+        sections.append(Section("Distributions", plot=plot, note=SHADED))
+    sections += _troubles(result)
+    return _page("Benchmark", [Line(headline.plain, tone)], sections)
+
+
+def _figures(result: BenchResult) -> Section:
+    head = [
+        Cell("workload"), Cell("figure"), Cell("value", n=True), Cell("± 95 %", n=True), Cell("10th to 90th percentile", n=True),
+        Cell("samples", n=True), Cell("of its limit"),
+    ]  # fmt: skip
+    rows = [
+        _figure_row(workload, name, metric)
+        for workload in result.workloads
+        for name, metric in workload.metrics.items()
+    ]
+    return Section("Figures", table=Table(head, rows))
+
+
+def _figure_row(workload: WorkloadResult, name: str, metric: Metric) -> TableRow:
+    half = bench.half_width(metric)
+    spread = (
+        f"{quantity(metric.p10, '')} to {quantity(metric.p90, '')}" if metric.p10 is not None and metric.n > 1 else ""
+    )
+    limit = f"{metric.limit.percent:.0f} % of {metric.limit.what or 'its limit'}" if metric.limit else ""
+    struck = not workload.valid
+    cells = [
+        Cell(workload.name),
+        Cell(name),
+        Cell(quantity(metric.value, metric.unit), n=True, struck=struck),
+        Cell(percent(half) if half is not None else "", n=True, struck=struck),
+        Cell(spread, n=True, struck=struck),
+        Cell(str(metric.n), n=True),
+        Cell(limit, struck=struck),
+    ]
+    return TableRow(cells, struck=struck)
+
+
+def _troubles(result: BenchResult) -> list[Section]:
+    sections = []
+    struck = [(w.name, reason) for w in result.workloads for reason in w.invalid_because]
+    if struck:
+        lines = [Line(f"{', '.join(names)}: {text}") for names, text in bench.grouped(struck)]
+        sections.append(Section("Struck, because", lines=lines))
+    found = [
+        Line(f"{w.name}: {d.code}: {d.title}. {d.summary}" + (f" Fix: {d.fix}" if d.fix else ""), "bad")
+        for w in result.workloads
+        if w.failure is not None
+        for d in w.failure.diagnosed
+    ]
+    if found:
+        sections.append(Section("Diagnoses", lines=found))
+    notes = [Line(f"{w.name}: {text}") for w in result.workloads if w.valid for text in w.warnings]
+    notes += [Line(note) for note in result.notes]
+    notes += [Line(f"{s.name} skipped: {s.reason}", "soft") for s in result.skipped]
+    if notes:
+        sections.append(Section("Good to know", lines=notes))
+    return sections
