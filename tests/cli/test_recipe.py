@@ -294,3 +294,22 @@ def test_an_environment_is_made_for_this_machine_only(recipe: Any, tmp_path: Pat
         ran = recipe("venv", "--apply", str(tmp_path / "env"), *words)
         assert ran.code == 2
         assert not (tmp_path / "env").exists()
+
+
+def test_an_environment_that_cannot_be_made_is_told_in_one_line_and_nothing_is_left(
+    recipe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "mine").write_text("")
+    refused = recipe("venv", "--gpu", "none", "--python", here, "--apply", str(taken))
+    assert refused.code == 2
+    assert str(taken) in refused.err
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # so there is no torch to be had
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    failed = recipe("venv", "--gpu", "none", "--python", here, "--apply", str(tmp_path / "new"))
+    assert failed.code == 1
+    assert failed.err.splitlines()[-1].startswith("Error: ")
+    assert not (tmp_path / "new").exists()
