@@ -19,6 +19,8 @@ PURE_PYTHON = (
     "peft", "trl", "datasets", "huggingface_hub", "safetensors", "ultralytics", "fastai", "sentence_transformers", "torchmetrics",
     "einops", "gradio", "open_clip", "clip", "whisper", "ignite", "tqdm", "sklearn", "scipy",
 )  # fmt: skip
+# Parts of the paths of torch's own sources, in its messages of all times.
+OWN_SOURCES = ("aten/", "c10/", "torch/csrc", "/pytorch", "thc", "caffe2/")
 _FRAME = re.compile(r'File "([^"\n]{1,400})", line \d+')
 _CAPABILITY = re.compile(
     r"(?:capability sm_|capability \(CC\) |cuda capability |compute capability )(\d{1,2})\.?(\d)\b"

@@ -111,6 +111,8 @@ MESSAGES = (
         "Kubernetes device plugin",
         0.6,
     ),
+    Message("Failed to start nvml with error: could not load NVML library", "k8s-device-plugin", 0.85),
+    Message("unable to get device link information: error calling nvml.Init", "k8s-device-plugin", 0.5),
 )
 
 

@@ -78,6 +78,13 @@ MESSAGES = (
     Message(
         "Could not find cuda drivers on your machine, GPU will not be used", "tsl/platform/default/cudart_stub.cc", 0.7
     ),
+    Message("Can't initialize NVML", "torch/cuda/__init__.py: _raw_device_count_nvml", 0.45),
+    Message(
+        "nvidia-container-cli: initialization error: cannot open shared object file",
+        "libnvidia-container, src/nvc.c",
+        0.8,
+    ),
+    Message("cuda driver can't be loaded, is cuda enabled?", "torch/cuda/__init__.py: utilization and its kin", 0.5),
 )
 
 

@@ -111,6 +111,12 @@ MESSAGES = (
     Message("Found no NVIDIA driver on your system", "torch: libcuda is there and cuInit finds no device file", 0.4),
     Message("ERROR: The NVIDIA kernel module appears to already be loaded", "nvidia-installer", 0.4),
     Message("FATAL: modpost: GPL-incompatible module nvidia.ko uses GPL-only symbol", "Linux kbuild, modpost", 0.9),
+    Message("Can't initialize NVML", "torch/cuda/__init__.py", 0.4),
+    Message(
+        "nvidia-container-cli: initialization error: driver error: failed to process request",
+        "libnvidia-container",
+        0.55,
+    ),
 )
 
 

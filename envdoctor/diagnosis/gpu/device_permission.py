@@ -43,7 +43,6 @@ MESSAGES = (
     Message("open /dev/nvidia{node}: permission denied", "Go programs: containerd, runc"),
     Message("open /dev/nvidia{node}: operation not permitted", "Go programs; control groups"),
     Message("/dev/nvidia{node}: Operation not permitted", "control groups"),
-    Message("could not open the device file /dev/nvidia{node}", "generic: nvidia-modprobe", 0.8),
     Message("could not open device file /dev/nvidia{node} (Permission denied)", "nvidia-settings, NvRmMem"),
     Message("CUDA error: operation not permitted", "cuda_runtime_api.h: cudaErrorNotPermitted (800)", 0.7),
     Message("Error 800: operation not permitted", "c10/cuda/CUDAFunctions.cpp", 0.8),

@@ -46,6 +46,7 @@ MESSAGES = (
     Message("invalid MIG configuration", "nvidia mig-parted", 0.9),
     Message("MIG-GPU-{uuid}: unknown device", "nvidia-container-cli", 0.8),
     Message("nvidia-container-cli: device error: MIG-{uuid}: unknown device", "libnvidia-container", 0.95),
+    Message("No MIG devices associated with", "k8s-device-plugin, mig-strategy.go", 0.95),
 )
 
 

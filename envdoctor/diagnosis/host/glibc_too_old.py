@@ -39,6 +39,9 @@ MESSAGES = (
     Message("{library}: version `CXXABI_{version}' not found", "glibc, elf/dl-version.c", 0.85, when=systems_own),
     Message("You're on Linux (`manylinux_{have}`), but", "uv, hints: wheels for a newer glibc", 0.6),
     Message("GLIBC_{version} not defined in file libc.so.6", "glibc, elf/dl-version.c", 0.9),
+    Message("nothing provides __glibc >={version} needed by", "conda: the system's glibc is older", 0.8),
+    Message("__glibc >={version}, which conflicts", "libmamba", 0.6),
+    Message("You're on Linux (`manylinux_{have}`), but `torch` ({version}) only has wheels for", "uv, hints", 0.85),
 )
 
 

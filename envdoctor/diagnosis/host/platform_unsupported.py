@@ -82,6 +82,16 @@ MESSAGES = (
     ),
     Message("HIP error: invalid device function", "ROCm: an unsupported Radeon", 0.6),
     Message("rocBLAS error: Cannot read {path}/TensileLibrary", "rocBLAS: an unsupported Radeon", 0.8),
+    Message("No HIP GPUs are available", "torch for ROCm: no supported AMD GPU", 0.55),
+    Message(
+        "Could not find a version that satisfies the requirement torch==2.{minor} (from versions: {versions}2.2.2)",
+        "pip on an Intel Mac: 2.2.2 is the last",
+        0.6,
+    ),
+    Message("is not supported on this platform: linux-aarch64", "conda", 0.6),
+    Message("nothing provides __cuda needed by", "conda: its virtual package says that there is no driver", 0.4),
+    Message("nothing provides __glibc >={version} needed by", "conda: the system's glibc is older", 0.35),
+    Message("bad CPU type in executable", "macOS: a program of another architecture", 0.8),
 )
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.companions import pins
+from envdoctor.diagnosis.conditions import near
 from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors, soname_major
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import install_into, pinned, reinstall, restore_torch, run_python
@@ -48,6 +49,26 @@ MESSAGES = (
     Message("Unable to find cuDNN", "cmake", 0.7),
     Message("CuDNN library is not found", "onnxruntime and others", 0.7),
     Message("Require cuDNN {need} and CUDA {cuda}", "onnxruntime, provider_bridge_ort.cc", 0.8),
+    Message("Library cudnn64_{major}.dll is not found", "ctranslate2, onnxruntime", 0.95),
+    Message("Library libcudnn.so.{major} is not found or cannot be loaded", "ctranslate2", 0.95),
+    Message("Could not load library libcudnn", "cuDNN 8", 0.95),
+    Message(
+        "cudnn64_{major}.dll",
+        "Windows",
+        0.5,
+        when=near("not found", "missing", "could not", "cannot", "failed to load"),
+    ),
+    Message(
+        "Library libcublas.so.{major} is not found or cannot be loaded",
+        "ctranslate2: the CUDA libraries are not on the path",
+        0.3,
+    ),
+    Message(
+        "DLL load failed while importing onnxruntime_pybind11_state",
+        "onnxruntime-gpu on Windows: cuDNN or CUDA is not found",
+        0.4,
+    ),
+    Message("Failed to load library libonnxruntime_providers_cuda.so with error: libcudnn", "onnxruntime", 0.95),
 )
 
 

@@ -50,6 +50,12 @@ MESSAGES = (
         "Loaded runtime CuDNN library: {found} but source was compiled with: {built}", "tensorflow, cuda_dnn.cc", 0.9
     ),
     Message("CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", "cudnn_graph.h, cuDNN 9", 0.6),
+    Message(
+        "symbol cudnn{function} version libcudnn{name} not defined in file libcudnn{file} with link time reference",
+        "glibc: parts of two cuDNNs",
+        0.8,
+    ),
+    Message("undefined symbol: cudnn{function}, version libcudnn", "glibc: parts of two cuDNNs", 0.8),
 )
 
 

@@ -20,7 +20,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import pins
-from envdoctor.diagnosis.conditions import cuda_lacks_cuda, not_systems_own
+from envdoctor.diagnosis.conditions import cuda_lacks_cuda, cuda_library_missing, near, not_systems_own
 from envdoctor.diagnosis.loader_errors import CUDA_STEMS, LoaderError, first_saying, loader_errors
 from envdoctor.diagnosis.mapped import foreign, mapped, own_wheel, path_evidence, steered, without_path
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
@@ -81,6 +81,27 @@ MESSAGES = (
     Message("libnvrtc.so.{version}: cannot open shared object file", "glibc", 0.5),
     Message("Could not load library libnvrtc.so", "torch, nvfuser", 0.5),
     Message("Could not load library libcublasLt", "torch: bundled loader", 0.6),
+    Message("libnccl.so.2: cannot open shared object file", "glibc", 0.45),
+    Message(
+        "{library}: cannot open shared object file",
+        "glibc: a CUDA library outside the loader's path",
+        0.45,
+        when=cuda_library_missing,
+    ),
+    Message(
+        "/usr/lib/x86_64-linux-gnu/libstdc++.so.6: version",
+        "glibc: conda's libraries with the system's libstdc++",
+        0.3,
+        when=near("conda"),
+    ),
+    Message("error while loading shared libraries: libcud", "glibc: a program of its own", 0.5),
+    Message("Library libcublas.so.{major} is not found or cannot be loaded", "ctranslate2", 0.8),
+    Message("Library cublas64_{major}.dll is not found or cannot be loaded", "ctranslate2 on Windows", 0.8),
+    Message(
+        "Failed to load library libonnxruntime_providers_cuda.so with error: lib{name}: cannot open shared object file",
+        "onnxruntime",
+        0.6,
+    ),
 )
 
 

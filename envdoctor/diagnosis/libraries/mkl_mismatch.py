@@ -16,6 +16,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import near
 from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import conda_install, install_into, run_python, uses_conda
@@ -44,6 +45,11 @@ MESSAGES = (
     Message("mkl_intel_thread.{version}.dll", "Windows", 0.6),
     Message("Cannot load mkl_intel_thread.dll", "MKL on Windows"),
     Message('Error loading {path}shm.dll" or one of its dependencies', "pytorch#131662: MKL missing or wrong", 0.4),
+    Message("libmkl_intel_lp64.so: undefined symbol", "glibc"),
+    Message("Error: mkl-service", "mkl-service", 0.3),
+    Message("libmkl_rt.so.{version}: cannot open shared object file", "glibc"),
+    Message("OSError: [WinError 126] {words} mkl", "Windows", 0.5),
+    Message("mkl_intel_thread", "MKL on Windows", 0.6, when=near("cannot load", "could not", "not found")),
 )
 
 

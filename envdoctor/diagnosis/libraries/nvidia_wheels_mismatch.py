@@ -79,6 +79,10 @@ MESSAGES = (
     Message("libcusparseLt.so.0: cannot open shared object file", "glibc: torch 2.4 and later", 0.85),
     Message("libcudart.so.{version}: cannot open shared object file", "glibc", 0.4, when=importing_torch),
     Message("libnvshmem_host.so.3: cannot open shared object file", "glibc: torch 2.9 and later", 0.85),
+    Message("libnccl.so.2: cannot open shared object file", "glibc: torch's NCCL wheel is gone or another's", 0.75),
+    Message("symbol {symbol} not defined in file libnccl.so.2", "glibc, elf/dl-lookup.c", 0.75),
+    Message("symbol {symbol} not defined in file libcudart.so", "glibc, elf/dl-lookup.c", 0.6),
+    Message("nvidia-cublas-cu{major} {version} has requirement", "pip before 20.3", 0.5),
 )
 
 

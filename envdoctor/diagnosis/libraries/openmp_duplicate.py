@@ -33,6 +33,10 @@ MESSAGES = (
     Message("multiple copies of the OpenMP runtime have been linked into the program", "LLVM OpenMP"),
     Message("KMP_DUPLICATE_LIB_OK=TRUE to allow the program to continue", "LLVM OpenMP"),
     Message("Found Intel OpenMP ('libiomp') and LLVM OpenMP ('libomp') loaded at the same time", "threadpoolctl", 0.9),
+    Message("OMP: Hint This means that multiple copies of the OpenMP runtime", "LLVM OpenMP"),
+    Message("Error #15: Initializing libiomp5", "Intel OpenMP"),
+    Message("libiomp5md.dll already initialized", "Intel OpenMP on Windows"),
+    Message("KMP_DUPLICATE_LIB_OK", "LLVM OpenMP: its switch, as people quote it", 0.6),
 )
 
 

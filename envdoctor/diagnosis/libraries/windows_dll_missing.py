@@ -18,6 +18,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import near
 from envdoctor.diagnosis.loader_errors import Said, said
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import restore_torch, run_python
@@ -80,6 +81,34 @@ MESSAGES = (
     Message("libomp140.x86_64.dll", "torch 2.4 on Windows", 0.85),
     Message("fbgemm.dll", "torch 2.4 on Windows: its OpenMP is missing", 0.9),
     Message("DLL load failed", "CPython", 0.5),
+    Message(
+        "[WinError 126]",
+        "Windows: ERROR_MOD_NOT_FOUND in the system's language",
+        0.6,
+        when=near("torch", "cuda", ".dll"),
+    ),
+    Message(
+        "[WinError 1114]",
+        "Windows: ERROR_DLL_INIT_FAILED in the system's language",
+        0.75,
+        when=near("torch", "cuda", ".dll"),
+    ),
+    Message(
+        "[WinError 127]",
+        "Windows: ERROR_PROC_NOT_FOUND in the system's language",
+        0.6,
+        when=near("torch", "cuda", ".dll"),
+    ),
+    Message(
+        "[WinError 182]",
+        "Windows: ERROR_INVALID_ORDINAL in the system's language",
+        0.7,
+        when=near("torch", "cuda", ".dll"),
+    ),
+    Message("MSVCP140.dll", "Windows: the Visual C++ runtime", 0.6, when=near("not found", "missing", "torch")),
+    Message("or one of its dependencies.", "torch/__init__.py: the end of its message", 0.5, when=near(".dll")),
+    Message("aoti_custom_ops.dll", "torch on Windows", 0.4, when=near("error loading", "dependencies")),
+    Message("torch_python.dll", "torch on Windows", 0.5, when=near("error loading", "dependencies", "could not")),
 )
 
 

@@ -137,6 +137,12 @@ MESSAGES = (
         "accelerate, state.py",
         0.85,
     ),
+    Message("torch.distributed.DistBackendError: NCCL", "torch/distributed", 0.75),
+    Message(
+        "Guessing device ID based on global rank. This can cause a hang if rank to GPU mapping is heterogeneous",
+        "torch/distributed",
+        0.25,
+    ),
 )
 
 

@@ -66,6 +66,23 @@ MESSAGES = (
     Message("module 'numpy' has no attribute 'float'", "numpy 1.24 removed it", 0.5),
     Message("RuntimeError: Could not infer dtype of numpy.{type}", "torch without NumPy's interface", 0.8),
     Message("expected np.ndarray (got numpy.ndarray)", "torch: from_numpy with a broken interface", 0.95),
+    Message(
+        "AttributeError: `np.float_` was removed in the NumPy 2.0 release. Use `np.float64` instead", "NumPy 2", 0.9
+    ),
+    Message("module compiled against ABI version 0x{built} but this version of numpy is 0x{have}", "numpy C API"),
+    Message("RuntimeError: module compiled against API version 0x{built}", "numpy C API", 0.95),
+    Message("ImportError: numpy._core.multiarray failed to import", "numpy C API", 0.9),
+    Message("numpy._core.umath failed to import", "numpy C API", 0.85),
+    Message("cannot import name 'Inf' from 'numpy'", "NumPy 2 removed it", 0.6),
+    Message("UserWarning: Failed to initialize NumPy", "torch/csrc/utils/tensor_numpy.cpp", 0.95),
+    Message(
+        "IMPORTANT: PLEASE READ THIS FOR ADVICE ON HOW TO SOLVE THIS ISSUE! Importing the numpy C-extensions failed",
+        "numpy/__init__.py",
+        0.6,
+    ),
+    Message("Original error was: No module named 'numpy.core._multiarray_umath'", "numpy/core/__init__.py", 0.7),
+    Message("TypeError: expected np.ndarray (got numpy.ndarray)", "torch/csrc/utils/tensor_numpy.cpp"),
+    Message("PyTorch was compiled without NumPy support", "torch/csrc/utils/tensor_numpy.cpp", 0.8),
 )
 
 

@@ -76,6 +76,39 @@ MESSAGES = (
         0.9,
     ),
     Message("pytorch-{name} requires python_abi {abi}", "libmamba", 0.7),
+    Message("Could not find a version that satisfies the requirement torch", "pip, resolver", 0.6, when=torch_itself),
+    Message("Because torch{spec} has no wheels", "uv, resolver", 0.9),
+    Message(
+        "and you require torch{spec}, we can conclude that your requirements are unsatisfiable", "uv, resolver", 0.45
+    ),
+    Message("only torch{spec} is available and", "uv, resolver", 0.4),
+    Message("Because there is no version of torch{spec}", "uv, resolver", 0.5),
+    Message("because no versions of torch match", "poetry, resolver", 0.6),
+    Message(
+        "Because {project} depends on torch ({version}) which doesn't match any versions, version solving failed",
+        "poetry, resolver",
+        0.7,
+    ),
+    Message(
+        "PackagesNotFoundError: The following packages are not available from current channels: - pytorch",
+        "conda",
+        0.55,
+    ),
+    Message(
+        "LibMambaUnsatisfiableError: Encountered problems while solving: - package pytorch",
+        "conda 23.10 and later",
+        0.7,
+    ),
+    Message(
+        "UnsatisfiableError: The following specifications were found to be incompatible with the existing "
+        "python installation in your environment",
+        "conda before 23.10",
+        0.85,
+    ),
+    Message("Your python: python={version}", "conda before 23.10", 0.5),
+    Message("nothing provides {what} needed by pytorch-{version}", "libsolv, conda", 0.6),
+    Message("Python version >=3.{minor},<3.{limit} required", "setup.py", 0.6),
+    Message("ERROR: Package 'torch' requires a different Python", "pip", 0.95),
 )
 
 

@@ -95,6 +95,61 @@ MESSAGES = (
         when=without(near("torchvision", "torchaudio")),
     ),
     Message("Could not find module '_{name}_cuda' in", "PyG extensions, __init__.py", 0.8),
+    Message("CUDA SETUP: Required library version not found: libbitsandbytes_", "bitsandbytes before 0.43", 0.85),
+    Message("CUDA SETUP: CUDA detection failed! Possible reasons", "bitsandbytes before 0.43", 0.6),
+    Message("CUDA SETUP: Defaulting to libbitsandbytes_cpu", "bitsandbytes before 0.43", 0.7),
+    Message("CUDA Setup failed despite CUDA being available", "bitsandbytes 0.43 and later", 0.75),
+    Message("Could not load bitsandbytes native library", "bitsandbytes 0.43 and later", 0.75),
+    Message("Library not loaded: @rpath/libtorch", "dyld: an extension of another torch", 0.8),
+    Message("Library not loaded: @rpath/libc10", "dyld: an extension of another torch", 0.8),
+    Message("Symbol not found: __ZN3c10", "dyld: c10's C++ interface", 0.85),
+    Message("Symbol not found: __ZN2at", "dyld: ATen's C++ interface", 0.85),
+    Message("Symbol not found: __ZN5torch", "dyld: torch's C++ interface", 0.85),
+    Message("undefined symbol: _ZNK3c10", "glibc: c10's C++ interface", 0.7, when=without(torch_in_torch)),
+    Message("undefined symbol: _ZNK2at", "glibc: ATen's C++ interface", 0.7, when=without(torch_in_torch)),
+    Message("undefined symbol: _ZN5torch", "glibc: torch's C++ interface", 0.7, when=without(torch_in_torch)),
+    Message("undefined symbol: _ZTIN3c10", "glibc: a type of c10", 0.6, when=without(torch_in_torch)),
+    Message("undefined symbol: THPVariableClass", "glibc: libtorch_python was not loaded first, or is another", 0.8),
+    Message(
+        "undefined symbol: aoti_torch_",
+        "glibc: torch's stable C interface of another release",
+        0.8,
+        when=without(torch_in_torch),
+    ),
+    Message(
+        "undefined symbol: torch_", "glibc: torch's C interface of another release", 0.6, when=without(torch_in_torch)
+    ),
+    Message(
+        "DLL load failed while importing _C: The specified procedure could not be found",
+        "Windows: an extension of another torch",
+        0.75,
+    ),
+    Message(
+        "DLL load failed while importing {name}_cuda: The specified procedure could not be found",
+        "Windows: an extension of another torch",
+        0.8,
+    ),
+    Message("DLL load failed while importing flash_attn_2_cuda", "Windows", 0.9),
+    Message("DLL load failed while importing _ext", "Windows: mmcv", 0.7),
+    Message("mmcv-full=={version} is used but incompatible", "mmdet, mmseg", 0.7),
+    Message("Error importing _C: undefined symbol", "detectron2, groundingdino", 0.8),
+    Message(
+        "name '_C' is not defined",
+        "GroundingDINO: its extension was not built",
+        0.6,
+        when=near("groundingdino", "ms_deform_attn"),
+    ),
+    Message(
+        "Failed to load custom C++ ops. Running on CPU mode Only!", "GroundingDINO: its extension was not built", 0.8
+    ),
+    Message("ImportError: cannot import name '_C' from 'detectron2'", "detectron2 was not built", 0.85),
+    Message("cannot import name '_C' from 'pytorch3d'", "pytorch3d was not built", 0.85),
+    Message("No module named 'deform_conv_cuda'", "mmdetection of old", 0.8),
+    Message("torch.ops._C.{operator} does not exist", "vLLM: its extension did not load", 0.6),
+    Message(
+        "'_OpNamespace' '_C' object has no attribute", "vLLM: its extension did not load, or is of another release", 0.8
+    ),
+    Message("Failed to import from vllm._C with", "vLLM, _custom_ops.py", 0.75),
 )
 
 

@@ -83,6 +83,49 @@ MESSAGES = (
     ),
     Message("cublas runtime error : library not initialized", "aten/src/THC/THCGeneral.cpp", 0.4),
     Message("Unsupported gpu architecture 'compute_{arch}'", "nvcc: older than the GPU", 0.4),
+    Message(
+        "does not include kernels for this GPU. Reinstall the same version against a CUDA build that does",
+        "torch/cuda/__init__.py: _warn_unsupported_code, torch 2.10 and later",
+        0.8,
+        when=newer_than_listed,
+    ),
+    Message(
+        "does not include kernels for this GPU",
+        "torch/cuda/__init__.py: _warn_unsupported_code, torch 2.10 and later",
+        0.7,
+        when=newer_than_listed,
+    ),
+    Message(
+        "No published PyTorch CUDA builds for release {version} support this GPU",
+        "torch/cuda/__init__.py: _warn_unsupported_code, torch 2.10 and later",
+        0.8,
+        when=newer_than_listed,
+    ),
+    Message(
+        "Please install PyTorch with a following CUDA configurations",
+        "torch/cuda/__init__.py, torch 2.7 to 2.9",
+        0.7,
+        when=newer_than_listed,
+    ),
+    Message(
+        "Minimum and Maximum cuda capability supported by this version of PyTorch is",
+        "torch/cuda/__init__.py, torch 2.7 to 2.9",
+        0.8,
+        when=newer_than_listed,
+    ),
+    Message(
+        "CUDA capability sm_{arch} is not compatible with",
+        "torch/cuda/__init__.py, quoted in part",
+        0.6,
+        when=newer_than_listed,
+    ),
+    Message("hipErrorNoBinaryForGpu", "hip_runtime_api.h: an AMD GPU that the ROCm build has no code for", 0.7),
+    Message("Unable to find code object for all current devices", "HIP, hip_fatbin.cpp", 0.7),
+    Message("cuda runtime error (48) : no kernel image is available", "aten/src/THC, CUDA before 10.1", 0.65),
+    Message("cuda runtime error (209) : no kernel image is available", "aten/src/THC, CUDA 10.1 and later", 0.65),
+    Message("This program was not compiled for SM", "CUTLASS kernels in torch", 0.7),
+    Message("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling", "torch: cuBLAS older than the GPU", 0.3),
+    Message("CUBLAS_STATUS_NOT_SUPPORTED when calling", "torch: cuBLAS older than the GPU", 0.3),
 )
 
 

@@ -81,6 +81,50 @@ MESSAGES = (
     Message("Expected is_sm80 || is_sm90 to be true, but got false", "ATen/native/transformers/cuda/flash_attn", 0.45),
     Message("Feature '{feature}' requires .target sm_{arch} or higher", "ptxas", 0.6),
     Message("Bfloat16 is only supported on GPUs with compute capability of at least 8.0", "vLLM, config", 0.5),
+    Message(
+        "does not include kernels for this GPU. Reinstall the same version against a CUDA build that does",
+        "torch/cuda/__init__.py: _warn_unsupported_code, torch 2.10 and later",
+        0.8,
+        when=older_than_listed,
+    ),
+    Message(
+        "does not include kernels for this GPU",
+        "torch/cuda/__init__.py: _warn_unsupported_code, torch 2.10 and later",
+        0.7,
+        when=older_than_listed,
+    ),
+    Message(
+        "No published PyTorch CUDA builds for release {version} support this GPU",
+        "torch/cuda/__init__.py: _warn_unsupported_code, torch 2.10 and later",
+        0.8,
+        when=older_than_listed,
+    ),
+    Message(
+        "Please install PyTorch with a following CUDA configurations",
+        "torch/cuda/__init__.py, torch 2.7 to 2.9",
+        0.7,
+        when=older_than_listed,
+    ),
+    Message(
+        "Support for Maxwell and Pascal architectures is removed for CUDA 12.8+ builds",
+        "torch/cuda/__init__.py, torch 2.8: pytorch#157517",
+    ),
+    Message("Support for Maxwell, Pascal, and Volta architectures is removed", "torch/cuda/__init__.py, torch 2.9"),
+    Message(
+        "Please install CUDA 12.6 builds if you require Maxwell or Pascal support", "torch/cuda/__init__.py, torch 2.8"
+    ),
+    Message(
+        "If you want to use {gpu} GPU with PyTorch, please check the instructions at",
+        "torch/cuda/__init__.py",
+        0.3,
+        when=older_than_listed,
+    ),
+    Message("cuda runtime error (8) : invalid device function", "aten/src/THC, CUDA before 10.1", 0.6),
+    Message("cuda runtime error (98) : invalid device function", "aten/src/THC, CUDA 10.1 and later", 0.6),
+    Message("cuda runtime error (48) : no kernel image is available", "aten/src/THC, CUDA before 10.1", 0.6),
+    Message("is not compatible with any of the CUBINs", "torch/cuda/__init__.py", 0.5),
+    Message("cuDNN {version} is not compatible with devices with SM <", "torch/backends/cudnn", 0.6),
+    Message("bf16 is only supported on A100+ GPUs", "accelerate, transformers: an old GPU", 0.35),
 )
 
 

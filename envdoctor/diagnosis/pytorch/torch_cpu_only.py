@@ -53,6 +53,27 @@ MESSAGES = (
     Message("Invalid CUDA 'device={device}' requested", "ultralytics, select_device", 0.4),
     Message("fp16 mixed precision requires a GPU", "accelerate", 0.45),
     Message("bitsandbytes was compiled without GPU support", "bitsandbytes, cextension.py", 0.4),
+    Message("torch.__version__ '{version}+cpu'", "a Python session", 0.75),
+    Message("torch.__version__) {version}+cpu", "a Python session", 0.75),
+    Message("torch.version.cuda) None", "a Python session", 0.8),
+    Message("torch.version.cuda is None", "torch.version.cuda of a CPU build", 0.75),
+    Message("torch.version.cuda None", "a Python session", 0.7),
+    Message("PyTorch version: {version}+cpu", "torch/utils/collect_env.py", 0.6),
+    Message("torch {version}+cpu CUDA:False", "ultralytics, select_device", 0.75),
+    Message("torch-{version}+cpu CPU", "ultralytics, select_device", 0.7),
+    Message("Torch version: {version}+cpu", "stable-diffusion tools", 0.6),
+    Message("torch: {version}+cpu", "pasted versions", 0.55),
+    Message("pytorch version: {version}+cpu", "ComfyUI, main.py", 0.6),
+    Message("pytorch {version} py{python}_cpu_0", "conda list", 0.6),
+    Message("PyTorch is not compiled with NCCL support", "torch/cuda/nccl.py", 0.5),
+    Message(
+        "Expected one of cpu, xpu, mkldnn, opengl, opencl, ideep, hip, msnpu device type at start of device "
+        "string: cuda",
+        "torch of old",
+        0.3,
+    ),
+    Message("not compiled with GPU support", "detectron2: built against a CPU torch", 0.5),
+    Message("Not compiled with GPU support", "detectron2, torchvision of old", 0.5),
 )
 
 

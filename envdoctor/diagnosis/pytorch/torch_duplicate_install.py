@@ -42,7 +42,21 @@ MESSAGES = (
     ),
     Message("function '_has_torch_function' already has a docstring", "torch/overrides: torch imported twice", 0.6),
     Message("already has a docstring", "torch/_C: torch imported twice", 0.4, when=torch_near),
-    Message("The following packages are installed by both conda and pip", "conda doctors", 0.3),
+    Message(
+        "Found existing installation: torch {version} Not uninstalling torch at {path}, outside environment", "pip", 0.7
+    ),
+    Message("Not uninstalling torch at {path}, outside environment", "pip", 0.75),
+    Message("Can't uninstall 'torch'. No files were found to uninstall", "pip", 0.75),
+    Message(
+        "It is a distutils installed project and thus we cannot accurately determine which files belong to it",
+        "pip",
+        0.35,
+        when=torch_near,
+    ),
+    Message(
+        "ClobberError: This transaction has incompatible packages due to a shared path", "conda", 0.5, when=torch_near
+    ),
+    Message("ClobberWarning", "conda", 0.3, when=torch_near),
 )
 
 

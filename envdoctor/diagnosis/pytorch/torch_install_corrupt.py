@@ -23,9 +23,11 @@ from envdoctor.diagnosis.conditions import (
     basic_attribute,
     damaged_torch,
     importing_torch,
+    near,
     torch_in_torch,
     torch_library_missing,
     torch_near,
+    without,
 )
 from envdoctor.diagnosis.loader_errors import CUDA_STEMS, LoaderError, Said, loader_errors, said
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
@@ -66,6 +68,31 @@ MESSAGES = (
     Message("uninstall-no-record-file", "pip", 0.4, when=torch_near),
     Message("Cannot uninstall torch {version}, RECORD file not found", "pip", 0.9),
     Message("failed to map segment from shared object", "glibc, elf/dl-load.c: noexec or memory", 0.4),
+    Message("cannot import name 'nn' from 'torch'", "CPython", 0.7),
+    Message("module 'torch' has no attribute '__version__'", "CPython: torch is an empty folder", 0.85),
+    Message("cannot import name '__version__' from 'torch'", "CPython: torch is an empty folder", 0.85),
+    Message("ImportError: cannot import name '_VF' from partially initialized module 'torch'", "CPython", 0.5),
+    Message("Symbol not found: {symbol} Referenced from: {path}/torch/lib/libtorch", "dyld", 0.75),
+    Message("Library not loaded: @rpath/libomp.dylib", "dyld: torch's OpenMP is gone", 0.4),
+    Message(
+        "ImportError: {path}torch/_C{file}: undefined symbol",
+        "glibc",
+        0.5,
+        when=without(near("nccl", "cublas", "cusparse", "cudnn", "nvjitlink", "ijit", "mkl")),
+    ),
+    Message(
+        "ERROR: Could not install packages due to an OSError: [Errno 2] No such file or directory: '{path}torch",
+        "pip: Windows' path limit or an interrupted install",
+        0.6,
+    ),
+    Message(
+        "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE",
+        "pip: a download that was cut off or changed",
+        0.3,
+        when=torch_near,
+    ),
+    Message("Hash mismatch for `torch", "uv: a download that was cut off or changed", 0.5),
+    Message("zipfile.BadZipFile", "pip: a wheel that was cut off", 0.35, when=torch_near),
 )
 
 

@@ -48,6 +48,12 @@ MESSAGES = (
         0.9,
     ),
     Message("PyTorch is required to", "huggingface libraries", 0.4),
+    Message("ModuleNotFoundError: No module named 'torch'", "CPython"),
+    Message("ImportError: No module named torch", "CPython 2", 0.95, when=ends_there),
+    Message("PyTorch is not installed", "accelerate, fairseq and others: their own check", 0.85),
+    Message("Unable to find torch, please install torch", "deepspeed, setup.py"),
+    Message("Unable to import torch, pre-compiling ops will be disabled", "deepspeed, setup.py", 0.9),
+    Message("DistributionNotFound: The 'torch", "pkg_resources", 0.6),
 )
 
 

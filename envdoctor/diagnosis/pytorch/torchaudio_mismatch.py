@@ -56,6 +56,20 @@ MESSAGES = (
     Message("No such operator torchaudio::", "torch/_ops.py", 0.9),
     Message("'_OpNamespace' 'torchaudio' object has no attribute", "torch/_ops.py", 0.9),
     Message("module 'torchaudio' has no attribute '{name}'", "torchaudio 2.9 removed it", 0.5),
+    Message(
+        "torchaudio {version} has requirement torch=={need}, but you'll have torch {have} which is incompatible",
+        "pip before 20.3",
+        0.95,
+    ),
+    Message("torchaudio {version} depends on torch=={need}", "pip, resolver", 0.75),
+    Message("torchaudio=={version} depends on torch=={need}", "uv, resolver", 0.8),
+    Message("Symbol not found: {symbol} Referenced from: {path}torchaudio", "dyld", 0.95),
+    Message("Could not find module '{path}torchaudio\\lib\\libtorchaudio.pyd'", "CPython, ctypes", 0.95),
+    Message("[WinError 127] {words} torchaudio", "Windows: ERROR_PROC_NOT_FOUND", 0.8),
+    Message("_torchaudio.so: undefined symbol", "glibc"),
+    Message("libtorchaudio_sox.so: undefined symbol", "glibc", 0.9),
+    Message("module 'torchaudio' has no attribute 'list_audio_backends'", "torchaudio 2.9 removed it", 0.6),
+    Message("module 'torchaudio' has no attribute 'AudioMetaData'", "torchaudio 2.9 removed it", 0.6),
 )
 
 

@@ -63,6 +63,36 @@ MESSAGES = (
     ),
     Message("partially initialized module 'torchvision'", "torchvision", 0.75),
     Message("Cannot import name 'InterpolationMode' from 'torchvision.transforms'", "torchvision before 0.9", 0.5),
+    Message(
+        "torchvision {version} has requirement torch=={need}, but you'll have torch {have} which is incompatible",
+        "pip before 20.3",
+        0.95,
+    ),
+    Message("torchvision {version} depends on torch=={need}", "pip, uv, poetry: resolvers", 0.75),
+    Message("torchvision=={version} depends on torch=={need}", "uv, resolver", 0.8),
+    Message("RuntimeError: Couldn't load custom C++ ops", "torchvision/extension.py"),
+    Message(
+        "Could not find module '{path}torchvision\\image.pyd'",
+        "CPython, ctypes: torchvision's extension does not load",
+        0.85,
+    ),
+    Message("torchvision/image.so: undefined symbol", "glibc", 0.95),
+    Message("torchvision/_C.so: undefined symbol", "glibc", 0.95),
+    Message("Symbol not found: {symbol} Referenced from: {path}torchvision", "dyld", 0.95),
+    Message("module 'torch.ops' has no attribute 'torchvision'", "torch/_ops.py", 0.9),
+    Message("Unknown builtin op: torchvision::nms", "torch, TorchScript", 0.9),
+    Message(
+        "module 'torch.library' has no attribute 'register_fake'",
+        "torchvision 0.19 and later with torch before 2.4",
+        0.95,
+    ),
+    Message(
+        "module 'torch.library' has no attribute 'impl_abstract'",
+        "torchvision 0.17 and 0.18 with torch before 2.1",
+        0.9,
+    ),
+    Message("module 'torch' has no attribute '_custom_ops'", "torchvision of another torch", 0.5),
+    Message("cannot import name '_log_api_usage_once' from 'torchvision.utils'", "torchvision of another version", 0.6),
 )
 
 

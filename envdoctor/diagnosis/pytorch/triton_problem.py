@@ -94,6 +94,36 @@ MESSAGES = (
     Message("No working C++ compiler found in", "torch/_inductor/exc.py", 0.9),
     Message("Compiler: cl is not found", "torch/_inductor/cpp_builder.py on Windows", 0.9),
     Message("SubprocException: An exception occurred in a subprocess", "torch/_inductor/compile_worker", 0.3),
+    Message("main.c:{line}: fatal error: cuda.h: No such file or directory", "gcc on triton's launcher", 0.9),
+    Message("main.c:{line}: fatal error: Python.h: No such file or directory", "gcc on triton's launcher", 0.95),
+    Message("cuda_utils.c:{line}: fatal error", "gcc on triton's launcher", 0.9),
+    Message("fatal error: stddef.h: No such file or directory", "gcc without its own headers", 0.6),
+    Message(
+        "torch._inductor.exc.InductorError: {what}: Command '['",
+        "torch/_inductor: triton's launcher does not compile",
+        0.7,
+    ),
+    Message("RuntimeError: Triton Error [CUDA]: an illegal memory access", "triton", 0.2),
+    Message("Unsupported PTX version", "ptxas, the one in triton", 0.7),
+    Message("PTX .version {version} does not support .target sm_{arch}", "ptxas, the one in triton", 0.75),
+    Message("Triton only support CUDA 10.0 or higher", "triton/backends/nvidia/compiler.py: ptx_get_version", 0.85),
+    Message(
+        "triton.runtime.autotuner.OutOfResources: out of resource: shared memory",
+        "triton: a kernel made for a larger GPU",
+        0.3,
+    ),
+    Message(
+        "triton.runtime.errors.OutOfResources: out of resource: shared memory",
+        "triton: a kernel made for a larger GPU",
+        0.3,
+    ),
+    Message("cl.exe not found", "triton-windows", 0.5),
+    Message("Failed to find MSVC", "triton-windows", 0.9),
+    Message("Failed to find Python libs", "triton-windows", 0.9),
+    Message("Failed to find CUDA", "triton-windows", 0.7),
+    Message("'triton_key' from 'triton.compiler.compiler'", "torch 2.4 to 2.6 with triton 3.4 and later", 0.95),
+    Message("cannot import name 'AttrsDescriptor' from 'triton", "torch 2.5 with triton 3.2 and later", 0.95),
+    Message("'JITFunction' object has no attribute", "triton of another version", 0.6),
 )
 
 

@@ -71,6 +71,29 @@ MESSAGES = (
     ),
     Message("Caffe2: CUDA cannot be found", "torch, cmake/public/cuda.cmake", 0.4),
     Message("Found gcc >=5 and CUDA <= 7.5, adding workaround C++ flags", "torch, cmake of 2017", 0.3),
+    Message(
+        "DeepSpeed Op Builder: Installed CUDA version {nvcc} does not match the version torch was compiled with",
+        "deepspeed, op_builder",
+    ),
+    Message(
+        "mismatches the version that was used to compilePyTorch",
+        "torch/utils/cpp_extension.py: the message's parts as a tuple",
+    ),
+    Message('error: identifier "__half" is undefined', "nvcc", 0.3),
+    Message("nvcc fatal : Value 'sm_{arch}' is not defined for option 'gpu-architecture'", "nvcc", 0.9),
+    Message("nvcc fatal : Value 'compute_{arch}' is not defined for option 'gpu-architecture'", "nvcc", 0.9),
+    Message("is not defined for option 'gpu-architecture'", "nvcc", 0.85),
+    Message(
+        "nvcc fatal : Unknown option '-generate-dependencies-with-compile'", "nvcc before 10.2 with a newer torch", 0.95
+    ),
+    Message(
+        "nvcc fatal : Value 'c++17' is not defined for option 'std'", "nvcc before 11 with torch 2.1 and later", 0.95
+    ),
+    Message("nvcc fatal : Value 'c++20' is not defined for option 'std'", "nvcc before 12 with a newer torch", 0.95),
+    Message("is not defined for option 'std'", "nvcc too old for this torch's C++", 0.85),
+    Message("CUDA versions mismatch", "extensions' setup.py", 0.7),
+    Message("nvcc version is {version}, but", "extensions' setup.py", 0.5),
+    Message("CUTLASS requires CUDA", "extensions' builds", 0.5),
 )
 
 

@@ -79,6 +79,41 @@ MESSAGES = (
     Message("No CUDA runtime is found, using CUDA_HOME='{path}'", "torch/utils/cpp_extension.py", 0.4),
     Message("Unable to find CUDA compiler", "meson", 0.6),
     Message("Failed to detect a default CUDA architecture", "cmake", 0.7),
+    Message("error: command '{path}nvcc' failed: No such file or directory", "setuptools"),
+    Message("error: command '{path}nvcc' failed with", "setuptools", 0.25),
+    Message("nvcc not found at '{path}'. Ensure CUDA path", "torch/utils/cpp_extension.py, torch 2.3 and later"),
+    Message(
+        "CUDA was not found on the system, please set the CUDA_HOME or the CUDA_PATH",
+        "torch/utils/cpp_extension.py, torch 2.5 and later",
+    ),
+    Message(
+        "Cannot find CUDA_HOME. CUDA must be available to build the package", "extensions' setup.py (vLLM, NATTEN)"
+    ),
+    Message("CUDA_HOME is not set", "extensions' setup.py", 0.9),
+    Message("CUDA_HOME must be set", "extensions' setup.py", 0.9),
+    Message("Cannot compile CUDA extensions without nvcc", "extensions' setup.py"),
+    Message("torch.utils.cpp_extension.CUDA_HOME is None", "apex, setup.py"),
+    Message(
+        "bare_metal_version = get_cuda_bare_metal_version(CUDA_HOME)", "flash-attn, apex: setup.py in a traceback", 0.5
+    ),
+    Message("--cuda_ext was requested, but nvcc was not found", "apex, setup.py"),
+    Message("CUDA toolkit not found", "meson, cmake projects", 0.85),
+    Message("Could not find nvcc", "cmake projects", 0.95),
+    Message("Failed to find nvcc. Compiler requires the CUDA toolkit", "cmake, CMakeDetermineCUDACompiler"),
+    Message("The CUDA compiler identification is unknown", "cmake", 0.7),
+    Message("Cannot find cuda runtime header", "triton, cuda-python", 0.6),
+    Message("cuda_runtime.h' file not found", "clang", 0.85),
+    Message("'cuda.h' file not found", "clang", 0.85),
+    Message("Cannot open include file: 'cuda_runtime.h'", "MSVC", 0.85),
+    Message("Cannot open include file: 'cuda.h'", "MSVC", 0.85),
+    Message("cannot open input file 'cudart.lib'", "MSVC's linker", 0.85),
+    Message("thrust/complex.h: No such file or directory", "gcc: parts of the toolkit missing", 0.8),
+    Message("nvrtc.h: No such file or directory", "gcc: parts of the toolkit missing", 0.8),
+    Message("cufft.h: No such file or directory", "gcc: parts of the toolkit missing", 0.8),
+    Message("nvToolsExt.h: No such file or directory", "gcc: parts of the toolkit missing", 0.6),
+    Message("cannot find -lcusparse", "binutils, ld", 0.8),
+    Message("cannot find -lcudart_static", "binutils, ld", 0.85),
+    Message("cannot find -lnvrtc", "binutils, ld", 0.8),
 )
 
 
