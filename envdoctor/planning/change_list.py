@@ -243,11 +243,11 @@ def _systems(target: Target, wishes: Wishes, question: Question) -> Iterator[Cha
             target=target,
             wishes=replace(wishes, container=True),
         )
-    if target.platform == "windows_amd64" and target.gpus != ():
+    if target.platform == "windows_arm64" or (target.platform == "windows_amd64" and target.gpus != ()):
         yield Change(
-            text="Use WSL 2, where the Linux wheels run on Windows' driver",
+            text="Use WSL 2, where the Linux wheels run" + (" on Windows' driver" if target.gpus != () else ""),
             cost="os",
-            target=replace(target, platform="linux_x86_64", os=None, glibc=None, python=None, wsl=True),
+            target=replace(target, platform=f"linux_{target.arch}", os=None, glibc=None, python=None, wsl=True),
             wishes=wishes,
         )
     boards = [row for row in question.world.jetpacks() if set(target.capabilities) <= set(row.capabilities)]
@@ -264,7 +264,7 @@ def _systems(target: Target, wishes: Wishes, question: Question) -> Iterator[Cha
 def on_the_cpu(question: Question) -> Change:
     return Change(
         text="Run on the CPU, without the GPU",
-        cost="none",
+        cost="reinstall",
         target=msgspec.structs.replace(question.target, gpus=(), driver=None, jetson=False),
         wishes=question.wishes,
     )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key
 from envdoctor.planning.model import Stack, Target, Wishes
 from envdoctor.planning.words import listed, system_words
+
+# How a build's device code is known where neither the wheel nor its build script was read (TorchBuild.confidence).
+UNREAD = ("runtime-table", "conflict", "unknown")
 
 
 def plan_notes(build: TorchBuild, stack: Stack, target: Target, wishes: Wishes, world: Knowledge) -> list[str]:
@@ -38,10 +43,6 @@ def plan_notes(build: TorchBuild, stack: Stack, target: Target, wishes: Wishes, 
             f"No nvidia/cuda devel image of CUDA {build.cuda} is known: the nearest of the same major, {stack.toolkit}, "
             "builds extensions too."
         )
-    if build.confidence in ("runtime-table", "conflict", "unknown") and build.cuda:
-        notes.append(
-            "The device code of this build is known from torch's own table, not from the wheel: check it after installing."
-        )
     notes += _listed_later(target)
     return notes
 
@@ -65,3 +66,12 @@ def _listed_later(target: Target) -> list[str]:
         for gpu in dict.fromkeys(target.gpus or ())
         if gpu.first_driver is not None and not at_least(target.driver, gpu.first_driver)
     ]
+
+
+def surer_note(build: TorchBuild, others: Sequence[TorchBuild]) -> str | None:
+    """For a build whose device code was not read from itself or its build script: the newest of the others whose was."""
+    if build.cuda is None or build.confidence not in UNREAD:
+        return None
+    text = f"The device code of {build.name} is known from torch's own table, not from the wheel: check it after installing"
+    read = [other for other in others if other.confidence not in UNREAD]
+    return f"{text}; {read[0].name} is the newest whose code was read." if read else f"{text}."

@@ -113,9 +113,7 @@ def resolved(wishes: Wishes, build: TorchBuild, world: Knowledge) -> tuple[tuple
             continue
         packages.append(str(requirement))
         if not any(_name(line) == name for line in build.requires):
-            notes.append(
-                f"{requirement}: what it asks of torch is not in the knowledge base, so it was not checked."
-            )
+            notes.append(f"{requirement}: what it asks of torch is not in the knowledge base, so it was not checked.")
     return tuple(packages), tuple(notes)
 
 

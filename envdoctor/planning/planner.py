@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.knowledge.versions import version
 from envdoctor.planning.limits import limits_of
 from envdoctor.planning.model import Plan, Reason, Stack, Target, Wishes
+from envdoctor.planning.notes import surer_note
 from envdoctor.planning.search import Limit, meeting_all, pool_of, smallest_conflict
 from envdoctor.planning.stacks import make_stack
 from envdoctor.planning.words import PLATFORMS, build_words, listed
@@ -54,6 +57,9 @@ def plan(target: Target, wishes: Wishes, world: Knowledge) -> Plan:
             feasible=False, target=target, wishes=wishes, reasons=reasons, alternatives=alternatives(question, None)
         )
     stack = make_stack(build, target, wishes, world)
+    fitting = question.pool.chosen(meeting_all(question.limits, question.start))
+    if (note := surer_note(build, fitting)) is not None:
+        stack = msgspec.structs.replace(stack, notes=(*stack.notes, note))
     return Plan(
         feasible=True,
         target=target,

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.compat import Answer, Change, Reason
+from envdoctor.report.lines import wrapped
 
 _MARKS = {
     "yes": ("✓", "ok", "green"),
@@ -37,16 +38,16 @@ def print_answer(console: Console, answer: Answer, *, sources: bool = False) -> 
     told = decisive[0] if answer.answer in ("no", "unknown") and len(decisive) == 1 else None
     notes = _notes(told.sources, numbers) if told is not None else Text()
     if answer.answer is None:
-        _wrapped(console, Text(answer.summary, style="bold"))
+        wrapped(console, Text(answer.summary, style="bold"))
     else:
         mark, _, colour = _MARKS[answer.answer]
-        _wrapped(console, Text(answer.summary, style=f"bold {colour}") + notes, lead=f"{mark} " if utf8 else "")
+        wrapped(console, Text(answer.summary, style=f"bold {colour}") + notes, lead=f"{mark} " if utf8 else "")
     if answer.facts:
         console.print()
         width = max(len(fact.label) for fact in answer.facts)
         for fact in answer.facts:
             lead = Text(f"  {fact.label:<{width}}  ", style=_ASIDE)
-            _wrapped(console, Text(fact.value) + _notes(fact.sources, numbers), lead=lead)
+            wrapped(console, Text(fact.value) + _notes(fact.sources, numbers), lead=lead)
     others = [reason for reason in answer.reasons if reason is not told]
     if others:
         console.print()
@@ -63,12 +64,12 @@ def print_answer(console: Console, answer: Answer, *, sources: bool = False) -> 
     if answer.newer_than_table:
         console.print()
         text = f"Newer than the table of {answer.as_of}: {'; '.join(answer.newer_than_table)}. What is said of it is by rule."
-        _wrapped(console, Text(text, style="yellow"))
+        wrapped(console, Text(text, style="yellow"))
     if numbers:
         console.print()
         console.print(Text("Sources", style="bold"))
         for source, number in numbers.items():
-            _wrapped(console, Text(source), lead=f"  [{number}] ")
+            wrapped(console, Text(source), lead=f"  [{number}] ")
 
 
 def _reason(console: Console, reason: Reason, numbers: dict[str, int], *, utf8: bool) -> None:
@@ -76,11 +77,11 @@ def _reason(console: Console, reason: Reason, numbers: dict[str, int], *, utf8: 
     text = Text(reason.text)
     if how := _HOW_KNOWN.get(reason.confidence):
         text.append(f" ({how})", style=_ASIDE)
-    _wrapped(console, text + _notes(reason.sources, numbers), lead=Text(f"  {mark if utf8 else plain} ", style=colour))
+    wrapped(console, text + _notes(reason.sources, numbers), lead=Text(f"  {mark if utf8 else plain} ", style=colour))
 
 
 def _change(console: Console, change: Change, numbers: dict[str, int]) -> None:
-    _wrapped(console, Text(change.text) + _notes(change.sources, numbers), lead=f"  {change.change}: ")
+    wrapped(console, Text(change.text) + _notes(change.sources, numbers), lead=f"  {change.change}: ")
     if change.pip and change.change == "torch":
         _pip(console, change.pip)
 
@@ -97,12 +98,3 @@ def _pip(console: Console, arguments: Iterable[str]) -> None:
 def _notes(sources: Iterable[str], numbers: dict[str, int]) -> Text:
     cited = sorted(numbers[source] for source in sources if source in numbers)
     return Text(f" [{', '.join(map(str, cited))}]" if cited else "", style=_ASIDE)
-
-
-def _wrapped(console: Console, text: Text, lead: str | Text = "") -> None:
-    """Wrapped to the terminal, later lines under the first; no padding at line ends, so that pipes stay clean."""
-    first = Text(lead) if isinstance(lead, str) else lead
-    for line in text.wrap(console, max(console.width - first.cell_len, 20)):
-        line.rstrip()
-        console.print(first + line, soft_wrap=True)
-        first = Text(" " * first.cell_len)

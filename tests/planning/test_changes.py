@@ -131,6 +131,12 @@ def test_windows_may_take_the_newer_linux_wheels_under_wsl() -> None:
     assert wsl.buys == "torch 2.15.0 with CUDA 13.2 instead of 2.14.1 with CUDA 13.0"
 
 
+def test_windows_on_arm_has_wsl() -> None:
+    found = planned(gpus="none", os="windows", arch="aarch64")
+    assert not found.feasible
+    assert changes(found) == [("Use WSL 2, where the Linux wheels run", "2.14.0 cpu")]
+
+
 def ladder(**words: Any) -> Unlocks:
     machine = {name: words.pop(name) for name in ("gpus", "driver", "os") if name in words}
     return unlocks(describe(load(), **machine), checked(load(), **words), load())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+from rich.console import Console
 
 from envdoctor.knowledge import load
 from envdoctor.planning.model import Alternative, Plan, Stack
@@ -15,6 +18,8 @@ from envdoctor.planning.planner import plan
 from envdoctor.planning.target import describe
 from envdoctor.planning.unlock import unlocks
 from envdoctor.planning.wishes import checked
+from envdoctor.report.plan import print_plan
+from envdoctor.report.plan_data import plan_json
 from tests.planning import raw
 
 GPUS = (
@@ -281,3 +286,16 @@ def test_each_step_of_the_ladder_of_drivers_buys_something_newer(words: dict[str
     for step in steps:
         broken = breaks(step.stack, {**words, "driver": step.min_driver}, wsl=found.plan.target.wsl)
         assert broken == [], step.min_driver
+
+
+@SETTINGS
+@given(DESCRIPTIONS)
+def test_every_plan_reads_within_80_columns_and_as_json(words: dict[str, Any]) -> None:
+    found = planned(words)
+    shown = io.StringIO()
+    print_plan(Console(file=shown, width=80, highlight=False), found)
+    commands = ("    pip install", "      export", "      uv ")
+    assert all(len(line) <= 80 for line in shown.getvalue().splitlines() if not line.startswith(commands))
+    again = json.loads(plan_json(found))
+    assert again["feasible"] is found.feasible
+    assert (again["stack"] or {}).get("torch") == (found.stack.torch if found.stack else None)

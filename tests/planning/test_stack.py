@@ -195,8 +195,11 @@ def test_a_model_that_came_later_than_its_driver_is_mentioned() -> None:
     assert not any("first listed" in note for note in stack(gpus="RTX 5060 Ti", driver="570").notes)
 
 
-def test_what_is_not_measured_is_said() -> None:
-    assert any("check it after installing" in note for note in stack(gpus="RTX 5090", driver="570").notes)
+def test_what_was_not_read_is_said_with_the_newest_that_was() -> None:
+    (note,) = [note for note in stack(gpus="RTX 5090", driver="570").notes if "check it after installing" in note]
+    assert "2.13.0+cu129" in note
+    assert "2.11.0+cu128 is the newest whose code was read" in note
+    assert not any("check it after" in note for note in stack(gpus="RTX 5090", driver="580").notes)
 
 
 def test_a_plan_says_where_its_facts_come_from() -> None:
