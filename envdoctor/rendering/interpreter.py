@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 
 from envdoctor.errors import InputError
+from envdoctor.knowledge import load
+from envdoctor.knowledge.errors import KnowledgeError
 from envdoctor.planning.model import Stack
 
 # Seconds: a cold start from a network disk takes several.
@@ -45,8 +47,10 @@ def _ways(stack: Stack) -> tuple[str, ...]:
     if release.endswith("t"):
         ways = ways[:1]
     system = stack.os or ""
-    if system.startswith("ubuntu"):
-        ways.append(f"sudo apt-get install -y python{release} python{release}-venv")
+    if system.startswith(("ubuntu", "debian")):
+        # apt has one Python of each release, and a script that names another is a script that fails.
+        if _own_python(system) == release:
+            ways.append(f"sudo apt-get install -y python{release} python{release}-venv")
     elif system.startswith(("rhel", "rocky", "alma", "centos", "ol", "fedora")):
         ways.append(f"sudo dnf install -y python{release}")
     elif system.startswith(("sles", "opensuse")):
@@ -54,6 +58,14 @@ def _ways(stack: Stack) -> tuple[str, ...]:
     elif system == "windows":
         ways = [ways[0], f"winget install Python.Python.{release}"]
     return tuple(ways)
+
+
+def _own_python(system: str) -> str | None:
+    """Of the distribution's own packages; None where that is not known."""
+    try:
+        return load().system(system).python
+    except KnowledgeError:
+        return None
 
 
 def find_python(wanted: PythonWanted, *, named: str | None = None) -> str:

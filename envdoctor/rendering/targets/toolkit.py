@@ -6,6 +6,8 @@ Sources: CUDA installation guide for Linux (package names; `cuda` brings a drive
 
 from __future__ import annotations
 
+from typing import Any
+
 from packaging.version import Version
 
 from envdoctor.errors import InputError
@@ -31,7 +33,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
     variables = {name: value for name, value in building_environment(stack) if name not in ("CUDA_HOME", "PATH")}
     if stack.arch_list:
         variables.setdefault("TORCH_CUDA_ARCH_LIST", stack.arch_list)
-    values = {
+    values: dict[str, Any] = {
         "toolkit": toolkit,
         "major": toolkit.partition(".")[0],
         "system": system,
@@ -41,6 +43,8 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         "standard": "c++20" if Version(stack.torch) >= Version("2.13") else "c++17",
         # PyPI has nvcc as a whole from CUDA 13 on, in the folder nvidia/cu13.
         "wheels": Version(toolkit) >= Version("13"),
+        # Read in 2.0.1's cpp_extension.py, and no longer there in 2.13's; in between the hint would be a guess.
+        "old_setuptools": Version(stack.torch) < Version("2.1"),
         "environment": tuple(variables.items()),
         "script": "toolkit.sh",
     }
