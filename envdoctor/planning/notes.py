@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key
 from envdoctor.planning.model import Stack, Target, Wishes
-from envdoctor.planning.words import listed, system_words
+from envdoctor.planning.words import build_words, listed, system_words
 
 # How a build's device code is known where neither the wheel nor its build script was read (TorchBuild.confidence).
 UNREAD = ("runtime-table", "conflict", "unknown")
@@ -75,3 +75,11 @@ def surer_note(build: TorchBuild, others: Sequence[TorchBuild]) -> str | None:
     text = f"The device code of {build.name} is known from torch's own table, not from the wheel: check it after installing"
     read = [other for other in others if other.confidence not in UNREAD]
     return f"{text}; {read[0].name} is the newest whose code was read." if read else f"{text}."
+
+
+def own_python_note(stack: Stack, target: Target, wishes: Wishes, others: Sequence[TorchBuild]) -> str | None:
+    """What there is for the machine's own Python, where the plan asks for another. `others`: all that fit, newest first."""
+    if wishes.container or wishes.python is not None or target.python in (None, stack.python):
+        return None
+    own = [build for build in others if target.python in build.python_tags]
+    return f"With its own Python {target.python} the newest is {build_words(own[0])}." if own else None

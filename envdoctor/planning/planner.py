@@ -10,7 +10,7 @@ from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.knowledge.versions import version
 from envdoctor.planning.limits import limits_of
 from envdoctor.planning.model import Plan, Reason, Stack, Target, Wishes
-from envdoctor.planning.notes import surer_note
+from envdoctor.planning.notes import own_python_note, surer_note
 from envdoctor.planning.search import Limit, meeting_all, pool_of, smallest_conflict
 from envdoctor.planning.stacks import make_stack
 from envdoctor.planning.words import PLATFORMS, build_words, listed
@@ -58,8 +58,8 @@ def plan(target: Target, wishes: Wishes, world: Knowledge) -> Plan:
         )
     stack = make_stack(build, target, wishes, world)
     fitting = question.pool.chosen(meeting_all(question.limits, question.start))
-    if (note := surer_note(build, fitting)) is not None:
-        stack = msgspec.structs.replace(stack, notes=(*stack.notes, note))
+    more = (own_python_note(stack, target, wishes, fitting), surer_note(build, fitting))
+    stack = msgspec.structs.replace(stack, notes=(*stack.notes, *(note for note in more if note is not None)))
     return Plan(
         feasible=True,
         target=target,

@@ -129,10 +129,14 @@ def _next(console: Console, stack: Stack, target: Target, wishes: Wishes) -> Non
     console.print()
     console.print(Text("Next", style=_HEAD))
     index = f" --index-url {stack.index_url}" if stack.index_url else ""
-    install = f"pip install {shlex.join(stack.requirements)}{index}"
-    console.print(Text(f"    {install}", style="cyan"), soft_wrap=True)
+    elsewhere = target.python is not None and stack.python != target.python and not wishes.container
+    pip = "uv pip" if elsewhere else "pip"
+    commands = [f"uv venv --python {stack.python}"] if elsewhere else []
+    commands.append(f"{pip} install {shlex.join(stack.requirements)}{index}")
     if stack.packages:
-        console.print(Text(f"    pip install {shlex.join(stack.packages)}", style="cyan"), soft_wrap=True)
+        commands.append(f"{pip} install {shlex.join(stack.packages)}")
+    for command in commands:
+        console.print(Text(f"    {command}", style="cyan"), soft_wrap=True)
     if (
         target.driver is None
         and stack.min_driver is not None

@@ -37,6 +37,8 @@ def test_a_python_from_elsewhere_is_said_to_be() -> None:
     (note,) = [note for note in stack(gpus="RTX 3080", os="ubuntu18.04", torch="2.0").notes if "Python" in note]
     assert "ubuntu18.04 has Python 3.6" in note
     assert "Python 3.11 comes from uv or conda" in note
+    notes = stack(gpus="RTX 3080", os="ubuntu22.04").notes
+    assert "With its own Python 3.10 the newest is torch 2.14.1 with CUDA 13.0." in notes
 
 
 def test_torchaudio_ends_at_2_11_and_its_absence_has_a_reason() -> None:
