@@ -294,7 +294,7 @@ def test_every_plan_reads_within_80_columns_and_as_json(words: dict[str, Any]) -
     found = planned(words)
     shown = io.StringIO()
     print_plan(Console(file=shown, width=80, highlight=False), found)
-    commands = ("    pip install", "      export", "      uv ")
+    commands = ("    pip install", "    uv ", "      export", "      uv ")
     assert all(len(line) <= 80 for line in shown.getvalue().splitlines() if not line.startswith(commands))
     again = json.loads(plan_json(found))
     assert again["feasible"] is found.feasible
