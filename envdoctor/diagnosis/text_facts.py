@@ -11,6 +11,7 @@ from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import Driver
 from envdoctor.facts.sections.host import Host
+from envdoctor.facts.sections.interpreter import Interpreter, Torch
 from envdoctor.knowledge import Knowledge
 
 MOST_MESSAGES = 300
@@ -42,6 +43,7 @@ def stated(found: Scan, world: Knowledge) -> Snapshot:
         torch = interpreter.torch
         if torch.arch_flags and any(flag.startswith("sm_") for flag in torch.arch_flags):
             snapshot = replace(snapshot, interpreter=replace(interpreter, torch=replace(torch, build="cuda")))
+    snapshot = _with_torchs_cuda(snapshot, found)
     if snapshot.host is None:
         snapshot = replace(snapshot, host=_host(found.excerpt))
     number = _DRIVER_CUDA.search(found.excerpt)
@@ -52,6 +54,17 @@ def stated(found: Scan, world: Knowledge) -> Snapshot:
             driver = snapshot.driver or Driver()
             snapshot = replace(snapshot, driver=replace(driver, reported_version=oldest))
     return snapshot
+
+
+def _with_torchs_cuda(snapshot: Snapshot, found: Scan) -> Snapshot:
+    """The CUDA of torch, where the refusal of an extension's build names it."""
+    named = (match.values.get("torch", "") for match in found.matches if match.code == "toolkit-mismatch")
+    cuda = next((text for text in named if re.fullmatch(r"\d{1,2}\.\d{1,2}", text)), None)
+    interpreter = snapshot.interpreter or Interpreter(distributions_complete=False)
+    torch = interpreter.torch or Torch(build="cuda")
+    if cuda is None or torch.cuda is not None:
+        return snapshot
+    return replace(snapshot, interpreter=replace(interpreter, torch=replace(torch, cuda=cuda)))
 
 
 def _host(text: str) -> Host:
