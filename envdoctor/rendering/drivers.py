@@ -31,7 +31,7 @@ def driver_needs(stack: Stack, recipe: str) -> DriverNeeds:
     if stack.min_driver is None:
         raise InputError(f"'{recipe}' has nothing to do: torch {stack.torch} ({stack.channel}) needs no driver")
     records = [record for gpu in stack.gpus if (record := load().architecture(gpu.capability)) is not None]
-    if any(record.jetson for record in records):
+    if on_jetson(stack):
         raise InputError(f"'{recipe}' is not for Jetson: its driver comes with JetPack")
     modules = {record.open_kernel_modules for record in records}
     # Proprietary first: a machine that mixes old and new GPUs has to take what drives the old ones.
@@ -52,3 +52,9 @@ def driver_needs(stack: Stack, recipe: str) -> DriverNeeds:
         data_center=all(gpu.kind == "data-center" for gpu in stack.gpus),
         nvlink5=any(gpu.kind == "data-center" and gpu.capability in ("10.0", "10.3") for gpu in stack.gpus),
     )
+
+
+def on_jetson(stack: Stack) -> bool:
+    """Whether one of the plan's GPUs is a Jetson's."""
+    records = (load().architecture(gpu.capability) for gpu in stack.gpus)
+    return any(record is not None and record.jetson for record in records)

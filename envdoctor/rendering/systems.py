@@ -18,6 +18,17 @@ _KIN = {
     "sles": ("sles", "sled", "sle_hpc"),
     "opensuse-leap": ("opensuse-leap", "opensuse"),
 }
+# As people and other tools write them.
+_WRITTEN = {
+    "leap": "opensuse-leap",
+    "opensuse": "opensuse-leap",
+    "amazon": "amzn",
+    "amazonlinux": "amzn",
+    "oraclelinux": "ol",
+    "oracle": "ol",
+    "alma": "almalinux",
+    "sle": "sles",
+}
 _TITLES = {
     "ubuntu": "Ubuntu {0}",
     "debian": "Debian {0}",
@@ -76,15 +87,13 @@ def system_of(stack: Stack, recipe: str) -> System:
         raise InputError(
             f"'{recipe}' needs to know the distribution: --os ubuntu24.04 (debian12, rhel9, sles15, fedora44...)"
         )
-    found = re.fullmatch(r"([a-z][a-z_-]*?)-?(\d+(?:\.\d+)*)", stack.os)
-    if found is None:
+    found = re.fullmatch(r"([a-z][a-z_-]*?)-?(\d+(?:\.\d+)*)?", stack.os)
+    if found is None or (found[2] is None and found[1] in _TITLES):
         raise InputError(
             f"'{recipe}' cannot read the distribution '{stack.os}'; write it as ubuntu24.04, rhel9 or sles15"
         )
-    identifier, version = found.groups()
-    identifier = {"leap": "opensuse-leap", "opensuse": "opensuse-leap", "amazon": "amzn", "sle": "sles"}.get(
-        identifier, identifier
-    )
+    identifier, version = found[1], found[2] or ""
+    identifier = _WRITTEN.get(identifier, identifier)
     name = next((name for name, kin in _KIN.items() if identifier in kin), identifier)
     snapshot = Snapshot(
         host=Host(
@@ -98,6 +107,10 @@ def system_of(stack: Stack, recipe: str) -> System:
         raise InputError(
             f"'{recipe}' has no packages for '{stack.os}'; it knows Ubuntu, Debian, Fedora, RHEL and its kin, Amazon Linux, "
             "SLES and openSUSE Leap. https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/ may help"
+        )
+    if kind == "rhel" and int(version.partition(".")[0]) < (2023 if identifier == "amzn" else 8):
+        raise InputError(
+            f"'{recipe}' has no packages for '{stack.os}': NVIDIA's for it have ended; it needs a newer release"
         )
     # Ubuntu's 24.04 and 24.10 differ; a minor of the others is an update.
     shown = version if kind == "ubuntu" else version.partition(".")[0]

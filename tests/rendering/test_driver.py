@@ -26,6 +26,7 @@ SYSTEMS = (
     "rhel8",
     "rhel9",
     "rocky10",
+    "oraclelinux9",
     "amzn2023",
     "fedora44",
     "sles15",
@@ -201,7 +202,8 @@ def test_a_dry_run_changes_nothing_and_needs_no_root(machine: ScriptMachine) -> 
 def test_a_dry_run_gets_to_its_end_on_every_system(machine: ScriptMachine, system: str) -> None:
     plan = stack("h100x8", os=system)
     name = system.rstrip("0123456789.")
-    machine.linux(name, system.removeprefix(name), *[NVIDIA_GPU] * 8, NVSWITCH)
+    identifier = {"oraclelinux": "ol"}.get(name, name)
+    machine.linux(identifier, system.removeprefix(name), *[NVIDIA_GPU] * 8, NVSWITCH)
     machine.secure_boot()
     machine.answers["apt-cache"] = apt_cache(UBUNTU_24)
     machine.answers |= {"dpkg-query": "exit 1", "dpkg": "echo amd64", "rpm": "exit 1"}
@@ -339,6 +341,18 @@ def test_red_hat_8_and_9_take_a_module_stream(machine: ScriptMachine) -> None:
     assert calls[-1] == "dnf install -y --allowerasing nvidia-open"
 
 
+def test_oracle_linux_has_names_of_its_own(machine: ScriptMachine) -> None:
+    calls = dnf_calls(machine, stack("rtx5090", os="oraclelinux9"), "ol", "9.5")
+    assert "dnf config-manager --set-enabled ol9_codeready_builder" in calls
+    assert "dnf install -y oracle-epel-release-el9" in calls
+
+
+def test_a_red_hat_that_is_not_registered_is_told_what_may_be_missing(machine: ScriptMachine) -> None:
+    calls = dnf_calls(machine, stack("rtx5090", os="rhel9"), "rhel", "9.6")
+    assert "dnf install -y https://dl.fedoraproject.org/pub/epel/epel-release-latest-9.noarch.rpm" in calls
+    assert not any("crb" in call for call in calls)
+
+
 def test_red_hat_drives_an_old_card_with_the_proprietary_stream(machine: ScriptMachine) -> None:
     calls = dnf_calls(machine, stack("gtx1080", os="rhel8", driver_branch="615"), "almalinux", "8.10")
     assert "dnf config-manager --set-enabled powertools" in calls
@@ -388,6 +402,9 @@ def test_suse_without_it_builds_them(machine: ScriptMachine) -> None:
         (stack("rtx5090", os=None), "--os ubuntu24.04"),
         (stack("rtx5090", os="gentoo1"), "has no packages for 'gentoo1'"),
         (stack("rtx5090", os="ubuntu"), "cannot read the distribution"),
+        (stack("rtx5090", os="arch"), "has no packages for 'arch'"),
+        (stack("rtx5090", os="centos7"), "it needs a newer release"),
+        (stack("rtx5090", os="sles12"), "NVIDIA has no package repository for it"),
         (stack("rtx5090", gpus=(TargetGpu(name="Jetson AGX Orin", capability="8.7"),)), "JetPack"),
     ],
 )

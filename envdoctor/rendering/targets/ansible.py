@@ -10,7 +10,9 @@ import msgspec
 import envdoctor
 from envdoctor.errors import InputError
 from envdoctor.planning.model import Stack
+from envdoctor.rendering.drivers import on_jetson
 from envdoctor.rendering.model import Options, RenderedFile
+from envdoctor.rendering.systems import system_of
 from envdoctor.rendering.targets import driver, toolkit, venv
 from envdoctor.rendering.templates import fill
 
@@ -22,8 +24,11 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
     has GPUs and no known distribution: its driver could not be installed."""
     if not stack.platform.startswith("linux"):
         raise InputError("'ansible' is for Linux machines")
+    # JetPack brings a Jetson's driver; what else the plan asks of a driver is said in the recipe's own name.
+    with_driver = bool(stack.gpus and stack.min_driver) and not on_jetson(stack)
+    if with_driver:
+        system_of(stack, "ansible")
     scripts = [*venv.render(stack, options)]
-    with_driver = bool(stack.gpus and stack.min_driver)
     with_toolkit = stack.purpose == "build-extensions"
     if with_driver:
         scripts += driver.render(stack, options)
