@@ -17,20 +17,12 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.conditions import near
-from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
+from envdoctor.diagnosis.loader_errors import loader_errors
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import conda_install, install_into, run_python, uses_conda
+from envdoctor.diagnosis.wordings import first_said
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-
-SAID = (
-    "iJIT_NotifyEvent",
-    "Intel MKL FATAL ERROR",
-    "INTEL MKL ERROR",
-    "Intel oneMKL FATAL ERROR",
-    "INTEL oneMKL ERROR",
-)
-
 
 MESSAGES = (
     Message("undefined symbol: iJIT_{name}", "pytorch#123097: MKL 2024.1"),
@@ -40,7 +32,6 @@ MESSAGES = (
     Message("Intel oneMKL FATAL ERROR: Cannot load {library}", "oneMKL"),
     Message("libmkl_{name}: cannot open shared object file", "glibc"),
     Message("libmkl_{name}: undefined symbol", "glibc"),
-    Message("mkl-service + Intel(R) MKL: MKL_THREADING_LAYER=INTEL is incompatible with libgomp", "mkl-service", 0.9),
     Message("MKL_THREADING_LAYER=INTEL is incompatible with {library} library", "mkl-service", 0.9),
     Message("mkl_intel_thread.{version}.dll", "Windows", 0.6),
     Message("Cannot load mkl_intel_thread.dll", "MKL on Windows"),
@@ -50,6 +41,11 @@ MESSAGES = (
     Message("libmkl_rt.so.{version}: cannot open shared object file", "glibc"),
     Message("OSError: [WinError 126] {words} mkl", "Windows", 0.5),
     Message("mkl_intel_thread", "MKL on Windows", 0.6, when=near("cannot load", "could not", "not found")),
+    Message("INTEL oneMKL ERROR", "oneMKL"),
+    Message("Intel MKL FATAL ERROR", "MKL"),
+    Message("INTEL MKL ERROR", "MKL"),
+    Message("Intel oneMKL FATAL ERROR", "oneMKL"),
+    Message("iJIT_NotifyEvent", "pytorch#123097: MKL 2024.1"),
 )
 
 
@@ -62,7 +58,7 @@ MESSAGES = (
     remedy=lambda machine, _: (_again(machine, removed=False),),
 )
 def mkl_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
-    said = first_saying(machine, *SAID)
+    said = first_said(machine, MESSAGES)
     if said is None:
         error = next((e for e in loader_errors(machine) if e.stem.startswith("libmkl_") and e.kind == "missing"), None)
         said = error.said if error else None

@@ -18,14 +18,11 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.loader_errors import first_saying
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import conda_install, reinstall, run_python
+from envdoctor.diagnosis.wordings import first_said
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-
-SAID = ("OMP: Error #15", "OMP: Error 15", "multiple copies of the OpenMP runtime", "is incompatible with libgomp")
-
 
 MESSAGES = (
     Message("OMP: Error #15: Initializing {library}, but found {other} already initialized", "LLVM OpenMP, kmp_i18n"),
@@ -37,6 +34,8 @@ MESSAGES = (
     Message("Error #15: Initializing libiomp5", "Intel OpenMP"),
     Message("libiomp5md.dll already initialized", "Intel OpenMP on Windows"),
     Message("KMP_DUPLICATE_LIB_OK", "LLVM OpenMP: its switch, as people quote it", 0.6),
+    Message("OMP: Error 15", "LLVM OpenMP of old"),
+    Message("is incompatible with libgomp", "mkl-service: MKL_THREADING_LAYER", 0.9),
 )
 
 
@@ -50,7 +49,7 @@ MESSAGES = (
 def openmp_duplicate(machine: Snapshot, world: Knowledge) -> Finding | None:
     run = machine.torch.run if machine.torch else None
     paths = tuple(dict.fromkeys(m.path for m in (run.mapped or () if run else ()) if m.name in ("libiomp5", "libomp")))
-    said = first_saying(machine, *SAID)
+    said = first_said(machine, MESSAGES)
     if said is None and len(paths) < 2:
         return None
     evidence = (*((said.evidence(),) if said else ()), *(fact("torch.run.mapped", path) for path in paths))

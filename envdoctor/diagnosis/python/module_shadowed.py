@@ -20,15 +20,14 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.conditions import local_module
-from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
+from envdoctor.diagnosis.loader_errors import loader_errors
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import quoted, run_python
+from envdoctor.diagnosis.wordings import first_said
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import ShadowedModule
 from envdoctor.knowledge import Knowledge
 
-# Python 3.13 and later; torch when it is imported from a clone of its sources.
-SAID = ("since it has the same name as the", "It appears that PyTorch has loaded the `torch/_C` folder")
 THIRD_PARTY = ("torch", "torchvision", "torchaudio", "numpy", "triton")
 
 
@@ -68,7 +67,7 @@ MESSAGES = (
 def module_shadowed(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch
     run = torch.run if torch else None
-    said = first_saying(machine, *SAID)
+    said = first_said(machine, MESSAGES)
     candidates = [s for s in (interpreter.shadowed or () if interpreter else ()) if not _own_sources(machine, s)]
     if not candidates and said is None:
         return None

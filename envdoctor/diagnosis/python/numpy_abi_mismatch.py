@@ -20,7 +20,6 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import major_of, release_of
-from envdoctor.diagnosis.loader_errors import first_saying
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import (
     conda_install,
@@ -30,18 +29,11 @@ from envdoctor.diagnosis.repairs import (
     run_python,
     uses_conda,
 )
+from envdoctor.diagnosis.wordings import first_said
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
 FIRST_FOR_NUMPY_2 = (2, 3)
-SAID = (
-    "compiled using NumPy 1.x cannot be run in",
-    "_ARRAY_API not found",
-    "numpy.dtype size changed, may indicate binary incompatibility",
-    "numpy.ufunc size changed, may indicate binary incompatibility",
-    "module compiled against ABI version",
-    "module compiled against API version",
-)
 
 
 MESSAGES = (
@@ -83,6 +75,9 @@ MESSAGES = (
     Message("Original error was: No module named 'numpy.core._multiarray_umath'", "numpy/core/__init__.py", 0.7),
     Message("TypeError: expected np.ndarray (got numpy.ndarray)", "torch/csrc/utils/tensor_numpy.cpp"),
     Message("PyTorch was compiled without NumPy support", "torch/csrc/utils/tensor_numpy.cpp", 0.8),
+    Message("module compiled against ABI version", "numpy C API", 0.95),
+    Message("module compiled against API version", "numpy C API", 0.95),
+    Message("compiled using NumPy 1.x cannot be run in", "NumPy 2"),
 )
 
 
@@ -96,7 +91,7 @@ MESSAGES = (
 def numpy_abi_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch
     numpy = interpreter.distribution("numpy") if interpreter else None
-    said = first_saying(machine, *SAID)
+    said = first_said(machine, MESSAGES)
     version = numpy.version if numpy else None
     by_versions = _built_for_1(machine) and (major_of(version) or 0) >= 2
     if said is None and not by_versions:

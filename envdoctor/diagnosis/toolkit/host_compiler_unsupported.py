@@ -20,20 +20,11 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.building import builders_compiler, builders_nvcc, building, install_compiler, minor
 from envdoctor.diagnosis.companions import major_of
-from envdoctor.diagnosis.loader_errors import first_saying
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import conda_install, uses_conda
+from envdoctor.diagnosis.wordings import first_said
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-
-SAID = (
-    "unsupported GNU version",
-    "unsupported clang version",
-    "unsupported Microsoft Visual Studio version",
-    "is greater than the maximum required version by CUDA",
-    "gcc versions later than",
-)
-
 
 MESSAGES = (
     Message("unsupported GNU version! gcc versions later than {version} are not supported", "crt/host_config.h"),
@@ -79,6 +70,10 @@ MESSAGES = (
     Message("-std=c++17: unrecognized", "old compilers", 0.6),
     Message("unrecognized command line option '-std=c++17'", "gcc before 7", 0.85),
     Message("unrecognized command line option '-std=c++20'", "gcc before 10", 0.85),
+    Message("is greater than the maximum required version by CUDA", "torch/utils/cpp_extension.py"),
+    Message("gcc versions later than", "crt/host_config.h", 0.95),
+    Message("unsupported clang version", "crt/host_config.h", 0.95),
+    Message("unsupported GNU version", "crt/host_config.h", 0.95),
 )
 
 
@@ -94,7 +89,7 @@ def host_compiler_unsupported(machine: Snapshot, world: Knowledge) -> Finding | 
     cuda = minor(nvcc.version if nvcc else None)
     accepted = world.host_compilers(cuda) if cuda else None
     newest = accepted.gcc_max if accepted else None
-    said = first_saying(machine, *SAID)
+    said = first_said(machine, MESSAGES)
     if said is not None:
         return Finding(
             summary="nvcc refused the host compiler: it is newer than this CUDA toolkit knows"

@@ -21,23 +21,9 @@ from __future__ import annotations
 from envdoctor.diagnosis.building import SAME_VERSION, toolkit_fixes
 from envdoctor.diagnosis.loader_errors import Said, first_saying
 from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
+from envdoctor.diagnosis.wordings import first_said
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-
-SAID = (
-    "CUDA_HOME environment variable is not set",
-    "CUDA was not found on the system, please set the CUDA_HOME",
-    "nvcc not found",
-    "nvcc: not found",
-    "nvcc: command not found",
-    "nvcc was not found",
-    "no such file or directory: 'nvcc'",
-    "bin/nvcc': no such file",
-    "bin/nvcc: no such file",
-    "bin/nvcc: not found",
-    "CUDA_HOME does not exist",
-)
-
 
 MESSAGES = (
     Message(
@@ -114,6 +100,10 @@ MESSAGES = (
     Message("cannot find -lcusparse", "binutils, ld", 0.8),
     Message("cannot find -lcudart_static", "binutils, ld", 0.85),
     Message("cannot find -lnvrtc", "binutils, ld", 0.8),
+    Message("bin/nvcc': No such file", "CPython, subprocess"),
+    Message("bin/nvcc: not found", "dash, make"),
+    Message("nvcc not found", "extensions' builds", 0.9),
+    Message("CUDA_HOME does not exist", "deepspeed, op_builder", 0.95),
 )
 
 
@@ -126,7 +116,7 @@ MESSAGES = (
 )
 def toolkit_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     toolkit, torch = machine.toolkit, machine.torch
-    said = first_saying(machine, *SAID) or _no_such_nvcc(machine)
+    said = first_said(machine, MESSAGES) or _no_such_nvcc(machine)
     if said is not None:
         there = toolkit.nvcc if toolkit else None
         where = f" There is one at {there[0].path}, which was not looked at." if there else ""
