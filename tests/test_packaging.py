@@ -80,3 +80,16 @@ def test_the_wheel_holds_no_tests_and_no_caches(wheel: Path) -> None:
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
     assert any(name.startswith("envdoctor/knowledge/data/") for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_an_installed_envdoctor_renders_its_recipes_and_plans_without_a_machine(
+    installed: Path, tmp_path: Path
+) -> None:
+    command = installed.with_name("envdoctor")
+    asked = ("--gpu", "RTX 5090", "--driver", "580", "--os", "ubuntu24.04")
+    for name in ("venv", "uv", "docker", "kubernetes"):
+        run(command, "recipe", name, *asked, "-o", tmp_path / name, cwd=tmp_path)
+    script = tmp_path / "venv/venv.sh"
+    run("bash", "-n", script)
+    assert script.stat().st_mode & 0o100
+    assert (tmp_path / "docker/Dockerfile").is_file()

@@ -21,7 +21,7 @@ START_LIMIT = 20.0
 class PythonWanted(msgspec.Struct, frozen=True):
     """The interpreter of a plan. `command`: "python3.12", "python3.14t"; `test`: a Python program that exits with 0 in it.
 
-    `ways`: how to get it, the one that needs no root first: a comment or a command each.
+    `ways`: how to get it, a command each: the system's own Python first, then what needs no root.
     """
 
     release: str
@@ -42,30 +42,29 @@ def python_wanted(stack: Stack) -> PythonWanted:
 
 
 def _ways(stack: Stack) -> tuple[str, ...]:
-    release = stack.python
-    ways = [f"uv python install {release}", f"conda create -y -n python{release} python={release.removesuffix('t')}"]
+    release, uv = stack.python, f"uv python install {stack.python}"
     if release.endswith("t"):
-        ways = ways[:1]
-    system = stack.os or ""
-    if system.startswith(("ubuntu", "debian")):
-        # apt has one Python of each release, and a script that names another is a script that fails.
-        if _own_python(system) == release:
-            ways.append(f"sudo apt-get install -y python{release} python{release}-venv")
-    elif system.startswith(("rhel", "rocky", "alma", "centos", "ol", "fedora")):
-        ways.append(f"sudo dnf install -y python{release}")
-    elif system.startswith(("sles", "opensuse")):
-        ways.append(f"sudo zypper install -y python{release.replace('.', '')}")
-    elif system == "windows":
-        ways = [ways[0], f"winget install Python.Python.{release}"]
-    return tuple(ways)
-
-
-def _own_python(system: str) -> str | None:
-    """Of the distribution's own packages; None where that is not known."""
+        return (uv,)
+    if stack.os == "windows":
+        return uv, f"winget install Python.Python.{release}"
+    ways = (uv, f"conda create -y -n python{release} python={release}")
     try:
-        return load().system(system).python
+        system = load().system(stack.os) if stack.os else None
     except KnowledgeError:
-        return None
+        system = None
+    if system is None:
+        return ways
+    install = f"sudo apt-get install -y python{release} python{release}-venv"
+    if system.family == "debian" and system.python == release:
+        return (install, *ways)
+    # deadsnakes builds for the releases that Ubuntu still maintains (its own page lists them), and not the Ubuntu's own Python.
+    if system.id in ("ubuntu22.04", "ubuntu24.04"):
+        return (*ways, f"sudo add-apt-repository -y ppa:deadsnakes/ppa && {install}")
+    if system.family == "rhel":
+        return (*ways, f"sudo dnf install -y python{release}")
+    if system.family == "suse":
+        return (*ways, f"sudo zypper install -y python{release.replace('.', '')}")
+    return ways
 
 
 def find_python(wanted: PythonWanted, *, named: str | None = None) -> str:

@@ -113,6 +113,25 @@ def test_a_python_that_is_named_must_be_the_plans() -> None:
         find_python(python_wanted(STACK), named="/nowhere/python")
 
 
+@pytest.mark.parametrize(
+    ("system", "python", "way"),
+    [
+        ("ubuntu24.04", "3.12", "sudo apt-get install -y python3.12 python3.12-venv"),
+        ("ubuntu22.04", "3.12", "ppa:deadsnakes/ppa && sudo apt-get install -y python3.12 python3.12-venv"),
+        ("rhel9", "3.12", "sudo dnf install -y python3.12"),
+        ("sles15", "3.11", "sudo zypper install -y python311"),
+        ("windows", "3.12", "winget install Python.Python.3.12"),
+        ("ubuntu18.04", "3.10", "uv python install 3.10"),
+        (None, "3.12", "conda create -y -n python3.12 python=3.12"),
+        ("ubuntu24.04", "3.14t", "uv python install 3.14t"),
+    ],
+)
+def test_each_system_is_told_its_own_way_to_the_python(system: str | None, python: str, way: str) -> None:
+    ways = python_wanted(Stack(python=python, torch="1", channel="cpu", requirements=(), os=system)).ways
+    assert [found for found in ways if found.endswith(way)]
+    assert any("deadsnakes" in found for found in ways) == (system == "ubuntu22.04")
+
+
 def test_the_free_threaded_python_is_another_one() -> None:
     wanted = python_wanted(Stack(python=f"{HERE}t", torch="1", channel="cpu", requirements=()))
     done = subprocess.run([sys.executable, "-c", wanted.test], check=False, timeout=60)
