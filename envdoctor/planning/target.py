@@ -10,7 +10,7 @@ import msgspec
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge, KnowledgeError
-from envdoctor.knowledge.versions import python_tag, version
+from envdoctor.knowledge.versions import capability_key, python_tag, version
 from envdoctor.planning.gpu_list import parse_gpus, target_gpu
 from envdoctor.planning.model import Target, TargetGpu
 
@@ -129,11 +129,11 @@ def from_snapshot(snapshot: Snapshot, world: Knowledge) -> Target:
     arch = platform.partition("_")[2]
     return Target(
         gpus=gpus,
-        driver=_driver(snapshot),
+        driver=_version(snapshot.driver_version),
         os=_system_of(snapshot, world),
         arch="x86_64" if arch == "amd64" else arch,
         platform=platform,
-        glibc=host.glibc if host else None,
+        glibc="" if host and host.glibc == "" else _version(host.glibc if host else None),
         python=_python_of(interpreter.version, interpreter.free_threaded) if interpreter else None,
         wsl=bool(host and host.wsl),
         container=bool(snapshot.container and snapshot.container.inside),
@@ -141,15 +141,12 @@ def from_snapshot(snapshot: Snapshot, world: Knowledge) -> Target:
     )
 
 
-def _driver(snapshot: Snapshot) -> str | None:
-    text = snapshot.driver_version
-    if text is None:
-        return None
+def _version(text: str | None) -> str | None:
+    """The text where it is a version; what is none says nothing."""
     try:
-        version(text)
+        return text if text is not None and version(text) else None
     except KnowledgeError:
         return None
-    return text
 
 
 def _python_of(text: str | None, free_threaded: bool | None) -> str | None:
@@ -207,6 +204,10 @@ def _gpu(name: str | None, capability: str | None, pci: str | None, world: Knowl
             record = world.gpu(name)
         except KnowledgeError:
             record = None
+    try:
+        capability = ".".join(map(str, capability_key(capability))) if capability is not None else None
+    except KnowledgeError:
+        capability = None
     if record is not None:
         return target_gpu(record, name=name, capability=capability)
     if capability is None and pci is not None:

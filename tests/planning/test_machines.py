@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from packaging.version import Version
+
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.readers import read
 from envdoctor.facts.sections.driver import Driver, KernelModule
@@ -12,6 +20,8 @@ from envdoctor.knowledge import load
 from envdoctor.planning.model import Target, Wishes
 from envdoctor.planning.planner import plan
 from envdoctor.planning.target import from_snapshot
+from tests.diagnosis import population
+from tests.diagnosis.test_properties import mutate
 
 WORLD = load()
 UBUNTU = Host(
@@ -139,3 +149,31 @@ def test_a_pasted_dump_is_a_machine_to_plan_for() -> None:
     assert planned.stack is not None
     assert (planned.stack.torch, planned.stack.channel) == ("2.7.1", "cu118")
     assert [one.stack.torch for one in planned.alternatives if one.stack] == ["2.14.1"]
+
+
+@pytest.mark.parametrize("name", population.healthy())
+def test_a_healthy_machine_can_be_planned_for(name: str) -> None:
+    machine = population.healthy()[name]
+    planned = plan(from_snapshot(machine, WORLD), Wishes(), WORLD)
+    assert planned.feasible, planned.reasons
+    assert planned.stack is not None
+    torch = machine.torch
+    if torch is not None and torch.release is not None and torch.cuda is not None:
+        assert Version(planned.stack.torch) >= Version(torch.release), "it works with that one already"
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(list(population.machines().values())), st.randoms(use_true_random=False), st.integers(1, 6))
+def test_whatever_the_facts_are_there_is_a_plan_or_a_reason(
+    machine: Snapshot, draw: random.Random, changes: int
+) -> None:
+    facts = msgspec.to_builtins(machine)
+    for _ in range(changes):
+        mutate(facts, draw)
+    try:
+        snapshot = msgspec.convert(facts, Snapshot)
+    except msgspec.ValidationError:
+        return
+    planned = plan(from_snapshot(snapshot, WORLD), Wishes(), WORLD)
+    assert planned.reasons
+    assert planned.feasible is (planned.stack is not None)

@@ -126,8 +126,9 @@ DESCRIPTIONS = st.fixed_dictionaries(
         "container": st.booleans(),
     }
 )
+# The seed is fixed: what this run finds is a defect of the code and not of the day.
 SETTINGS = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
