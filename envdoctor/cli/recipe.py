@@ -67,6 +67,7 @@ PLANS = {
     metavar="PKG",
     help="A requirement of your own, checked against the plan; repeatable.",
 )
+@click.option("--hashes", is_flag=True, help="requirements: all that is installed, with digests; asks the index.")
 @click.option("--container", is_flag=True, help="Plan for an image, which brings its own C library and Python.")
 @click.option("-o", "--output", "folder", metavar="DIR", help="Write the files there instead of printing them.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
@@ -92,6 +93,7 @@ def command(
     cuda: str | None,
     purpose: str,
     packages: tuple[str, ...],
+    hashes: bool,
     container: bool,
     folder: str | None,
     force: bool,
@@ -100,6 +102,8 @@ def command(
 ) -> int:
     if show_list:
         return _list()
+    if hashes and target != "requirements":
+        raise click.UsageError("--hashes goes with `recipe requirements`")
     if target is None:
         raise click.UsageError("name a recipe, `plan` or `unlock`; `envdoctor recipe --list` shows them all")
     _refuse_what_does_nothing(target, folder=folder, environment=environment, source=source, style=style)
@@ -134,7 +138,7 @@ def command(
         return 1
     if environment is not None:
         return apply_plan(planned, Path(environment))
-    return write_or_print(target, planned.stack, folder=folder, force=force)
+    return write_or_print(target, planned.stack, folder=folder, force=force, hashes=hashes)
 
 
 def _refuse_what_does_nothing(

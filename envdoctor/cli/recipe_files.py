@@ -59,12 +59,12 @@ def with_a_python_that_is_here(planned: Plan) -> Stack:
     return stack
 
 
-def write_or_print(target: str, stack: Stack, *, folder: str | None, force: bool) -> int:
+def write_or_print(target: str, stack: Stack, *, folder: str | None, force: bool, hashes: bool = False) -> int:
     """The files of one recipe, into a folder or onto standard output; notes go to standard error. Returns the exit code."""
     from envdoctor.rendering.catalogue import render
     from envdoctor.rendering.model import Options
 
-    files = render(target, stack, Options(arguments=_arguments()))
+    files = render(target, stack, Options(arguments=_arguments(), hashes=hashes))
     if folder is not None:
         from envdoctor.rendering.writing import write
 

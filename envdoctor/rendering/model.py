@@ -15,6 +15,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     `arguments`: of the command line that asked for it, after the recipe's name; they go into the header. `name`: of the
     project, environment, image or job. `environment`: the folder that venv and uv make. `gpus`: how many GPUs a container
     or a job gets, "all" or a number. `cpus`: cores for a job, None to let the template's own default stand.
+    `hashes`: for requirements, with all that they need and the digest of each file, which asks the index.
     """
 
     arguments: tuple[str, ...] = ()
@@ -22,6 +23,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     environment: str = ".venv"
     gpus: str = "all"
     cpus: int | None = None
+    hashes: bool = False
 
 
 class RenderedFile(msgspec.Struct, frozen=True):

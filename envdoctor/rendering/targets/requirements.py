@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from envdoctor.planning.model import Stack
+from envdoctor.rendering.hashes import locked
 from envdoctor.rendering.model import Options, RenderedFile
 from envdoctor.rendering.requirements import checked
 from envdoctor.rendering.templates import fill
@@ -16,7 +17,8 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
     install = "python -m pip install"
     # Extensions compile against the torch that is installed: no isolated build with another one.
     second = f"{install} {'--no-build-isolation ' if building else ''}-r requirements-packages.txt"
-    run = (f"{install} -r requirements.txt", second) if apart else (f"{install} -r requirements.txt",)
+    checks = "--require-hashes " if options.hashes else ""
+    run = (f"{install} {checks}-r requirements.txt", second) if apart else (f"{install} {checks}-r requirements.txt",)
     what = f"torch {stack.torch} ({stack.channel}) for pip."
     verify = ("Then `envdoctor check --python python` proves it.",)
     main = fill(
@@ -26,6 +28,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         what=what,
         run=(*run, *verify),
         packages=() if apart else packages,
+        locked=locked(stack, () if apart else packages) if options.hashes else (),
     )
     files = [RenderedFile("requirements.txt", main)]
     if apart:
