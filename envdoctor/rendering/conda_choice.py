@@ -38,7 +38,7 @@ def _choose(stack: Stack) -> tuple[CondaBuild | None, str | None]:
     if not builds:
         newest = newest_conda_torch()
         if version(stack.torch) > version(newest):
-            return None, f"conda-forge has no torch {stack.torch} (the newest that was seen there is {newest})"
+            return None, f"conda-forge is not known to have torch {stack.torch} ({newest} was the newest seen)"
         return None, f"conda-forge is not known to have torch {stack.torch}"
     if stack.python.endswith("t"):
         return None, "conda-forge builds torch for Python with its lock only"
