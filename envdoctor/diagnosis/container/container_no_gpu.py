@@ -113,6 +113,10 @@ MESSAGES = (
     ),
     Message("Failed to start nvml with error: could not load NVML library", "k8s-device-plugin", 0.85),
     Message("unable to get device link information: error calling nvml.Init", "k8s-device-plugin", 0.5),
+    Message("error stat'ing file '/dev/nvidia{node}': No such file or directory", "crun, podman", 0.85),
+    Message("/dev/nvidia{node}: no such file or directory: unknown", "runc, docker --device", 0.8),
+    Message("failed to construct CDI modifier for mode", "nvidia-container-toolkit, internal/modifier", 0.7),
+    Message("failed to create NVIDIA Container Runtime", "nvidia-container-toolkit, cmd/nvidia-container-runtime", 0.8),
 )
 
 

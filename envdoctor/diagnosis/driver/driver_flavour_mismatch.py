@@ -51,6 +51,18 @@ MESSAGES = (
     Message("RmInitAdapter failed! (0x62:0xffff:{line})", "NVRM", 0.3),
     Message("The nvidia-open kernel modules do not support this GPU", "NVRM and packagers", 0.9),
     Message("open kernel modules are not compatible with GPU", "nvidia-installer", 0.8),
+    Message("installed in this vGPU host system is not supported by open nvidia.ko", "NVRM, osinit.c"),
+    Message("installed in this system is not supported by open nvidia.ko", "NVRM, osinit.c"),
+    Message(
+        "Please see the 'Open Linux Kernel Modules' and 'GSP Firmware' sections in the driver README",
+        "NVRM, osinit.c",
+        0.95,
+    ),
+    Message(
+        "probe with driver nvidia failed with error -1",
+        "Linux, drivers/base/dd.c: Blackwell on the proprietary modules",
+        0.45,
+    ),
 )
 
 

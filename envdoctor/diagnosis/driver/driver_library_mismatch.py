@@ -75,6 +75,13 @@ MESSAGES = (
     ),
     Message("kernel version {kernel} does not match DSO version {dso}", "tensorflow, cuda_diagnostics.cc"),
     Message("API mismatch: the client '{client}' (pid {pid}) has the version", "NVRM, nv.c: driver 555 and later"),
+    Message("nvidia-driver-{branch} : Depends: nvidia-{part}-{same}", "apt: packages of two driver versions", 0.6),
+    Message("nvidia-driver-{branch} : Depends: libnvidia-{part}", "apt: packages of two driver versions", 0.6),
+    Message(
+        "Direct firmware load for nvidia/{version}/gsp_{name}.bin failed with error -2",
+        "Linux: the module's firmware is of another version or gone",
+        0.7,
+    ),
 )
 
 

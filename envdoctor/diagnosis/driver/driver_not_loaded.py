@@ -88,7 +88,7 @@ MESSAGES = (
     ),
     Message("NVRM: The NVIDIA probe routine failed for {count} device(s)", "NVRM, nv.c", 0.5),
     Message("NVRM: None of the NVIDIA graphics adapters were initialized", "NVRM, nv.c", 0.6),
-    Message("NVRM: None of the NVIDIA devices were probed", "NVRM, nv.c", 0.7),
+    Message("NVRM: None of the NVIDIA devices were initialized", "NVRM, nv.c", 0.7),
     Message("The Nouveau kernel driver is currently in use by your system", "nvidia-installer", 0.95),
     Message("Unable to load the kernel module 'nvidia.ko'", "nvidia-installer", 0.9),
     Message("Unable to load the 'nvidia-drm' kernel module", "nvidia-installer", 0.8),
@@ -116,6 +116,20 @@ MESSAGES = (
         "nvidia-container-cli: initialization error: driver error: failed to process request",
         "libnvidia-container",
         0.55,
+    ),
+    Message("nvidia{pci} probe with driver nvidia failed with error", "Linux, drivers/base/dd.c", 0.6),
+    Message("nvidia: probe of {pci} failed with error -1", "Linux before 6.7, drivers/base/dd.c", 0.6),
+    Message(
+        "This can occur when another driver was loaded and obtained ownership of the NVIDIA device(s)",
+        "NVRM, nv-pci.c, drivers of 2023 and later",
+    ),
+    Message("NVRM: No NVIDIA devices probed", "NVRM, nv-pci.c", 0.6),
+    Message("obtained ownership of the NVIDIA device(s)", "NVRM, nv-pci.c", 0.95),
+    Message("Try unloading the conflicting kernel module", "NVRM, nv-pci.c", 0.95),
+    Message(
+        "could occur when a driver such as rivatv is loaded and claims ownership of the device's registers",
+        "NVRM, nv-pci.c",
+        0.9,
     ),
 )
 

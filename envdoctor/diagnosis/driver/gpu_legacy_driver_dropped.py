@@ -47,6 +47,7 @@ MESSAGES = (
         "nvidia-installer",
     ),
     Message("legacy Linux graphics drivers", "nvidia-installer", 0.8),
+    Message("NVRM: ignoring the legacy GPU {pci}", "NVRM, nv-pci.c"),
 )
 
 

@@ -78,6 +78,10 @@ MESSAGES = (
         "NVRM, nv.c: firmware's Above 4G Decoding",
         0.5,
     ),
+    Message("No devices were found", "nvidia-smi: the driver runs and no GPU starts", 0.5),
+    Message("Cannot initialize GSP firmware RM", "NVRM, osinit.c", 0.6),
+    Message("Unable to determine the device handle for GPU", "nvidia-smi", 0.85),
+    Message("GPU recovery action changed from", "NVRM: Xid 154", 0.6),
 )
 
 

@@ -47,6 +47,8 @@ MESSAGES = (
     Message("MIG-GPU-{uuid}: unknown device", "nvidia-container-cli", 0.8),
     Message("nvidia-container-cli: device error: MIG-{uuid}: unknown device", "libnvidia-container", 0.95),
     Message("No MIG devices associated with", "k8s-device-plugin, mig-strategy.go", 0.95),
+    Message("No compute instances found", "nvidia-smi mig", 0.8),
+    Message("No GPU instances found", "nvidia-smi mig", 0.8),
 )
 
 

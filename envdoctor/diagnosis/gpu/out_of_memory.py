@@ -54,6 +54,7 @@ MESSAGES = (
         0.45,
     ),
     Message("RESOURCE_EXHAUSTED: Out of memory while trying to allocate", "XLA", 0.7),
+    Message("Error 2: out of memory", "c10/cuda/CUDAFunctions.cpp: not even a context fits", 0.9),
 )
 
 

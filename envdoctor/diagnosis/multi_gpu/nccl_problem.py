@@ -21,6 +21,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import near
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
@@ -143,6 +144,27 @@ MESSAGES = (
         "torch/distributed",
         0.25,
     ),
+    Message(
+        "socketPollConnect: Connect to {address} returned {code}", "NCCL, src/misc/socket.cc, 2.20 and later", 0.95
+    ),
+    Message("socketProgress: Connection closed by remote peer", "NCCL, src/misc/socket.cc", 0.8),
+    Message("ncclOsSocketPollConnect to {address} failed with error", "NCCL, src/os/linux.cc", 0.95),
+    Message("NCCL WARN {function}: connect to {address} failed", "NCCL, src/misc/socket.cc", 0.95),
+    Message("exceeded error retry count", "NCCL, src/misc/socket.cc", 0.7, when=near("nccl")),
+    Message("failed to peer with device {device}", "NCCL, transport/p2p.cc", 0.85),
+    Message("NET/IB : Attempted to connect incompatible devices", "NCCL, net_ib.cc", 0.95),
+    Message("No usable network interface found", "NCCL, net_socket.cc", 0.9, when=near("nccl")),
+    Message("no device found matching {name}, verify NCCL_", "NCCL, bootstrap.cc"),
+    Message("ibv_poll_cq: got error", "NCCL, net_ib.cc", 0.8),
+    Message("got completion from peer {address} with status={status}", "NCCL, net_ib.cc", 0.9),
+    Message(
+        "Message truncated : received {a} bytes instead of",
+        "NCCL, src/misc/socket.cc: ranks of different versions or programs",
+        0.7,
+        when=near("nccl"),
+    ),
+    Message("The application was compiled with too old version of NCCL", "NCCL, init.cc"),
+    Message("NCCL version mismatch", "NCCL users' checks: torch with another libnccl", 0.7),
 )
 
 
