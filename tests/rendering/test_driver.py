@@ -196,6 +196,8 @@ def test_a_dry_run_changes_nothing_and_needs_no_root(machine: ScriptMachine) -> 
     assert done.returncode == 0, done.stderr
     assert not [call for call in machine.calls(*CHANGES) if not call.startswith("systemctl is-")]
     assert "+ apt-get install -y nvidia-headless-no-dkms-580-server-open" in done.stdout
+    assert "nothing was changed" in done.stdout
+    assert "Now reboot" not in done.stdout
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
