@@ -71,8 +71,6 @@ MESSAGES = (
     Message("The object store is using /tmp instead of /dev/shm because /dev/shm has only", "ray, services.py", 0.9),
     Message("OSError: [Errno 28] No space left on device: '/dev/shm", "CPython, shared_memory", 0.95),
     Message("OSError: [Errno 28] No space left on device: '/torch_", "torch shared memory", 0.95),
-    Message("Insufficient shared memory (shm)", "torch", 0.9),
-    Message("ncclSystemError: {x} shm", "NCCL", 0.5),
     Message("No space left on device{x}/dev/shm", "programs that name the folder after the reason", 0.85),
     Message("Failed to open shared memory /dev/shm/nccl-{name}", "NCCL, src/misc/shmutils.cc", 0.7),
 )

@@ -61,7 +61,6 @@ MESSAGES = (
     Message("WSL environment detected but no adapters were found", "libnvidia-container"),
     Message("Failed to properly shut down NVML: Driver Not Loaded", "nvidia-smi", 0.4),
     Message("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system", "nvidia-smi under WSL", 0.3),
-    Message("unable to load the WSL libdxcore", "libdxcore", 0.9),
     Message("libdxcore.so: cannot open shared object file", "glibc", 0.95),
 )
 

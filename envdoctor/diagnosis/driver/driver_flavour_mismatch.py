@@ -49,8 +49,6 @@ MESSAGES = (
     ),
     Message("RmInitAdapter failed! (0x22:0x56:{line})", "NVRM: adapter not supported by this module", 0.6),
     Message("RmInitAdapter failed! (0x62:0xffff:{line})", "NVRM", 0.3),
-    Message("The nvidia-open kernel modules do not support this GPU", "NVRM and packagers", 0.9),
-    Message("open kernel modules are not compatible with GPU", "nvidia-installer", 0.8),
     Message("installed in this vGPU host system is not supported by open nvidia.ko", "NVRM, osinit.c"),
     Message("installed in this system is not supported by open nvidia.ko", "NVRM, osinit.c"),
     Message(

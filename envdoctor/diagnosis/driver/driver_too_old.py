@@ -82,7 +82,6 @@ MESSAGES = (
         "torch/cuda/__init__.py: _check_driver",
         0.9,
     ),
-    Message("This version of the CUDA driver is too old", "cupti and nvcomp diagnostics", 0.8),
     Message(
         "This container was built for NVIDIA Driver Release {release} or later, but version {driver} was detected",
         "NVIDIA NGC images, /opt/nvidia/entrypoint.d",
@@ -90,24 +89,10 @@ MESSAGES = (
     ),
     Message("Failed to detect NVIDIA driver version", "NVIDIA NGC images, /opt/nvidia/entrypoint.d/10-banner.sh", 0.4),
     Message(
-        "CUDA Driver version {driver} is not compatible with CUDA runtime version {runtime}",
-        "paddle and tensorrt wrappers",
-        0.8,
-    ),
-    Message("minimum required driver version", "nvidia-smi and CUDA release notes wording; vLLM, ollama", 0.6),
-    Message("The NVIDIA driver version is too old", "onnxruntime, jax: cuda plugin checks", 0.8),
-    Message("jaxlib requires a CUDA driver version", "jax/_src: cuda version checks", 0.6),
-    Message(
-        "Found CUDA driver version {have}, but a version >={need} is required",
-        "jax/_src/xla_bridge.py: _version_check",
-        0.9,
-    ),
-    Message(
         "CUDA driver initialization failed, you might not have a CUDA gpu",
         "c10/cuda/CUDAFunctions.cpp: cudaErrorInitializationError (3)",
         0.5,
     ),
-    Message("ERROR: This container was built for {x} but the driver", "NGC entrypoint", 0.6),
 )
 
 

@@ -54,7 +54,6 @@ MESSAGES = (
     Message("No supported NVIDIA GPU(s) found", "nvidia-installer and Windows installer", 0.4),
     Message("This graphics driver could not find compatible graphics hardware", "NVIDIA's installer for Windows", 0.7),
     Message("RmInitAdapter failed! (0x24:0xffff:{line})", "NVRM", 0.3),
-    Message("Failed to find a supported NVIDIA GPU", "nvidia-installer", 0.5),
     Message("Please see 'Appendix A - Supported NVIDIA GPU Products' in this release's README", "NVRM, osinit.c", 0.85),
     Message("installed in this system is not supported by the {driver} NVIDIA driver release", "NVRM, osinit.c", 0.9),
 )

@@ -48,10 +48,7 @@ MESSAGES = (
     Message("nvidia-fabricmanager.service: Failed with result", "systemd", 0.9),
     Message("request to query NVSwitch device information from NVSwitch driver failed", "nvidia-fabricmanager", 0.9),
     Message("NV_WARN_NOTHING_TO_DO", "nvidia-fabricmanager: no NVSwitch", 0.5),
-    Message("failed to initialize NVSwitch fabric", "nvidia-fabricmanager", 0.8),
     Message("Fabric state: In Progress", "nvidia-smi -q: Fabric", 0.6),
-    Message("Error: CUDA initialization failed, fabric manager", "DCGM", 0.6),
-    Message("Fabric Manager is not running", "DCGM, nvidia tools", 0.9),
 )
 
 

@@ -49,7 +49,6 @@ MESSAGES = (
     Message("Error 803: system has unsupported", "c10/cuda/CUDAFunctions.cpp", 0.85),
     Message("CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "cuda.h: error 803", 0.8),
     Message("cudaErrorSystemDriverMismatch", "cuda_runtime_api.h: error 803", 0.8),
-    Message("CUDA compatibility mode is unavailable", "NGC entrypoint: cuda-compat", 0.8),
     Message("Forward compatibility mode is UNAVAILABLE", "NVIDIA NGC images, entrypoint.d", 0.8),
 )
 

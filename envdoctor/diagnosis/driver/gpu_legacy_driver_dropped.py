@@ -39,7 +39,6 @@ MESSAGES = (
     Message("GPU installed in this system is supported through the NVIDIA {branch} Legacy drivers", "NVRM, nv.c"),
     Message("supported through the NVIDIA {branch} Legacy drivers", "NVRM, nv.c"),
     Message("NVIDIA driver will ignore this GPU. Continuing probe", "NVRM, nv.c", 0.95),
-    Message("legacy driver is required", "distribution tools (nvidia-detect)", 0.6),
     Message("Your card is only supported by the {branch} legacy drivers series", "Debian's nvidia-detect", 0.95),
     Message(
         "WARNING: The NVIDIA {gpu} GPU installed in this system is supported through the NVIDIA "

@@ -59,7 +59,6 @@ MESSAGES = (
     Message("/dev/nvidia-uvm: No such file or directory", "coreutils, docker", 0.85),
     Message("rmmod: ERROR: Module nvidia_uvm is in use", "kmod", 0.7),
     Message("nvidia-uvm: Unknown symbol", "Linux, kernel/module/main.c", 0.9),
-    Message("nvidia-modprobe: Failed to load nvidia-uvm", "nvidia-modprobe", 0.9),
     Message(
         'error gathering device information while adding custom device "/dev/nvidia-uvm": no such file or directory',
         "moby, runc: docker --device",

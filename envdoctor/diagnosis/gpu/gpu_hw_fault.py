@@ -74,7 +74,6 @@ MESSAGES = (
     Message("NVRM: Xid ({pci}): 137,", "docs.nvidia.com/deploy/xid-errors: NVLink privilege", 0.6),
     Message("NVRM: Xid ({pci}): 149,", "docs.nvidia.com/deploy/xid-errors: NVLink 5", 0.8),
     Message("Row Remapping Failure", "nvidia-smi -q, DCGM", 0.9),
-    Message("A DRAM row remapping failure", "DCGM", 0.9),
     Message("double bit ECC error", "NVRM: Xid 48", 0.95),
     Message("Double Bit ECC Error (DBE)", "NVRM, DCGM", 0.95),
     Message("DCGM_FR_VOLATILE_DBE_DETECTED", "DCGM", 0.95),

@@ -30,7 +30,6 @@ LIST = "nvidia-smi -L"
 
 MESSAGES = (
     Message("No MIG devices found", "nvidia-smi mig", 0.9),
-    Message("No MIG-enabled devices found", "nvidia-smi mig", 0.8),
     Message("No GPU instances found: Not Found", "nvidia-smi mig", 0.9),
     Message("No compute instances found: Not Found", "nvidia-smi mig", 0.9),
     Message("Unable to create a GPU instance on GPU {gpu} using profile {profile}: {why}", "nvidia-smi mig", 0.9),

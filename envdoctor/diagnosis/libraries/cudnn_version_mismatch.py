@@ -63,7 +63,7 @@ MESSAGES = (
     Message(
         "Loaded runtime CuDNN library: {found} but source was compiled with: {built}", "tensorflow, cuda_dnn.cc", 0.8
     ),
-    Message("PyTorch was compiled against cuDNN", "torch", 0.7),
+    Message("Found cuDNN version {have}, but JAX was built against version {built}", "jax/_src/xla_bridge.py", 0.9),
 )
 
 

@@ -102,6 +102,11 @@ MESSAGES = (
         "onnxruntime",
         0.6,
     ),
+    Message(
+        "Found {library} version {have}, but JAX was built against version {built}",
+        "jax/_src/xla_bridge.py: another CUDA library found first",
+        0.6,
+    ),
 )
 
 

@@ -131,7 +131,6 @@ MESSAGES = (
     Message("misc/ibvwrap.cc:{line} NCCL WARN", "NCCL", 0.85),
     Message("transport/p2p.cc:{line} NCCL WARN", "NCCL", 0.85),
     Message("transport/net_socket.cc:{line} NCCL WARN", "NCCL", 0.85),
-    Message("NVLS multicast support is available but", "NCCL, nvls", 0.4),
     Message("Failed to bind NVLink SHARP (NVLS) Multicast memory", "NCCL, transport/nvls.cc", 0.85),
     Message(
         "Using RTX 4000 series doesn't support faster communication broadband via P2P or IB",

@@ -132,7 +132,6 @@ MESSAGES = (
     Message("DLL load failed while importing flash_attn_2_cuda", "Windows", 0.9),
     Message("DLL load failed while importing _ext", "Windows: mmcv", 0.7),
     Message("mmcv-full=={version} is used but incompatible", "mmdet, mmseg", 0.7),
-    Message("Error importing _C: undefined symbol", "detectron2, groundingdino", 0.8),
     Message(
         "name '_C' is not defined",
         "GroundingDINO: its extension was not built",

@@ -122,8 +122,6 @@ MESSAGES = (
     Message("cuda runtime error (8) : invalid device function", "aten/src/THC, CUDA before 10.1", 0.6),
     Message("cuda runtime error (98) : invalid device function", "aten/src/THC, CUDA 10.1 and later", 0.6),
     Message("cuda runtime error (48) : no kernel image is available", "aten/src/THC, CUDA before 10.1", 0.6),
-    Message("is not compatible with any of the CUBINs", "torch/cuda/__init__.py", 0.5),
-    Message("cuDNN {version} is not compatible with devices with SM <", "torch/backends/cudnn", 0.6),
     Message("bf16 is only supported on A100+ GPUs", "accelerate, transformers: an old GPU", 0.35),
 )
 

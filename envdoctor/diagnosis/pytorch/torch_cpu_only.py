@@ -19,13 +19,17 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import about_operators_of_torch
+from envdoctor.diagnosis.conditions import about_operators_of_torch, near, without
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import gpus, plain_list
 from envdoctor.diagnosis.repairs import fitting_torch, install_torch
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
+# Macs, AMD's and Intel's GPUs have builds of their own, in which CUDA is not wanted.
+NVIDIA_WANTED = without(
+    near("macos", "mac os", "darwin", "xpu", "rocm used to build pytorch: 5", "rocm used to build pytorch: 6")
+)
 MESSAGES = (
     Message("Torch not compiled with CUDA enabled", "torch/cuda/__init__.py: _lazy_init, every torch", 0.9),
     Message(
@@ -48,8 +52,8 @@ MESSAGES = (
     Message("CUDA build: None", "collect scripts", 0.6),
     Message("torch.version.cuda: None", "collect scripts", 0.8),
     Message("torch.version.cuda = None", "collect scripts", 0.8),
-    Message("CUDA used to build PyTorch: None", "torch/utils/collect_env.py", 0.8),
-    Message("CUDA used to build PyTorch: Could not collect", "torch/utils/collect_env.py", 0.8),
+    Message("CUDA used to build PyTorch: None", "torch/utils/collect_env.py", 0.55, when=NVIDIA_WANTED),
+    Message("CUDA used to build PyTorch: Could not collect", "torch/utils/collect_env.py", 0.55, when=NVIDIA_WANTED),
     Message("Invalid CUDA 'device={device}' requested", "ultralytics, select_device", 0.4),
     Message("fp16 mixed precision requires a GPU", "accelerate", 0.45),
     Message("bitsandbytes was compiled without GPU support", "bitsandbytes, cextension.py", 0.4),
@@ -58,9 +62,8 @@ MESSAGES = (
     Message("torch.version.cuda) None", "a Python session", 0.8),
     Message("torch.version.cuda is None", "torch.version.cuda of a CPU build", 0.75),
     Message("torch.version.cuda None", "a Python session", 0.7),
-    Message("PyTorch version: {version}+cpu", "torch/utils/collect_env.py", 0.6),
+    Message("PyTorch version: {version}+cpu", "torch/utils/collect_env.py", 0.6, when=NVIDIA_WANTED),
     Message("torch {version}+cpu CUDA:False", "ultralytics, select_device", 0.75),
-    Message("torch-{version}+cpu CPU", "ultralytics, select_device", 0.7),
     Message("Torch version: {version}+cpu", "stable-diffusion tools", 0.6),
     Message("torch: {version}+cpu", "pasted versions", 0.55),
     Message("pytorch version: {version}+cpu", "ComfyUI, main.py", 0.6),

@@ -47,7 +47,6 @@ MESSAGES = (
         "transformers/utils/import_utils.py",
         0.9,
     ),
-    Message("PyTorch is required to", "huggingface libraries", 0.4),
     Message("ModuleNotFoundError: No module named 'torch'", "CPython"),
     Message("ImportError: No module named torch", "CPython 2", 0.95, when=ends_there),
     Message("PyTorch is not installed", "accelerate, fairseq and others: their own check", 0.85),

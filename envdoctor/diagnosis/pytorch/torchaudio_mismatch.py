@@ -52,7 +52,6 @@ MESSAGES = (
     Message(
         "libtorch_cuda_cpp.so: cannot open shared object file", "torchaudio and vision wheels of torch 1.9 to 1.13", 0.6
     ),
-    Message("Failed to initialize torchaudio", "torchaudio", 0.8),
     Message("No such operator torchaudio::", "torch/_ops.py", 0.9),
     Message("'_OpNamespace' 'torchaudio' object has no attribute", "torch/_ops.py", 0.9),
     Message("module 'torchaudio' has no attribute '{name}'", "torchaudio 2.9 removed it", 0.5),

@@ -93,7 +93,6 @@ MESSAGES = (
     Message("is not defined for option 'std'", "nvcc too old for this torch's C++", 0.85),
     Message("CUDA versions mismatch", "extensions' setup.py", 0.7),
     Message("nvcc version is {version}, but", "extensions' setup.py", 0.5),
-    Message("CUTLASS requires CUDA", "extensions' builds", 0.5),
 )
 
 
