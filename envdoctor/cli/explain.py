@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from envdoctor.facts.model import Snapshot
 
 FILE_ENDINGS = (".log", ".txt", ".out", ".err", ".json", ".md")
-LARGE = 32 << 20
-"""From this size on a progress line is worth its while."""
+LARGE = 64 << 20
+"""Of a longer text the progress is told, on a terminal, every so many bytes."""
+STEP = 1 << 18
 
 
 @click.command("explain")
@@ -96,9 +97,17 @@ def _explain(stream: BinaryIO, source: str | None, python: str | None, no_machin
 
     machine = None if no_machine else _machine(source, python)
     try:
-        return explain(stream, load(), machine, own=source is not None or python is not None)
+        return explain(stream, load(), machine, own=source is not None or python is not None, tick=_tell)
     except OSError as error:
         raise InputError(f"cannot read the text: {error.strerror or error}") from error
+    finally:
+        _tell(0)
+
+
+def _tell(size: int) -> None:
+    """One line on stderr that is written over; 0 takes it away."""
+    if sys.stderr.isatty() and (size == 0 or (size >= LARGE and size % LARGE < STEP)):
+        click.echo(f"\rRead {size >> 20:,} MiB" if size else "\r" + " " * 24 + "\r", nl=False, err=True)
 
 
 def _machine(source: str | None, python: str | None) -> Snapshot | None:

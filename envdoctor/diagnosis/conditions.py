@@ -21,7 +21,8 @@ PURE_PYTHON = (
 )  # fmt: skip
 # Parts of the paths of torch's own sources, in its messages of all times.
 OWN_SOURCES = ("aten/", "c10/", "torch/csrc", "/pytorch", "thc", "caffe2/")
-_FRAME = re.compile(r'File "([^"\n]{1,400})", line \d+')
+# CPython's frames, and IPython's: 'File ~/lib/python3.12/site-packages/x.py:12, in f'.
+_FRAME = re.compile(r'File "([^"\n]{1,400})", line \d|File ([^\s":,]{1,400}\.py):\d')
 _CAPABILITY = re.compile(
     r"(?:capability sm_|capability \(CC\) |cuda capability |compute capability )(\d{1,2})\.?(\d)\b"
 )
@@ -94,7 +95,7 @@ not_systems_own = without(systems_own)
 
 def frames(o: Occurrence) -> list[str]:
     """The files of the traceback that stands before the line, the innermost last."""
-    return [found[1].replace("\\", "/") for line in o.before for found in _FRAME.finditer(line)]
+    return [(found[1] or found[2]).replace("\\", "/") for line in o.before for found in _FRAME.finditer(line)]
 
 
 def package_of(path: str) -> str | None:

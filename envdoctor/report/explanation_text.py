@@ -27,6 +27,10 @@ def print_explanation(console: Console, explanation: Explanation, *, everything:
             ),
             0,
         )
+        if _is_dump(explanation):
+            hanging(
+                console, Text("The text describes a whole machine: envdoctor check --from FILE judges all of it."), 0
+            )
         return
     shown = explanation.candidates if everything else explanation.candidates[:SHOWN]
     for position, candidate in enumerate(shown):
@@ -37,7 +41,14 @@ def print_explanation(console: Console, explanation: Explanation, *, everything:
     console.print()
     closing = [f"Less likely: {', '.join(more)}."] if more else []
     closing.append(f"More about it: envdoctor explain {explanation.candidates[0].code}")
+    if _is_dump(explanation):
+        closing.append("The text describes a whole machine: envdoctor check --from FILE judges all of it.")
     hanging(console, Text(" ".join(closing), style="dim"), 0)
+
+
+def _is_dump(explanation: Explanation) -> bool:
+    facts = explanation.facts
+    return facts.created is not None or "collect_env" in (facts.source or "")
 
 
 def _candidate(console: Console, candidate: Candidate, *, first: bool, everything: bool) -> None:

@@ -119,3 +119,16 @@ def test_the_same_question_has_the_same_answer_through_a_pipe_in_ascii() -> None
         "explain", ERROR, ALONE, LANG="C", LC_ALL="C", PYTHONIOENCODING="ascii:strict", NO_COLOR="1"
     )
     assert (code, stderr) == (0, "") and stdout.isascii() and "\x1b" not in stdout and "gpu-hw-fault" in stdout
+
+
+def test_a_whole_dump_is_explained_and_sent_on_to_check(tmp_path: Path) -> None:
+    dump = tmp_path / "env.txt"
+    dump.write_text(
+        "Collecting environment information...\nPyTorch version: 2.9.1+cu128\nIs debug build: False\n"
+        "CUDA used to build PyTorch: 12.8\nROCM used to build PyTorch: N/A\n\nOS: Ubuntu 24.04.3 LTS (x86_64)\n"
+        "Python version: 3.12.10 (64-bit runtime)\nIs CUDA available: False\n"
+        "GPU models and configuration: GPU 0: NVIDIA GeForce RTX 4090\nNvidia driver version: 470.82.01\n"
+    )
+    assert explained(dump, ALONE)["primary"] == "driver-too-old"
+    _, stdout, _ = run("explain", dump, ALONE)
+    assert "envdoctor check --from" in stdout

@@ -117,6 +117,11 @@ MESSAGES = (
     Message("/dev/nvidia{node}: no such file or directory: unknown", "runc, docker --device", 0.8),
     Message("failed to construct CDI modifier for mode", "nvidia-container-toolkit, internal/modifier", 0.7),
     Message("failed to create NVIDIA Container Runtime", "nvidia-container-toolkit, cmd/nvidia-container-runtime", 0.8),
+    Message(
+        "NvRmMemInitNvmap failed with No such file or directory",
+        "Tegra: a container without the nvidia runtime; jetson-containers#384",
+        0.85,
+    ),
 )
 
 
