@@ -84,7 +84,7 @@ def compile_message(code: str, message: Message) -> Signature:
     if squashed_literals[-1] == "" and len(squashed_literals) > 1:
         squashed_literals, names = squashed_literals[:-1], names[: len(squashed_literals) - 2]
     anchor = max(range(len(squashed_literals)), key=lambda i: len(squashed_literals[i]))
-    if len(squashed_literals[anchor]) < 4 or sum(map(len, squashed_literals)) < 7:
+    if len(squashed_literals[anchor]) < 4 or sum(map(len, squashed_literals)) < 5:
         raise ValueError(f"{code}: too short to tell anything: {message.text}")
     return Signature(code, message, tuple(squashed_literals), tuple(names), anchor)
 

@@ -122,6 +122,9 @@ MESSAGES = (
         "Tegra: a container without the nvidia runtime; jetson-containers#384",
         0.85,
     ),
+    Message("cannot access '/dev/nvidia*'", "ls: no device nodes", 0.55),
+    Message("libcuda.so.1 => not found", "ldd: the driver's libraries were not passed in", 0.5),
+    Message("ls: cannot access '/dev/nvidia0'", "ls: no device nodes", 0.55),
 )
 
 

@@ -85,6 +85,9 @@ MESSAGES = (
         0.8,
     ),
     Message("cuda driver can't be loaded, is cuda enabled?", "torch/cuda/__init__.py: utilization and its kin", 0.5),
+    Message("libcuda.so.1 => not found", "ldd: no driver", 0.6),
+    Message("cannot access '/dev/nvidia*'", "ls: no device nodes", 0.5),
+    Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.3),
 )
 
 

@@ -131,6 +131,9 @@ MESSAGES = (
         "NVRM, nv-pci.c",
         0.9,
     ),
+    Message("NVIDIA-SMI has failed", "nvidia-smi, quoted in part", 0.85),
+    Message("cudaGetDeviceCount returned 3 -> initialization error", "CUDA samples, deviceQuery", 0.5),
+    Message("cuInit(0) returned 100", "ctypes, the driver's API", 0.4),
 )
 
 

@@ -93,6 +93,7 @@ MESSAGES = (
         "c10/cuda/CUDAFunctions.cpp: cudaErrorInitializationError (3)",
         0.5,
     ),
+    Message("cudaGetDeviceCount returned 35", "CUDA samples, deviceQuery"),
 )
 
 

@@ -49,6 +49,8 @@ MESSAGES = (
     Message("request to query NVSwitch device information from NVSwitch driver failed", "nvidia-fabricmanager", 0.9),
     Message("NV_WARN_NOTHING_TO_DO", "nvidia-fabricmanager: no NVSwitch", 0.5),
     Message("Fabric state: In Progress", "nvidia-smi -q: Fabric", 0.6),
+    Message("cuInit(0) returned 802", "ctypes, the driver's API"),
+    Message("cudaGetDeviceCount returned 802", "CUDA samples, deviceQuery"),
 )
 
 

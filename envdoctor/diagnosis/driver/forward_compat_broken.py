@@ -50,6 +50,10 @@ MESSAGES = (
     Message("CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "cuda.h: error 803", 0.8),
     Message("cudaErrorSystemDriverMismatch", "cuda_runtime_api.h: error 803", 0.8),
     Message("Forward compatibility mode is UNAVAILABLE", "NVIDIA NGC images, entrypoint.d", 0.8),
+    Message("cuInit(0) returned 803", "ctypes, the driver's API", 0.85),
+    Message("cuInit(0) returned 804", "ctypes, the driver's API"),
+    Message("cudaGetDeviceCount returned 804", "CUDA samples, deviceQuery"),
+    Message("cudaGetDeviceCount returned 803", "CUDA samples, deviceQuery", 0.85),
 )
 
 

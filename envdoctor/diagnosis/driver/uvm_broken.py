@@ -64,6 +64,13 @@ MESSAGES = (
         "moby, runc: docker --device",
         0.95,
     ),
+    Message("cannot access '/dev/nvidia-uvm'", "ls: no device node", 0.85),
+    Message("cuInit(0) returned 999", "ctypes, the driver's API", 0.85),
+    Message("cuInit returned 999", "ctypes, the driver's API", 0.85),
+    Message("cuInit failed: 999", "ctypes, the driver's API", 0.85),
+    Message("cuInit error 999", "ctypes, the driver's API", 0.8),
+    Message("cudaGetDeviceCount returned 999", "CUDA samples, deviceQuery", 0.9),
+    Message("cudaGetDeviceCount returned 30 -> unknown error", "CUDA samples, deviceQuery, before CUDA 10.1", 0.9),
 )
 
 

@@ -59,6 +59,10 @@ MESSAGES = (
     Message("You requested gpu: {gpus} But your machine only has: {have}", "lightning, device_parser", 0.8),
     Message("MisconfigurationException: You requested gpu", "lightning", 0.75),
     Message("CUDA_VISIBLE_DEVICES environment variable is set to empty string", "tensorflow, jax", 0.9),
+    Message("cudaGetDeviceCount returned 100", "CUDA samples, deviceQuery", 0.55),
+    Message("cudaGetDeviceCount returned 38", "CUDA samples, deviceQuery, before CUDA 10.1", 0.55),
+    Message("ProcessGroupNCCL is only supported with GPUs, no GPUs found", "ProcessGroupNCCL.cpp", 0.5),
+    Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.35),
 )
 
 

@@ -79,6 +79,12 @@ MESSAGES = (
     Message("DCGM_FR_VOLATILE_DBE_DETECTED", "DCGM", 0.95),
     Message("hardware stack error", "cuda_runtime_api.h: cudaErrorHardwareStackError (714)", 0.5),
     Message("SXid ({pci}): {number}, Fatal", "NVRM, nvidia-nvswitch", 0.85),
+    Message("Xid 48", "docs.nvidia.com/deploy/xid-errors", 0.85),
+    Message("Xid 63", "docs.nvidia.com/deploy/xid-errors", 0.85),
+    Message("Xid 64", "docs.nvidia.com/deploy/xid-errors", 0.85),
+    Message("Xid 94", "docs.nvidia.com/deploy/xid-errors", 0.85),
+    Message("Xid 95", "docs.nvidia.com/deploy/xid-errors", 0.85),
+    Message("Xid 74", "docs.nvidia.com/deploy/xid-errors", 0.8),
 )
 
 

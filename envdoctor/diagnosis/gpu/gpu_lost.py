@@ -21,7 +21,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import nvidia_near
+from envdoctor.diagnosis.conditions import near, nvidia_near
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container, is_wsl, plain_list
 from envdoctor.diagnosis.symptoms import cuda_starts, gpu_at, undriven, xids
@@ -82,6 +82,12 @@ MESSAGES = (
     Message("Cannot initialize GSP firmware RM", "NVRM, osinit.c", 0.6),
     Message("Unable to determine the device handle for GPU", "nvidia-smi", 0.85),
     Message("GPU recovery action changed from", "NVRM: Xid 154", 0.6),
+    Message("fell off the bus", "as the kernel log is retold", 0.9),
+    Message("| ERR!", "nvidia-smi's table: a GPU that does not answer", 0.6, when=near("nvidia")),
+    Message("Xid 79", "docs.nvidia.com/deploy/xid-errors", 0.85),
+    Message("Xid: 79", "docs.nvidia.com/deploy/xid-errors", 0.85),
+    Message("Xid 119", "docs.nvidia.com/deploy/xid-errors", 0.8),
+    Message("Xid 62", "docs.nvidia.com/deploy/xid-errors", 0.75),
 )
 
 

@@ -69,6 +69,9 @@ MESSAGES = (
         0.4,
     ),
     Message("Failed to load library libonnxruntime_providers_cuda.so with error: libcudnn", "onnxruntime", 0.95),
+    Message("libcudnn{name} => not found", "ldd", 0.9),
+    Message("libcudnn{name}: cannot open", "glibc, quoted in part", 0.9),
+    Message("cuDNN failed to initialize", "tensorflow, projects' summaries of CUDNN_STATUS_NOT_INITIALIZED", 0.3),
 )
 
 

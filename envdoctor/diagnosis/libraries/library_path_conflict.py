@@ -107,6 +107,10 @@ MESSAGES = (
         "jax/_src/xla_bridge.py: another CUDA library found first",
         0.6,
     ),
+    Message("libcublas.so.{version} => not found", "ldd", 0.6),
+    Message("libcudart.so.{version} => not found", "ldd", 0.5),
+    Message("libnccl.so.{version} => not found", "ldd", 0.55),
+    Message("libcuda.so.1 => not found", "ldd", 0.3),
 )
 
 

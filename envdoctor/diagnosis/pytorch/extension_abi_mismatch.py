@@ -149,6 +149,9 @@ MESSAGES = (
         "'_OpNamespace' '_C' object has no attribute", "vLLM: its extension did not load, or is of another release", 0.8
     ),
     Message("Failed to import from vllm._C with", "vLLM, _custom_ops.py", 0.75),
+    Message("libcudart.so.{version} => not found", "ldd on an extension", 0.7),
+    Message("libtorch{name}.so => not found", "ldd on an extension: before torch is imported this is usual", 0.5),
+    Message("libc10{name}.so => not found", "ldd on an extension: before torch is imported this is usual", 0.5),
 )
 
 

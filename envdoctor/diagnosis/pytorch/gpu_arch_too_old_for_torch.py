@@ -123,6 +123,7 @@ MESSAGES = (
     Message("cuda runtime error (98) : invalid device function", "aten/src/THC, CUDA 10.1 and later", 0.6),
     Message("cuda runtime error (48) : no kernel image is available", "aten/src/THC, CUDA before 10.1", 0.6),
     Message("bf16 is only supported on A100+ GPUs", "accelerate, transformers: an old GPU", 0.35),
+    Message("Your setup doesn't support bf16/gpu", "transformers, training_args.py: a GPU before Ampere", 0.5),
 )
 
 

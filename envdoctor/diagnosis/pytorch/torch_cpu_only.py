@@ -77,6 +77,17 @@ MESSAGES = (
     ),
     Message("not compiled with GPU support", "detectron2: built against a CPU torch", 0.5),
     Message("Not compiled with GPU support", "detectron2, torchvision of old", 0.5),
+    Message(
+        "torch {version}+cpu",
+        "pasted versions",
+        0.55,
+        when=without(near("requirement", "wheel", "installing", "downloading", "no matching")),
+    ),
+    Message("torch-{version}+cpu", "ultralytics, yolov5: select_device", 0.6, when=near("yolo", "ultralytics")),
+    Message("half precision evaluation can only be used on CUDA devices", "transformers, training_args.py", 0.45),
+    Message("Your setup doesn't support bf16/gpu", "transformers, training_args.py", 0.4),
+    Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.45),
+    Message("can only be used on CUDA", "transformers, accelerate", 0.35),
 )
 
 
