@@ -20,10 +20,11 @@ _WORDS = (
     "xid", "rminit", "nvrm", "nvlink", "winerror", ".dll", "undefined", "shared", "cudnn", "nvidia", "cublas", "nccl", "nvml",
     "nvcc", "triton", "numpy", "torchvision", "torchaudio", "cudart", "cuda", "openmp", "mkl", "glibc", "ptxas", "/shm", "torch",
     "/dev/", "mig", "busy", "capabilit", "architecture", "mismatch", "compatib", "slowdown", "elf", "driver", "gpu", "kernel",
-    "device", "circular", "distribution", "compil", "wheel", "instal", "require", "support", "already", "module", "memory",
-    "interface", "platform", "unable", "invalid", "fail", "option", "library", "command", "symbol", "attention", "remap", "ecc",
-    "timeout", "class", "true", "docstring", "instruction", "manifest", "exhausted", "detected", "error", "found", "such",
-    "signed", "adapter", "fabric", "record", "limit", "match", "same", "client", "package", "permission", "python", "c++",
+    "device", "circular", "compil", "wheel", "instal", "require", "support", "module", "memory",
+    "interface", "platform", "unable", "invalid", "fail", "library", "command", "symbol", "attention", "ecc",
+    "timeout", "detected", "error", "found", "such",
+    "adapter", "fabric", "match", "package", "permission", "python", "c++", "unsupported", "cuinit", "unknown", "fatal", "is_sm", "dependenc",
+    "clang", "libnv", "segment", "worker", "visual", "_z", "xformers", "status", "import", "attribut", "requirement",
 )  # fmt: skip
 
 
