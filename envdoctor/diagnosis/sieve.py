@@ -1,6 +1,7 @@
 """Says cheaply which signatures may stand in a block of a long log, so that only those are looked for.
 
-A log is a few kinds of lines over and over, with other numbers. A line whose shape (itself without digits and capitals) has been
+A log is a few kinds of lines over and over, with other numbers. A line whose shape (itself without digits
+    and capitals) has been
 seen before needs no second look. What is new is searched for some seventy words; only the signatures all of whose words stand
 there are tried by their longest literal.
 """
@@ -18,12 +19,14 @@ LONGEST_SHAPE = 400
 # Parts of words that the messages hold, chosen so that nearly every message holds one that ordinary logs seldom do.
 _WORDS = (
     "xid", "rminit", "nvrm", "nvlink", "winerror", ".dll", "undefined", "shared", "cudnn", "nvidia", "cublas", "nccl", "nvml",
-    "nvcc", "triton", "numpy", "torchvision", "torchaudio", "cudart", "cuda", "openmp", "mkl", "glibc", "ptxas", "/shm", "torch",
+    "nvcc", "triton", "numpy", "torchvision", "torchaudio", "cudart", "cuda", "openmp", "mkl", "glibc",
+    "ptxas", "/shm", "torch",
     "/dev/", "mig", "busy", "capabilit", "architecture", "mismatch", "compatib", "slowdown", "elf", "driver", "gpu", "kernel",
     "device", "circular", "compil", "wheel", "instal", "require", "support", "module", "memory",
     "interface", "platform", "unable", "invalid", "fail", "library", "command", "symbol", "attention", "ecc",
     "timeout", "detected", "error", "found", "such",
-    "adapter", "fabric", "match", "package", "permission", "python", "c++", "unsupported", "cuinit", "unknown", "fatal", "is_sm", "dependenc",
+    "adapter", "fabric", "match", "package", "permission", "python", "c++", "unsupported", "cuinit",
+    "unknown", "fatal", "is_sm", "dependenc",
     "clang", "libnv", "segment", "worker", "visual", "_z", "xformers", "status", "import", "attribut", "requirement",
 )  # fmt: skip
 
