@@ -14,6 +14,7 @@ import pytest
 # Its default, but for the length of lines: a comment of 80 columns wraps commands that people copy.
 YAMLLINT = "{extends: default, rules: {line-length: {max: 130}}}"
 
+
 def tool(name: str) -> str:
     """Its path, from this environment or the machine; skips the test without it, and fails it where CI is set."""
     beside = Path(sys.executable).parent / name
