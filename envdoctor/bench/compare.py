@@ -187,13 +187,16 @@ def _against(label: str, baseline: BenchResult, other: BenchResult, invalid: boo
         verdict=verdict,
         common=len(common),
         confounders=tuple(confounders(baseline, other)),
-        notes=tuple(_notes(baseline, other, common)),
+        notes=tuple(_notes(baseline, other, common, invalid)),
     )
 
 
 def _notes(
-    baseline: BenchResult, other: BenchResult, common: Sequence[tuple[WorkloadResult, WorkloadResult]]
+    baseline: BenchResult, other: BenchResult, common: Sequence[tuple[WorkloadResult, WorkloadResult]], invalid: bool
 ) -> Iterator[str]:
+    untrusted = [a.name for a, b in common if not (a.valid and b.valid)]
+    if invalid and untrusted:
+        yield f"Judged though found invalid, as was asked for: {', '.join(untrusted)}."
     if baseline == other:
         yield "Both are the same run."
     launches = min((min(a.launches, b.launches) for a, b in common), default=LEAST_LAUNCHES)

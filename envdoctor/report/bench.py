@@ -16,7 +16,7 @@ from envdoctor.report.figures import bar, duration, number, percent, sparkline
 from envdoctor.report.text import hanging, speaks_unicode
 from envdoctor.report.words import SEPARATOR, gibibytes
 
-NAME, VALUE, ERROR, LIMIT = 28, 18, 8, 14
+NAME, VALUE, ERROR, LIMIT = 27, 18, 8, 15
 MARKS = {"good": ("✓", "green"), "plain": ("·", "dim"), "bad": ("!", "yellow")}
 PLAIN_MARKS = {"good": "+", "plain": "-", "bad": "!"}
 

@@ -1,0 +1,127 @@
+"""Comparing: only like with like, no verdict without enough launches, and everything else that differs is said."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from envdoctor.bench.compare import compare
+from envdoctor.bench.results import BenchResult
+from envdoctor.errors import InputError
+from tests.bench.made import metric, result, watts, workload
+
+
+def sides(*results: BenchResult) -> list[tuple[str, BenchResult]]:
+    return [(f"{index}.json", each) for index, each in enumerate(results)]
+
+
+def test_faster_and_slower_whichever_way_a_figure_counts() -> None:
+    a = result(workload("rate", (100, 101, 99)), workload("time", (10, 10.1, 9.9), "ms", better="lower"))
+    b = result(workload("rate", (200, 202, 198)), workload("time", (20, 20.2, 19.8), "ms", better="lower"))
+    (found,) = compare(sides(a, b)).against
+    rate, time = found.rows
+    assert (rate.verdict, time.verdict) == ("faster", "slower")
+    assert rate.ratio == pytest.approx(2) and time.ratio == pytest.approx(0.5)
+    assert rate.firm and time.firm and compare(sides(a, b)).slower
+
+
+def test_the_mean_is_geometric_and_counts_times_as_speeds() -> None:
+    a = result(workload("x", (100, 100.1, 99.9)), workload("y", (10, 10.01, 9.99), "ms", better="lower"))
+    b = result(workload("x", (400, 400.1, 399.9)), workload("y", (10, 10.01, 9.99), "ms", better="lower"))
+    (found,) = compare(sides(a, b)).against
+    assert found.mean == pytest.approx(2, rel=1e-3) and found.verdict == "faster" and found.common == 2
+    assert found.interval is not None and found.interval[0] < 2 < found.interval[1]
+
+
+def test_one_launch_a_side_is_a_ratio_without_a_verdict() -> None:
+    (found,) = compare(sides(result(workload("x", (100,))), result(workload("x", (150,))))).against
+    assert found.rows[0].ratio == pytest.approx(1.5) and found.rows[0].interval is None
+    assert found.rows[0].verdict == "no verdict" and found.verdict == "no verdict"
+    assert found.rows[0].why == "1 launch a side" and "3 launches" in found.notes[0]
+
+
+def test_different_work_is_refused_with_what_differs() -> None:
+    a = result(workload("x", parameters={"batch": 64, "shape": [8, 8]}), workload("y"))
+    b = result(workload("x", work_hash="other", parameters={"batch": 256, "shape": [8, 8]}), workload("y"))
+    (found,) = compare(sides(a, b)).against
+    assert found.rows[0].verdict == "different work" and found.rows[0].why == "batch 64 and 256"
+    assert found.rows[0].ratio is None and found.common == 1
+
+
+def test_nothing_in_common_cannot_be_compared() -> None:
+    with pytest.raises(InputError, match="no workload in common"):
+        compare(sides(result(workload("x")), result(workload("y"))))
+    with pytest.raises(InputError, match=r"different work.*version 1 of the workload, and version 2"):
+        compare(sides(result(workload("x")), result(workload("x", work_hash="other", version=2))))
+    with pytest.raises(InputError, match="two results"):
+        compare(sides(result(workload("x"))))
+
+
+def test_invalid_figures_are_shown_and_not_judged_unless_asked_for() -> None:
+    a = result(workload("x"), workload("y"))
+    b = result(workload("x", (200, 201, 199), invalid_because=("throttled",)), workload("y"))
+    (found,) = compare(sides(a, b)).against
+    assert (
+        found.rows[0].verdict == "invalid"
+        and found.rows[0].why == "throttled"
+        and found.rows[0].ratio == pytest.approx(2, rel=1e-3)
+    )
+    assert found.common == 1 and found.mean == pytest.approx(1)
+    (asked,) = compare(sides(a, b), invalid=True).against
+    assert asked.rows[0].verdict == "faster" and asked.common == 2 and "found invalid" in asked.notes[0]
+
+
+def test_gates_and_counts_are_not_compared() -> None:
+    metrics = {"throughput": metric((5, 5.1, 4.9)), "different": metric((0, 0, 0), "1", "lower")}
+    rows = (
+        compare(sides(result(workload("x", metrics=metrics)), result(workload("x", metrics=metrics)))).against[0].rows
+    )
+    assert [row.metric for row in rows] == ["throughput"]
+
+
+def test_what_else_differs_is_listed_and_what_is_unknown_is_not() -> None:
+    a = result(
+        workload("x", knobs={"compile": False}, telemetry=watts(600, sm_clock=(1900, 1980, 1980))),
+        environment={"power_limit": 700.0},
+    )
+    b = result(
+        workload("x", knobs={"compile": True}, telemetry=watts(500, sm_clock=(1700, 1755, 1755))),
+        environment={"torch": "2.16.0", "power_limit": 500.0, "python": "3.12.7", "driver": None, "cuda": "13.2"},
+    )  # fmt: skip
+    found = {c.what: (c.baseline, c.other) for c in compare(sides(a, b)).against[0].confounders}
+    assert found == {
+        "torch": ("2.15.0", "2.16.0"),
+        "power limit": ("700 W", "500 W"),
+        "SM clock": ("1980 MHz", "1755 MHz"),
+        "x: compile": ("False", "True"),
+    }
+
+
+def test_per_watt_and_per_price() -> None:
+    a = result(workload("train", (1000, 1001, 999), "img/s", telemetry=watts(500)))
+    b = result(workload("train", (2000, 2001, 1999), "img/s", telemetry=watts(700)))
+    (found,) = compare(sides(a, b), [1600, 30000], "EUR").against
+    watt, money = found.efficiency
+    assert (watt.unit, money.unit) == ("img/s per W", "img/s per EUR")
+    assert watt.ratio == pytest.approx(2 * 500 / 700) and money.baseline == pytest.approx(1000 / 1600, rel=1e-4)
+    with pytest.raises(InputError, match="one for each of the 2 results"):
+        compare(sides(a, b), [1600], "EUR")
+
+
+def test_several_are_each_held_against_the_first() -> None:
+    found = compare(sides(*(result(workload("x", (v, v * 1.001, v * 0.999))) for v in (100, 150, 50))))
+    assert [(each.other, each.verdict) for each in found.against] == [("B", "faster"), ("C", "slower")]
+
+
+def test_of_many_equal_figures_hardly_any_is_called_firm() -> None:
+    """Twenty figures at 95 %: one differs by chance in most comparisons; Holm's method keeps that to one table in twenty."""
+    rng = random.Random(11)
+
+    def run() -> BenchResult:
+        return result(*(workload(f"w{i}", [100 * rng.lognormvariate(0, 0.01) for _ in range(3)]) for i in range(20)))
+
+    tables = [compare(sides(run(), run())).against[0] for _ in range(100)]
+    some = sum(any(row.verdict in ("faster", "slower") for row in table.rows) for table in tables)
+    firm = sum(any(row.firm for row in table.rows) for table in tables)
+    assert some > 30 and firm <= 8

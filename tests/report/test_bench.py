@@ -1,0 +1,179 @@
+"""Results as people see them: nothing is lost in a pipe, struck is struck, and the page stands by itself."""
+
+from __future__ import annotations
+
+import html.parser
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from envdoctor.bench.compare import compare
+from envdoctor.bench.peaks import with_peaks
+from envdoctor.bench.results import BenchResult, Diagnosed, Failure, Skipped, WorkloadResult
+from envdoctor.errors import InputError
+from envdoctor.report.bench import print_result
+from envdoctor.report.bench_compare import print_comparison, to_markdown
+from envdoctor.report.figures import number, percent, sparkline
+from tests.bench.made import metric, result, watts, workload
+
+
+def run() -> BenchResult:
+    """One of everything: good, short of its limit, struck, failed, skipped."""
+    failure = Failure(
+        kind="cuda",
+        message="RuntimeError: CUDA error: <no> kernel image",
+        diagnosed=(
+            Diagnosed(
+                code="gpu-arch-too-new-for-torch", title="Too new", fix="Newer torch", commands=("pip install x",)
+            ),
+        ),
+    )
+    return with_peaks(
+        result(
+            workload("matmul.bf16", (700, 703, 698), telemetry=watts(690, throttled={"sw_power_cap": 0.9})),
+            workload("memory.copy", metrics={"bandwidth": metric((1500, 1505, 1495), "GB/s")}),
+            workload("conv.fwd", (300, 301, 299), invalid_because=("the SM clock drifted by -5.0%",)),
+            WorkloadResult(
+                name="resnet50.train", valid=False, invalid_because=(failure.message,), failure=failure, launches=0
+            ),
+            skipped=(Skipped("matmul.fp8", "fp8 needs compute capability 8.9"),),
+        )
+    )
+
+
+def text(*, terminal: bool = False, encoding: str = "utf-8", width: int = 80) -> str:
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict")
+    print_result(Console(file=out, width=width, highlight=False, force_terminal=terminal, legacy_windows=False), run())
+    out.flush()
+    out.seek(0)
+    return out.read()
+
+
+def test_the_report_says_what_the_card_is_good_at_and_what_is_wrong() -> None:
+    words = " ".join(text().split())
+    assert "2 of 4 workloads gave no figures to trust" in words
+    assert "matmul.bf16 reaches 71 % of the datasheet's dense bf16 peak (700.3 of 989 TFLOP/s)" in words
+    assert "memory.copy reaches 45 % of the datasheet's memory bandwidth" in words and "about 90 % is usual" in words
+    assert "power-capped" in words
+    assert "gpu-arch-too-new-for-torch" in words and "pip install x" in words
+    assert "conv.fwd: the SM clock drifted" in words and "matmul.fp8: fp8 needs" in words
+
+
+def test_struck_figures_are_struck_on_a_terminal_and_called_invalid_elsewhere() -> None:
+    piped = next(line for line in text().splitlines() if line.startswith("conv.fwd throughput"))
+    assert piped.endswith("invalid") and "300 TFLOP/s" in piped
+    drawn = next(line for line in text(terminal=True).splitlines() if line.startswith("conv.fwd throughput"))
+    assert "\x1b[2;9m300 TFLOP/s" in drawn
+
+
+def test_nothing_is_wider_than_the_terminal() -> None:
+    assert max(len(line) for line in text().splitlines()) <= 80
+
+
+NUMBERS = [
+    (0.0, "0"), (712.94, "713"), (71.294, "71.3"), (7.1294, "7.13"), (0.0142, "0.0142"), (12345.6, "12,346"),
+    (2.5e-7, "2.5e-07"), (None, "-"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "words"), NUMBERS)
+def test_numbers_have_three_digits_that_count(value: float | None, words: str) -> None:
+    assert number(value) == words
+
+
+def test_small_words() -> None:
+    assert (percent(0.004), percent(0.123), percent(50)) == ("0.4 %", "12 %", "999 %")
+    assert sparkline([1.0] * 20) == "" and len(sparkline([float(i) for i in range(100)])) == 8
+
+
+def compared() -> tuple[BenchResult, BenchResult]:
+    other = result(
+        workload("matmul.bf16", (350, 351, 349), telemetry=watts(400)),
+        workload("memory.copy", metrics={"bandwidth": metric((1500, 1504, 1497), "GB/s")}),
+        workload("conv.fwd", (300, 301, 299)),
+        environment={"torch": "2.14.1"},
+    )
+    return run(), other
+
+
+def test_a_comparison_in_the_terminal_and_in_markdown() -> None:
+    a, b = compared()
+    found = compare([("a.json", a), ("b|b.json", b)], [1600, 1000], "EUR")
+    out = io.StringIO()
+    print_comparison(Console(file=out, width=80, highlight=False), found)
+    assert "B is slower than A" in out.getvalue() and "torch: 2.15.0 -> 2.14.1" in out.getvalue()
+    assert "TFLOP/s per W" in out.getvalue() and "TFLOP/s per EUR" in out.getvalue()
+    assert max(len(line) for line in out.getvalue().splitlines()) <= 80
+    page = to_markdown(found)
+    assert "| matmul.bf16 | throughput | 700 TFLOP/s | 350 TFLOP/s | 0.50x |" in page
+    assert "b\\|b.json" in page and "~~300 TFLOP/s~~" in page and "invalid: the SM clock drifted" in page
+
+
+# --- the page -------------------------------------------------------------------------------------------------------------
+
+
+class Page(html.parser.HTMLParser):
+    """Checks that elements close in order, collects ids and addresses."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "link", "br", "img", "input"):
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("src", "href", "xlink:href"):
+                self.addresses.append(value or "")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_a_page_is_one_file_with_distributions_for_dark_mode_and_print() -> None:
+    pytest.importorskip("matplotlib", reason="drawing needs the extra `report`")
+    from envdoctor.report.bench_html import comparison_page, run_page
+
+    a, b = compared()
+    for text in (comparison_page(compare([("a", a), ("b<b>", b)]), [a, b]), run_page(a)):
+        page = Page(text)
+        assert len(page.ids) == len(set(page.ids)), "two plots on one page share an id"
+        assert all(address.startswith("#") and address[1:] in page.ids for address in page.addresses)
+        assert "prefers-color-scheme: dark" in text and "@media print" in text
+        assert text.count("<svg") == 2 and "currentColor" in text and "#010203" not in text
+        assert "FillBetweenPolyCollection" in text or "PolyCollection" in text, "distributions, not only points"
+        assert "<s>300 TFLOP/s</s>" in text and "b<b>" not in text
+
+
+def test_without_matplotlib_a_page_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from envdoctor.report.bench_html import run_page
+
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(InputError, match=r"pip install 'envdoctor\[report\]'"):
+        run_page(run())
+
+
+def test_a_run_without_figures_has_a_page_too() -> None:
+    pytest.importorskip("matplotlib")
+    from envdoctor.report.bench_html import run_page
+
+    Page(run_page(result(partial=True, partial_because="interrupted")))
+
+
+def test_the_template_is_part_of_the_package() -> None:
+    from envdoctor.report.bench_html import PAGE
+
+    assert PAGE.is_file() and Path(PAGE).suffix == ".j2"
