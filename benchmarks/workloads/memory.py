@@ -31,17 +31,23 @@ def tier(device: Device) -> str:
     return "gpu" if device.memory_bytes >= 7 << 30 else "small"
 
 
+def buffer(device: Device, count: int) -> Any:
+    """So many normal random numbers, in repeats of a million: no cache holds that, and drawing more takes seconds on a CPU."""
+    pattern = torch.randn(1 << 20, device=device.torch_device)
+    return pattern.repeat(-(-count // pattern.numel()))[:count]
+
+
 def operation(device: Device, kind: str) -> Tuple[Callable[[], Any], int]:
     """(step, bytes that it moves)."""
     count = BUFFER_BYTES[tier(device)] // 4
-    a = torch.randn(count, device=device.torch_device)
+    a = buffer(device, count)
     moved = BYTES_PER_ELEMENT[kind] * count
     if kind == "rmw":
         return lambda: a.mul_(SCALE), moved
-    b = torch.randn(count, device=device.torch_device)
+    b = buffer(device, count)
     if kind == "copy":
         return lambda: b.copy_(a), moved
-    c = torch.randn(count, device=device.torch_device)
+    c = buffer(device, count)
     return lambda: torch.add(b, c, alpha=SCALE, out=a), moved
 
 

@@ -38,7 +38,7 @@ def measure(context: Context) -> Result:
     with precision.tf32(matmul=False, convolution=False):
         a, b = matmul.operands(device, dtype, n, n, n)
         out = gates.poison((n, n), precision.DTYPES[dtype], device.torch_device)
-        source = torch.randn(count, device=device.torch_device)
+        source = memory.buffer(device, count)
         target = gates.poison((count,), torch.float32, device.torch_device)
         torch.mm(a, b, out=out)
         expected = out.clone()

@@ -9,7 +9,6 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
-from typing import Any
 
 import pytest
 
