@@ -144,6 +144,12 @@ class Child:
             return event
         return None
 
+    def rest(self) -> Iterator[Event]:
+        """What it had said before it was stopped, and nobody has heard yet."""
+        with contextlib.suppress(queue.Empty):
+            while (event := self._queue.get(timeout=_TICK)) is not None:
+                yield event
+
     def stop(self, grace: float = GRACE, by: signal.Signals = signal.SIGTERM) -> Ending:
         """Asks the process to end, kills its group if it does not within `grace` seconds, and says how it ended."""
         if self.ending is None and self._process is not None:

@@ -169,6 +169,11 @@ class Runner:
                     heard = heard or event.name == "hello"
                     self._take(launch, child, event)
                     self._listener(launch, event)
+            except KeyboardInterrupt:
+                child.stop(grace=1.0)
+                for event in child.rest():  # a result that was on its way counts as measured
+                    self._take(launch, child, event)
+                raise
             finally:
                 launch.garbage += child.garbage
                 launch.garbage_lines += child.garbage_lines

@@ -1,6 +1,6 @@
 """The real benchmarks in a real torch on this CPU: equal runs are called equal, a slowed one slower.
 
-What disturbs the machine meanwhile cannot be forbidden here. So a pair that disagrees is measured a second time, as a person would:
+What disturbs the machine meanwhile cannot be forbidden here. So a pair that disagrees is measured once more:
 at 95 %, one equal pair in twenty differs by chance, and both of two in 400.
 """
 
