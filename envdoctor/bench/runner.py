@@ -179,7 +179,7 @@ class Runner:
                 launch.garbage_lines += child.garbage_lines
         assert child.ending is not None
         if not heard and launch.hello is None:
-            raise _startup_error(str(self.python), child.ending)
+            raise startup_error(str(self.python), child.ending)
         return child.ending
 
     def _take(self, launch: Launch, child: Child, event: Event) -> None:
@@ -262,17 +262,18 @@ def _tail(text: str) -> tuple[str, ...]:
     return tuple(text.strip().splitlines()[-LOG_TAIL:])
 
 
-def _startup_error(python: str, ending: Ending) -> EnvdoctorError:
+def startup_error(python: str, ending: Ending, doing: tuple[str, str] = ("measure", "measured")) -> EnvdoctorError:
+    """What to raise where a child ended before its hello: InputError (exit code 2) where the user can name something else."""
     lines = [line.strip() for line in ending.stderr.strip().splitlines() if line.strip()]
     last = lines[-1] if lines else ending.words
     if re.search(r"No module named ['\"]?torch['\"]?(\W|$)", ending.stderr):
         return InputError(
-            f"{python} has no torch, so there is nothing to measure with. Name an environment that has it "
+            f"{python} has no torch, so there is nothing to {doing[0]} with. Name an environment that has it "
             "(--python ENV), or make one: envdoctor recipe venv --apply DIR"
         )
     if ending.kind == "failed" and ending.code == 2 and last.startswith("benchmarks: ") and "torch" not in last:
         return InputError(last.removeprefix("benchmarks: "))
     what = last.removeprefix("benchmarks: ") if ending.kind == "failed" else f"the process {ending.words}"
     return StartupError(
-        f"nothing could be measured with {python}: {what}. Find out why: envdoctor check --python {python}", ending
+        f"nothing could be {doing[1]} with {python}: {what}. Find out why: envdoctor check --python {python}", ending
     )

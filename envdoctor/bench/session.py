@@ -6,14 +6,10 @@ partial.
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 
@@ -24,6 +20,7 @@ from envdoctor.bench.diagnosing import explained
 from envdoctor.bench.peaks import with_peaks
 from envdoctor.bench.results import BenchResult, Environment, Skipped, WorkloadResult
 from envdoctor.bench.runner import Hello, Launch, Listener, Runner
+from envdoctor.bench.signals import terminable, undisturbed
 from envdoctor.bench.suites import Plan
 from envdoctor.bench.telemetry import Watch
 from envdoctor.bench.validity import judged
@@ -59,7 +56,7 @@ def measure(
         listener(launch, event)
 
     runner = Runner(python, plan, script=script, silence=silence, listener=listen, spawned=watch.own)
-    with _terminable():
+    with terminable():
         try:
             watch.prepare()
             for number in range(1, plan.launches + 1):
@@ -67,7 +64,7 @@ def measure(
                 runner.run(launches[-1])
         except KeyboardInterrupt:
             stopped = INTERRUPTED
-    with _undisturbed():
+    with undisturbed():
         watch.stop()
         return _result(plan, launches, watch, snapshot, stopped, created, time.monotonic() - began, tuple(declared))
 
@@ -145,36 +142,3 @@ def _notes(launches: Sequence[Launch], watch: Watch) -> Iterator[str]:
         lines = "line" if garbage == 1 else "lines"
         yield f"{garbage} {lines} on the benchmark's stdout were no events, the first: {first[:80]!r}"
     yield from watch.notes
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: a scheduler's time limit must not cost what was measured."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """The last seconds, in which results are put together, are not worth interrupting."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
