@@ -72,7 +72,6 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--precision", default=None, help="fp32, tf32, bf16 or fp16 in place of the preset's own")
     options.add_argument("--compile", dest="compiled", action="store_true", default=None)
     options.add_argument("--no-compile", dest="compiled", action="store_false")
-    options.add_argument("--labels-per-class", type=int, default=0, metavar="N", help="train on so few labels")
     options.add_argument("--save-every", type=int, default=0, metavar="STEPS", help="checkpoints by steps, not by time")
     options.add_argument("--no-check", action="store_true", default=False, help="leave out the first step's comparison")
     options.add_argument("--events", action="store_true", default=False, help="JSON lines on stdout")

@@ -34,7 +34,7 @@ def settings_for(given: Mapping[str, Any]) -> Settings:
     if "crop" not in given and settings.crop * 8 > settings.size:
         # A shift that was chosen for larger images.
         settings = Settings.from_dict(dict(values, crop=settings.size // 8))
-    whole = data == "digits" and settings.epochs >= usual_epochs and not settings.freeze
+    whole = data == "digits" and settings.epochs >= usual_epochs and not (settings.freeze or settings.labels_per_class)
     if whole and "target_accuracy" not in given and preset == "tuned":
         settings = Settings.from_dict(dict(settings.as_dict(), target_accuracy=DIGITS_TARGET))
     return settings

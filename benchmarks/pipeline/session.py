@@ -117,8 +117,8 @@ class Session:
 
     def _data(self, settings: Settings) -> Parts:
         parts = load(settings, lambda done, of: self.tell("progress", phase="data", step=done, steps=of))
-        if self.options.labels_per_class:
-            parts = with_few_labels(parts, self.options.labels_per_class, settings.seed)
+        if settings.labels_per_class:
+            parts = with_few_labels(parts, settings.labels_per_class, settings.seed)
         for note in parts.notes:
             self.events.emit("log", text=note)
         return parts

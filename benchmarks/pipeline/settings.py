@@ -103,6 +103,7 @@ class Settings:
     test_share: float = 0.2
     validation_share: float = 0.1
     workers: int = 0
+    labels_per_class: int = 0  # train on so few images of each class; 0: on all
     finetune_from: str = ""
     freeze: bool = False
     target_accuracy: float = 0.0  # below it, the run fails validation; 0: no target

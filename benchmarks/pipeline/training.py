@@ -166,9 +166,10 @@ class Run:
     def _require_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise ValidationError(
-                "the training loss became {} in epoch {}, step {}. A learning rate that is too high does that (--lr, with "
-                "--schedule one-cycle or --clip-norm 1), and so does a device that computes wrongly: envdoctor bench "
-                "--workload numerics tells".format(loss, self.epoch + 1, self.steps)
+                "the training loss became {} in epoch {}, step {}. A learning rate that is too high does that (lower --rate), and "
+                "so does a device that computes wrongly: envdoctor bench --workload numerics tells".format(
+                    loss, self.epoch + 1, self.steps
+                )
             )
 
     # --- to stop and to go on ----------------------------------------------------------------------------------------
