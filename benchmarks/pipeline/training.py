@@ -166,8 +166,8 @@ class Run:
     def _require_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise ValidationError(
-                "the training loss became {} in epoch {}, step {}. A learning rate that is too high does that (lower --rate), and "
-                "so does a device that computes wrongly: envdoctor bench --workload numerics tells".format(
+                "the training loss became {} in epoch {}, step {}. A learning rate that is too high does that (lower --rate), "
+                "and so does a device that computes wrongly: envdoctor bench --workload numerics tells".format(
                     loss, self.epoch + 1, self.steps
                 )
             )
