@@ -31,3 +31,28 @@ def explained(failure: Failure, snapshot: Snapshot) -> tuple[Diagnosed, ...]:
         for candidate in found.candidates[:MOST]
         if candidate.confidence >= SURE_ENOUGH and candidate.machine != "rules-out"
     )
+
+
+def diagnosed(failure: Failure, snapshot: Snapshot, *, whole_machine: bool) -> tuple[Diagnosed, ...]:
+    """As `explained`; with `whole_machine`, then what `envdoctor check` calls an error: that machine failed."""
+    found = {one.code: one for one in explained(failure, snapshot)}
+    if whole_machine:
+        from envdoctor.diagnosis.catalogue import all_diagnoses
+        from envdoctor.diagnosis.engine import diagnose
+        from envdoctor.diagnosis.model import Severity
+        from envdoctor.knowledge import load
+
+        for finding in diagnose(snapshot, load(), all_diagnoses()).findings:
+            if finding.severity is Severity.ERROR and finding.consequence_of is None:
+                first = finding.fixes[0] if finding.fixes else None
+                found.setdefault(
+                    finding.code,
+                    Diagnosed(
+                        code=finding.code,
+                        title=finding.title,
+                        summary=finding.summary,
+                        fix=first.title if first else None,
+                        commands=first.commands if first else (),
+                    ),
+                )
+    return tuple(found.values())[:MOST]

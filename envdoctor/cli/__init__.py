@@ -16,6 +16,7 @@ COMMANDS = {
     "explain": "Find the cause of an error message or a log; show a diagnosis's page.",
     "recipe": "Plan the newest stack that really works here, and write it as files that people use.",
     "bench": "Measure what this machine's torch really does, and compare results.",
+    "train": "Train, judge, fine-tune and export a small CNN, and keep all of it in a folder.",
     "snapshot": "Write the facts of this machine to a file, without personal data.",
     "diff": "Show what differs between two machines, the telling differences first.",
     "compat": "Answer what goes with what: GPU, driver, CUDA, torch, Python.",

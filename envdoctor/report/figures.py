@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 BARS = "▁▂▃▄▅▆▇█"
 FULL, EMPTY = "━", "─"
@@ -56,6 +57,17 @@ def sparkline(samples: Sequence[float], width: int = 8) -> str:
             counts[min(int((value - low) / (high - low) * width), width - 1)] += 1
     most = max(counts)
     return "".join(BARS[round(count / most * (len(BARS) - 1))] for count in counts)
+
+
+def course(values: Sequence[float], width: int = 24) -> str:
+    """How a figure went, from left to right: the mean of each stretch, from the lowest to the highest; '' for fewer than 2."""
+    if len(values) < 2:
+        return ""
+    width = min(width, len(values))
+    edges = [index * len(values) // width for index in range(width + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+    low, high = min(means), max(means)
+    return "".join(BARS[round((mean - low) / (high - low) * (len(BARS) - 1)) if high > low else 0] for mean in means)
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,241 @@
+"""A training run for a person: how good the model is, how fast it was trained, what the run's folder holds, what comes next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from envdoctor.bench.training_folder import CURVES
+from envdoctor.bench.training_reading import SYNTHETIC, read
+from envdoctor.bench.training_result import TrainingResult
+from envdoctor.report.bench import MARKS, PLAIN_MARKS, rows
+from envdoctor.report.figures import course, duration, number, percent
+from envdoctor.report.text import hanging, speaks_unicode
+from envdoctor.report.words import SEPARATOR, gibibytes
+
+HOLDS = {
+    "final.pt": "the weights that were judged",
+    "best.pt": "the weights with the lowest validation loss",
+    "last.pt": "everything that --resume goes on from",
+    "metrics.csv": "loss, accuracy and speed of each epoch; metrics.jsonl has the same",
+    "config.json": "settings, device, data and its digest",
+    "result.json": "scores, confusion matrix, digest of the weights",
+    CURVES: "loss and accuracy over the epochs",
+    "MODEL_CARD.md": "what the model is, how it was made, how to load it",
+}
+LABEL = 11
+
+
+def print_training(console: Console, result: TrainingResult) -> None:
+    """Verdict, machine, scores, what they mean, what went wrong, the folder, what next."""
+    unicode = speaks_unicode(console)
+    console.print(headline(result, unicode=unicode))
+    console.print()
+    rows(console, [(label, (SEPARATOR if unicode else ", ").join(parts)) for label, parts in about(result)])
+    if result.epochs or result.outcome:
+        console.print()
+        _scores(console, result)
+    said = read(result)
+    if said:
+        console.print()
+    for statement in said:
+        mark, style = MARKS[statement.tone]
+        hanging(
+            console, Text(statement.text), 2, Text(f"{mark if unicode else PLAIN_MARKS[statement.tone]} ", style=style)
+        )
+    _failure(console, result)
+    if result.notes:
+        console.print()
+        for note in result.notes:
+            hanging(console, Text(note, style="dim"), 2, Text("! " if not unicode else "· ", style="dim"))
+    _folder(console, result)
+    _next(console, result)
+
+
+def headline(result: TrainingResult, *, unicode: bool = True) -> Text:
+    """What came of it, in one line."""
+    name, took = _name(result), duration(result.seconds or 0.0)
+    outcome = result.outcome
+    if result.status == "trained" and outcome is not None:
+        mark, style = ("✓ " if unicode else "ok: "), "bold green"
+        if result.settings.get("data") == SYNTHETIC:
+            words = f"{name}: trained at {number(outcome.images_per_second)} images a second"
+        else:
+            words = f"{name}: trained in {took} to {_percent(outcome.test.accuracy)} accuracy on the test images"
+    elif result.status == "stopped":
+        mark, style = ("! " if unicode else "warning: "), "bold yellow"
+        words = f"{name}: stopped after {_progress(result)}"
+    elif result.status == "invalid":
+        mark, style = ("✗ " if unicode else "error: "), "bold red"
+        words = f"{name}: this result must not be trusted"
+    else:
+        mark, style = ("✗ " if unicode else "error: "), "bold red"
+        words = f"{name}: training failed after {_progress(result)}"
+    return Text(mark + words, style=style)
+
+
+def _progress(result: TrainingResult) -> str:
+    of = result.settings.get("epochs")
+    done = len(result.epochs)
+    return f"{done} of {of} epochs" if isinstance(of, int) else "no epoch" if not done else f"{done} epochs"
+
+
+def _name(result: TrainingResult) -> str:
+    return Path(str(result.data.get("name") or result.settings.get("data") or "training")).name
+
+
+def about(result: TrainingResult) -> Iterator[tuple[str, list[str]]]:
+    """(label, parts): device, software, model, data, how."""
+    device, software, settings = result.device, result.environment, result.settings
+    if device is not None:
+        threads = f"{software.threads} threads" if device.type == "cpu" and software.threads else None
+        memory = gibibytes(device.memory_bytes) if device.memory_bytes else None
+        yield "Device", [part for part in (device.name, device.type, device.capability, memory, threads) if part]
+        versions = (("torch", software.torch), ("cuDNN", software.cudnn), ("Python", software.python))
+        yield "Software", [f"{label} {version}" for label, version in versions if version]
+    size, data = settings.get("size"), result.data
+    if result.parameters:
+        classes = len(data.get("classes") or ())
+        parts = [f"{size}x{size} pixels", f"{classes} classes", f"{result.parameters:,} parameters"]
+        yield "Model", ["SimpleCNN", *parts]
+    images = data.get("images") or {}
+    if images:
+        words = {"train": "to train on", "validation": "to watch", "test": "to judge by"}
+        yield "Images", [f"{count:,} {words.get(part, part)}" for part, count in images.items()]
+    if settings:
+        yield "How", list(_how(result))
+
+
+def _how(result: TrainingResult) -> Iterator[str]:
+    settings, knobs = result.settings, result.knobs
+    yield f"preset {settings.get('preset')}"
+    if settings.get("finetune_from"):
+        layers = "head only" if settings.get("freeze") else "all layers"
+        yield f"fine-tuned from {Path(str(settings['finetune_from'])).name}, {layers}"
+    precision = str(knobs.get("precision", ""))
+    if precision not in ("", "default"):
+        yield f"{precision} autocast" if precision in ("bf16", "fp16") else precision
+    yield from (name for name in ("channels_last", "compiled") if knobs.get(name))
+    optimiser = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}.get(str(settings.get("optimiser")), "")
+    yield f"{'fused ' if knobs.get('fused') else ''}{optimiser}".strip()
+    yield f"batch {settings.get('batch')}"
+
+
+def _scores(console: Console, result: TrainingResult) -> None:
+    found: list[tuple[str, str, str]] = []
+    outcome = result.outcome
+    if outcome is not None and result.settings.get("data") != SYNTHETIC:
+        test = outcome.test
+        low, high = test.interval
+        between = f"{100 * low:.1f} to {100 * high:.1f} %: {test.images:,} test images say no more"
+        found = [
+            ("accuracy", _percent(test.accuracy), between),
+            ("precision", _percent(test.precision), "of what was called a class, the share that is it"),
+            ("recall", _percent(test.recall), "of what is a class, the share that was called it"),
+            ("F1", _percent(test.f1), "their harmonic mean; all three are means of the classes"),
+        ]
+    speed = outcome.images_per_second if outcome else _speed(result)
+    if speed is not None:
+        waited = outcome.data_wait if outcome else result.epochs[-1].data_wait
+        text = "" if waited is None else f"{percent(waited)} of the time waiting for images"
+        found.append(("throughput", f"{number(speed)} img/s", text))
+    for label, value, meaning in found:
+        console.print(
+            Text.assemble(f"{label:<{LABEL}}", (f"{value:>12}", "bold"), (f"   {meaning}".rstrip(), "dim")),
+            soft_wrap=True,
+        )
+    _courses(console, result)
+
+
+def _courses(console: Console, result: TrainingResult) -> None:
+    """Loss and accuracy over the epochs, as lines of blocks."""
+    losses = [epoch.loss for epoch in result.epochs if epoch.loss is not None]
+    accuracies = [epoch.validation_accuracy for epoch in result.epochs if epoch.validation_accuracy is not None]
+    for label, values, shown in (
+        ("loss", losses, [number(value) for value in losses]),
+        ("validation", accuracies, [_percent(value) for value in accuracies]),
+    ):
+        if len(values) < 2:
+            continue
+        line = f"{course(values)}  " if speaks_unicode(console) else ""
+        words = f"{shown[0]} to {shown[-1]} in {len(values)} epochs"
+        console.print(Text.assemble(f"{label:<{LABEL}} ", (line, "cyan"), (words, "dim")), soft_wrap=True)
+
+
+def _speed(result: TrainingResult) -> float | None:
+    speeds = sorted(epoch.images_per_second for epoch in result.epochs if epoch.images_per_second)
+    return speeds[len(speeds) // 2] if speeds else None
+
+
+def _failure(console: Console, result: TrainingResult) -> None:
+    failure = result.failure
+    if failure is None:
+        return
+    console.print()
+    hanging(console, Text(failure.message, style="bold"), 0)
+    for found in failure.diagnosed:
+        hanging(console, Text.assemble((found.code, "bold red"), f": {found.title}. {found.summary}"), 3)
+        if found.fix:
+            hanging(console, Text(f"Fix: {found.fix}", style="bold green"), 3)
+        for line in found.commands:
+            console.print(Text(f"     {line}", style="cyan"), soft_wrap=True)
+    if not failure.diagnosed and failure.kind != "input":
+        hanging(console, Text("No known fault of the environment explains this."), 3)
+        if failure.kind in ("crash", "exception") and failure.log_tail:
+            console.print(Text("   The last that it said:", style="dim"))
+            for line in failure.log_tail[-4:]:
+                console.print(Text(f"     {line}", style="dim"), soft_wrap=True)
+
+
+def _folder(console: Console, result: TrainingResult) -> None:
+    if not result.files:
+        return
+    console.print()
+    total = sum(result.files.values())
+    console.print(Text.assemble((f"{result.folder}", "bold"), f" holds {_size(total)}"), soft_wrap=True)
+    shown = [(name, what) for name, what in HOLDS.items() if name in result.files]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, what in shown:
+        hanging(console, Text(what, style="dim"), width + 4, Text(f"  {name:<{width}}  "))
+    exported = result.outcome.export if result.outcome else None
+    if exported is not None:
+        console.print(Text.assemble("Exported ", (str(exported.get("path")), "bold")), soft_wrap=True)
+
+
+def _next(console: Console, result: TrainingResult) -> None:
+    """The command that goes on from here."""
+    lines = list(_commands(result))
+    if not lines:
+        return
+    console.print()
+    for what, command in lines:
+        # Never wrapped by us: a command must come out of the terminal in one piece.
+        console.print(Text.assemble((f"{what}: ", "dim"), (command, "cyan")), soft_wrap=True)
+
+
+def _commands(result: TrainingResult) -> Iterator[tuple[str, str]]:
+    if result.resumable and result.status != "invalid":
+        yield "Resume with", result.resume
+    elif result.status == "invalid" and not (result.failure and result.failure.diagnosed):
+        yield "Check the arithmetic", "envdoctor bench --workload numerics"
+    outcome = result.outcome
+    if result.status == "trained" and outcome is not None and result.settings.get("data") != SYNTHETIC:
+        if outcome.export is None:
+            yield "Export it", f"{result.resume} --export model.onnx"
+        weights = Path(result.folder) / "final.pt"
+        yield "Fine-tune it", f"envdoctor train --finetune-from {shlex.quote(str(weights))} --data YOUR_IMAGES"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{number(count / size)} {unit}"
+    return f"{count} bytes"
