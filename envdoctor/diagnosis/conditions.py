@@ -10,19 +10,10 @@ from collections.abc import Callable
 
 from envdoctor.diagnosis.loader_errors import CUDA_STEMS, LoaderError, Said, read_refusal
 from envdoctor.diagnosis.model import Occurrence
+from envdoctor.diagnosis.tracebacks import importing_torch, of_sibling
 
 Condition = Callable[[Occurrence], bool]
 
-# Pure Python, or users' own code: a traceback that ends in them does not mean that a compiled add-on failed.
-PURE_PYTHON = (
-    "torch", "transformers", "diffusers", "accelerate", "lightning", "pytorch_lightning", "lightning_fabric", "timm", "numpy",
-    "peft", "trl", "datasets", "huggingface_hub", "safetensors", "ultralytics", "fastai", "sentence_transformers", "torchmetrics",
-    "einops", "gradio", "open_clip", "clip", "whisper", "ignite", "tqdm", "sklearn", "scipy",
-)  # fmt: skip
-# Parts of the paths of torch's own sources, in its messages of all times.
-OWN_SOURCES = ("aten/", "c10/", "torch/csrc", "/pytorch", "thc", "caffe2/")
-# CPython's frames, and IPython's: 'File ~/lib/python3.12/site-packages/x.py:12, in f'.
-_FRAME = re.compile(r'File "([^"\n]{1,400})", line \d|File ([^\s":,]{1,400}\.py):\d')
 _CAPABILITY = re.compile(
     r"(?:capability sm_|capability \(CC\) |cuda capability |compute capability )(\d{1,2})\.?(\d)\b"
 )
@@ -32,7 +23,11 @@ _BUILT_FOR = re.compile(r"(\d{1,2})\.(\d) which supports hardware CC")
 # of 23.69 GiB of which ... this process has 22.99 GiB memory in use' (c10/cuda/CUDACachingAllocator.cpp).
 _SIZE = r"(\d{1,6}\.?\d{0,3}) ([KMGT])i?B"
 _TOTAL = re.compile(rf"{_SIZE} total capacity|total capaci?ty of {_SIZE}")
-_OWN = re.compile(rf"{_SIZE} reserved in total|this process has {_SIZE} memory in use|{_SIZE} already allocated")
+# In a container NVML does not know the process by its own number; what torch itself allocated is its own in any case.
+_OWN = re.compile(
+    rf"{_SIZE} reserved in total|this process has {_SIZE} memory in use|{_SIZE} already allocated"
+    rf"|{_SIZE} is allocated by PyTorch"
+)
 _RANGE = re.compile(r"\((\d{1,2})\.(\d)\) - \((\d{1,2})\.(\d)\)")
 
 
@@ -55,6 +50,11 @@ def near(*words: str) -> Condition:
     return holds
 
 
+def near_line(*words: str) -> Condition:
+    """One of the words, in lower case, stands in the line or in the next."""
+    return lambda o: any(word in line.lower() for word in words for line in (o.line, *o.after[:1]))
+
+
 def value(name: str, *words: str) -> Condition:
     """One of the words stands in what took the placeholder's place."""
     return lambda o: any(word in o.values.get(name, "").lower() for word in words)
@@ -64,12 +64,8 @@ def without(condition: Condition) -> Condition:
     return lambda o: not condition(o)
 
 
-def _ours(name: str) -> bool:
-    return any(sibling in name for sibling in ("torchvision", "torchaudio"))
-
-
 def _addon(error: LoaderError) -> bool:
-    return not error.of_torch and not _ours(error.library)
+    return not error.of_torch and not of_sibling(error.library)
 
 
 extension_lacks_torch = refused("symbol", lambda e: bool(e.library) and _addon(e) and e.torch_symbol)
@@ -82,6 +78,24 @@ cuda_library_missing = refused("missing", lambda e: e.stem in CUDA_STEMS)
 cuda_near = near("cuda", "nvidia", "torch")
 nvidia_near = near("nvidia", "nvrm", "cuda")
 torch_near = near("torch")
+# A program's own fault breaks every later call, NCCL's too.
+not_after_a_fault = without(
+    near(
+        "device-side assert",
+        "illegal memory access",
+        "unspecified launch failure",
+        "illegal instruction was encountered",
+        "misaligned address",
+    )
+)
+not_found = without(near_line("undefined symbol", "not defined in file"))
+torchaudio_near = near("torchaudio", "_torch_sox")
+torchvision_near = near("torchvision")
+of_no_sibling = without(near_line("torchaudio", "_torch_sox", "torchvision"))
+wsl_near = near("wsl2", "wsl 2", "wsl1", "wsl 1", "/usr/lib/wsl", "microsoft-standard", "in wsl", "on wsl", "app wsl")
+mig_near = near(
+    "mig-", "mig device", "mig mode", "mig gpu", "mig instance", "mig 1g", "mig 2g", "mig 3g", "mig 4g", "mig 7g"
+)
 
 
 def systems_own(o: Occurrence) -> bool:
@@ -91,44 +105,6 @@ def systems_own(o: Occurrence) -> bool:
 
 
 not_systems_own = without(systems_own)
-
-
-def frames(o: Occurrence) -> list[str]:
-    """The files of the traceback that stands before the line, the innermost last."""
-    return [(found[1] or found[2]).replace("\\", "/") for line in o.before for found in _FRAME.finditer(line)]
-
-
-def package_of(path: str) -> str | None:
-    """'flash_attn' of /x/site-packages/flash_attn/interface.py; None for a file outside installed packages."""
-    for folder in ("/site-packages/", "/dist-packages/"):
-        _, found, rest = path.rpartition(folder)
-        if found:
-            return rest.partition("/")[0].removesuffix(".py")
-    return None
-
-
-def raised_by_addon(o: Occurrence) -> bool:
-    """The innermost frames are of an installed package that brings compiled code, or name a compiled file that is not torch's."""
-    inner = frames(o)[-1:]
-    package = package_of(inner[0]) if inner else None
-    if package is not None and package not in PURE_PYTHON and not _ours(package):
-        return True
-    return any(_file_of_addon(word) for word in o.line.replace("(", " ").replace(")", " ").split())
-
-
-def _file_of_addon(word: str) -> bool:
-    name = word.replace("\\", "/").strip("'\",:;")
-    name = name.partition(":")[0] if "/" in name else name
-    source = name.endswith((".cu", ".cuh", ".cpp", ".h")) or ".cu:" in word or ".h:" in word
-    return source and not any(
-        own in name for own in ("aten/src", "/c10/", "c10/cuda", "torch/csrc", "/pytorch/", "ATen/")
-    )
-
-
-def importing_torch(o: Occurrence) -> bool:
-    """torch's own import stands before: its __init__.py is the innermost frame but for ctypes."""
-    inner = [path for path in frames(o) if not path.endswith("/ctypes/__init__.py")]
-    return bool(inner) and inner[-1].endswith("/torch/__init__.py")
 
 
 def cuda_missing_on_import(o: Occurrence) -> bool:
@@ -208,31 +184,6 @@ def _size(found: re.Match[str] | None) -> float | None:
         return None
     number, unit = (group for group in found.groups() if group is not None)
     return float(number) * {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1 << 20}[unit]
-
-
-def local_module(o: Occurrence) -> bool:
-    """A circular import of a name whose file lies outside the installed packages and outside Python's own library."""
-    paths = [o.values.get("path", ""), *re.findall(r"\((/[^()\s]{1,300}\.py|[A-Za-z]:\\[^()]{1,300}\.py)\)", o.line)]
-    known = (
-        "torch",
-        "numpy",
-        "random",
-        "typing",
-        "queue",
-        "types",
-        "torchvision",
-        "triton",
-        "code",
-        "copy",
-        "inspect",
-        "logging",
-    )
-    for path in filter(None, paths):
-        plain = path.replace("\\", "/")
-        name = plain.rpartition("/")[2].removesuffix(".py")
-        if package_of(plain) is None and "/lib/python" not in plain and name in known:
-            return True
-    return False
 
 
 def about_operators_of_torch(o: Occurrence) -> bool:

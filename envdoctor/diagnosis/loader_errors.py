@@ -21,10 +21,12 @@ CUDA_STEMS = (
 """Libraries that come in nvidia-* wheels, in conda and in the toolkit alike; cuDNN has diagnoses of its own."""
 
 _CUDA_SYMBOLS = (
-    "cuda", "cublas", "cusparse", "cusolver", "cufft", "curand", "cufile", "cupti", "nccl", "nvrtc", "nvjitlink", "nvshmem",
+    "cuda", "nvtx", "cublas", "cusparse", "cusolver", "cufft", "curand", "cufile", "cupti", "nccl", "nvrtc", "nvjitlink",
+    "nvshmem",
 )  # fmt: skip
 _TORCH_STEMS = (
-    "libtorch", "libc10", "libshm", "libcaffe2_nvrtc", "c10", "c10_cuda", "torch_cpu", "torch_cuda", "torch_python", "shm",
+    "libtorch", "libtorch_hip", "libtorch_xpu", "libtorch_nvshmem", "libc10", "libshm", "libcaffe2_nvrtc",
+    "c10", "c10_cuda", "torch_cpu", "torch_cuda", "torch_python", "shm",
     "fbgemm",
 )  # fmt: skip
 

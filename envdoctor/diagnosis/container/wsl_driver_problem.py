@@ -21,6 +21,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import wsl_near
 from envdoctor.diagnosis.distributions import family
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import compat_libcuda, in_container, is_wsl, select_devices
@@ -60,7 +61,22 @@ MESSAGES = (
     ),
     Message("WSL environment detected but no adapters were found", "libnvidia-container"),
     Message("Failed to properly shut down NVML: Driver Not Loaded", "nvidia-smi", 0.4),
-    Message("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system", "nvidia-smi under WSL", 0.3),
+    Message("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system", "nvidia-smi", 0.9, when=wsl_near),
+    Message(
+        "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver",
+        "nvidia-smi",
+        0.95,
+        when=wsl_near,
+    ),
+    Message("Found no NVIDIA driver on your system", "torch", 0.9, when=wsl_near),
+    Message("libcuda.so{version}: cannot open shared object file", "glibc", 0.9, when=wsl_near),
+    Message("No CUDA GPUs are available", "torch/csrc/cuda/Module.cpp", 0.75, when=wsl_near),
+    Message("no CUDA-capable device is detected", "cuda_runtime_api.h: cudaErrorNoDevice (100)", 0.75, when=wsl_near),
+    Message(
+        "Error 500: named symbol not found",
+        "c10/cuda/CUDAFunctions.cpp, cudaErrorSymbolNotFound: Windows' driver and WSL's libcuda do not agree",
+        0.75,
+    ),
     Message("libdxcore.so: cannot open shared object file", "glibc", 0.95),
 )
 

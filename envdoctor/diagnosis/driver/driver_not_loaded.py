@@ -63,12 +63,6 @@ MESSAGES = (
     Message("modprobe: ERROR: could not insert 'nvidia{module}': {why}", "kmod", 0.85),
     Message("could not insert module {path}nvidia{name}: Key was rejected by service", "kmod: EKEYREJECTED"),
     Message("could not insert module {path}nvidia{name}: Required key not available", "kmod: ENOKEY"),
-    Message(
-        "module verification failed: signature and/or required key missing",
-        "Linux, kernel/module/signing.c",
-        0.3,
-        when=near("nvidia"),
-    ),
     Message("Loading of unsigned module is rejected", "Linux, kernel/module/signing.c", 0.7),
     Message("Lockdown: modprobe: unsigned module loading is restricted", "Linux, security/lockdown", 0.8),
     Message(

@@ -43,6 +43,11 @@ MESSAGES = (
     Message("cudaErrorNoDevice", "cuda_runtime_api.h: error 100", 0.5),
     Message("CUDA_ERROR_NO_DEVICE", "cuda.h: error 100", 0.5),
     Message("invalid device ordinal", "cuda_runtime_api.h: cudaErrorInvalidDevice (101)", 0.75),
+    Message(
+        "device >= 0 && device < num_gpus INTERNAL ASSERT FAILED",
+        "aten/src/ATen/cuda/CUDAContext.cpp: the number of GPUs changed after the start",
+        0.6,
+    ),
     Message("CUDA_ERROR_INVALID_DEVICE", "cuda.h: error 101", 0.7),
     Message("cudaErrorInvalidDevice:", "cuda_runtime_api.h: error 101", 0.7),
     Message(

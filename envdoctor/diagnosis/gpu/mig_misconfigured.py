@@ -18,6 +18,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import mig_near
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container
 from envdoctor.diagnosis.symptoms import cuda_starts
@@ -48,6 +49,19 @@ MESSAGES = (
     Message("No MIG devices associated with", "k8s-device-plugin, mig-strategy.go", 0.95),
     Message("No compute instances found", "nvidia-smi mig", 0.8),
     Message("No GPU instances found", "nvidia-smi mig", 0.8),
+    Message(
+        "invalid device ordinal",
+        "cudaErrorInvalidDevice (101): a process sees one MIG instance, as device 0 (MIG User Guide)",
+        0.9,
+        when=mig_near,
+    ),
+    Message(
+        "device >= 0 && device < num_gpus INTERNAL ASSERT FAILED",
+        "aten/src/ATen/cuda/CUDAContext.cpp: NVML counts GPUs, CUDA one MIG instance",
+        0.9,
+        when=mig_near,
+    ),
+    Message("No CUDA GPUs are available", "torch/csrc/cuda/Module.cpp", 0.8, when=mig_near),
 )
 
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
+from envdoctor.diagnosis.wheel_tags import wheel_for_another_system
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
@@ -61,7 +62,13 @@ MESSAGES = (
     Message("The MPS backend is supported on MacOS 12.3+", "torch/mps", 0.9),
     Message("PyTorch not linked with support for mps devices", "c10", 0.7),
     Message("Error 801: operation not supported", "c10/cuda/CUDAFunctions.cpp", 0.45),
-    Message("is not a supported wheel on this platform", "pip", 0.6),
+    Message(
+        ".whl is not a supported wheel on this platform",
+        "pip, req/req_install.py; PyPA's tags",
+        0.9,
+        when=wheel_for_another_system,
+    ),
+    Message("is not a supported wheel on this platform", "pip", 0.55),
     Message("DLL load failed: %1 is not a valid Win32 application", "Windows: ERROR_BAD_EXE_FORMAT (193)", 0.7),
     Message("[WinError 193] %1 is not a valid Win32 application", "Windows: ERROR_BAD_EXE_FORMAT", 0.75),
     Message(

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.companions import pins
-from envdoctor.diagnosis.conditions import near
+from envdoctor.diagnosis.conditions import near, not_found
 from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors, soname_major
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import install_into, pinned, reinstall, restore_torch, run_python
@@ -31,7 +31,7 @@ from envdoctor.knowledge import Knowledge
 
 MESSAGES = (
     Message("libcudnn{name}: cannot open shared object file", "glibc, elf/dl-load.c"),
-    Message("Could not load library libcudnn{name}. Error:", "cuDNN 8: its own loader"),
+    Message("Could not load library libcudnn{name}. Error:", "cuDNN 8: its own loader", when=not_found),
     Message("Could not load library cudnn{name}.dll", "cuDNN on Windows"),
     Message("Please make sure libcudnn{name} is in your library path", "cuDNN 8"),
     Message("Please make sure cudnn{name}.dll is in your library path", "cuDNN on Windows"),
@@ -51,7 +51,7 @@ MESSAGES = (
     Message("Require cuDNN {need} and CUDA {cuda}", "onnxruntime, provider_bridge_ort.cc", 0.8),
     Message("Library cudnn64_{major}.dll is not found", "ctranslate2, onnxruntime", 0.95),
     Message("Library libcudnn.so.{major} is not found or cannot be loaded", "ctranslate2", 0.95),
-    Message("Could not load library libcudnn", "cuDNN 8", 0.95),
+    Message("Could not load library libcudnn", "cuDNN 8", 0.95, when=not_found),
     Message(
         "cudnn64_{major}.dll",
         "Windows",
@@ -69,6 +69,7 @@ MESSAGES = (
         0.4,
     ),
     Message("Failed to load library libonnxruntime_providers_cuda.so with error: libcudnn", "onnxruntime", 0.95),
+    Message('Unable to dynamically load the "cudnn" shared library', "cudarc (Rust), src/lib.rs"),
     Message("libcudnn{name} => not found", "ldd", 0.9),
     Message("libcudnn{name}: cannot open", "glibc, quoted in part", 0.9),
     Message("cuDNN failed to initialize", "tensorflow, projects' summaries of CUDNN_STATUS_NOT_INITIALIZED", 0.3),

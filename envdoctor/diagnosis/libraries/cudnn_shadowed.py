@@ -51,11 +51,11 @@ MESSAGES = (
     ),
     Message("CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", "cudnn_graph.h, cuDNN 9", 0.6),
     Message(
-        "symbol cudnn{function} version libcudnn{name} not defined in file libcudnn{file} with link time reference",
+        "version libcudnn{name} not defined in file libcudnn{file} with link time reference",
         "glibc: parts of two cuDNNs",
         0.8,
     ),
-    Message("undefined symbol: cudnn{function}, version libcudnn", "glibc: parts of two cuDNNs", 0.8),
+    Message("undefined symbol: {symbol}, version libcudnn", "glibc: parts of two cuDNNs", 0.85),
 )
 
 

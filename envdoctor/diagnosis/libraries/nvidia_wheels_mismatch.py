@@ -25,11 +25,12 @@ from packaging.requirements import Requirement
 
 from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.companions import pins
-from envdoctor.diagnosis.conditions import cuda_missing_on_import, importing_torch, torch_lacks_cuda, torch_near
+from envdoctor.diagnosis.conditions import cuda_missing_on_import, torch_lacks_cuda, torch_near
 from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors
 from envdoctor.diagnosis.mapped import older, steered
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import reinstall, restore_torch, run_python, uses_conda
+from envdoctor.diagnosis.tracebacks import importing_torch
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin, Distribution, TorchRun
 from envdoctor.knowledge import Knowledge

@@ -19,10 +19,10 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import local_module
 from envdoctor.diagnosis.loader_errors import loader_errors
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import quoted, run_python
+from envdoctor.diagnosis.tracebacks import half_imported, local_module
 from envdoctor.diagnosis.wordings import first_said
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import ShadowedModule
@@ -47,10 +47,10 @@ MESSAGES = (
         when=local_module,
     ),
     Message(
-        "partially initialized module '{module}' has no attribute '{name}' (most likely due to a circular import)",
-        "CPython",
-        0.55,
-        when=local_module,
+        "partially initialized module '{module}' has no attribute",
+        "CPython 3.8 and later, Objects/moduleobject.c",
+        0.75,
+        when=half_imported,
     ),
     Message("consider renaming '{path}' since it has the same name as the", "CPython 3.13"),
     Message("Failed to load PyTorch C extensions", "torch/__init__.py", 0.85),

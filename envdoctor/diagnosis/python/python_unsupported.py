@@ -20,6 +20,7 @@ from __future__ import annotations
 from envdoctor.diagnosis.conditions import torch_itself
 from envdoctor.diagnosis.loader_errors import first_saying
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
+from envdoctor.diagnosis.wheel_tags import wheel_for_another_python
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter
 from envdoctor.knowledge import Knowledge, KnowledgeError
@@ -58,7 +59,13 @@ MESSAGES = (
         "poetry, resolver",
         0.9,
     ),
-    Message("is not a supported wheel on this platform", "pip", 0.7),
+    Message(
+        ".whl is not a supported wheel on this platform",
+        "pip, req/req_install.py; PyPA's tags",
+        0.8,
+        when=wheel_for_another_python,
+    ),
+    Message("is not a supported wheel on this platform", "pip", 0.5),
     Message("Requires-Python {spec}", "pip: Link requires a different Python", 0.3),
     Message("requires a different Python: {have} not in '{spec}'", "pip", 0.85),
     Message("Python 3.{minor}+ not yet supported for torch.compile", "torch/__init__.py: torch.compile", 0.8),

@@ -24,7 +24,14 @@ from collections.abc import Iterator
 import msgspec
 
 from envdoctor.diagnosis.companions import compiled, distribution_built_for, major_of, pins, release_of
-from envdoctor.diagnosis.conditions import extension_lacks_torch, near, torch_in_torch, torch_library_missing, without
+from envdoctor.diagnosis.conditions import (
+    extension_lacks_torch,
+    near,
+    of_no_sibling,
+    torch_in_torch,
+    torch_library_missing,
+    without,
+)
 from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors, soname_major
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import plain_list
@@ -102,9 +109,9 @@ MESSAGES = (
     Message("Could not load bitsandbytes native library", "bitsandbytes 0.43 and later", 0.75),
     Message("Library not loaded: @rpath/libtorch", "dyld: an extension of another torch", 0.8),
     Message("Library not loaded: @rpath/libc10", "dyld: an extension of another torch", 0.8),
-    Message("Symbol not found: __ZN3c10", "dyld: c10's C++ interface", 0.85),
-    Message("Symbol not found: __ZN2at", "dyld: ATen's C++ interface", 0.85),
-    Message("Symbol not found: __ZN5torch", "dyld: torch's C++ interface", 0.85),
+    Message("Symbol not found: __ZN3c10", "dyld: c10's C++ interface", 0.85, when=of_no_sibling),
+    Message("Symbol not found: __ZN2at", "dyld: ATen's C++ interface", 0.85, when=of_no_sibling),
+    Message("Symbol not found: __ZN5torch", "dyld: torch's C++ interface", 0.85, when=of_no_sibling),
     Message("undefined symbol: _ZNK3c10", "glibc: c10's C++ interface", 0.7, when=without(torch_in_torch)),
     Message("undefined symbol: _ZNK2at", "glibc: ATen's C++ interface", 0.7, when=without(torch_in_torch)),
     Message("undefined symbol: _ZN5torch", "glibc: torch's C++ interface", 0.7, when=without(torch_in_torch)),

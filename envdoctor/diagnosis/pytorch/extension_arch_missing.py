@@ -18,11 +18,11 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.architecture import code_gap
-from envdoctor.diagnosis.conditions import raised_by_addon
 from envdoctor.diagnosis.loader_errors import first_saying
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import GpuFacts, plain_list, visible_gpus
 from envdoctor.diagnosis.repairs import install_into
+from envdoctor.diagnosis.tracebacks import raised_by_addon
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 

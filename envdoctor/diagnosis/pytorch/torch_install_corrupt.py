@@ -22,7 +22,6 @@ from __future__ import annotations
 from envdoctor.diagnosis.conditions import (
     basic_attribute,
     damaged_torch,
-    importing_torch,
     near,
     torch_in_torch,
     torch_library_missing,
@@ -32,6 +31,7 @@ from envdoctor.diagnosis.conditions import (
 from envdoctor.diagnosis.loader_errors import CUDA_STEMS, LoaderError, Said, loader_errors, said
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import restore_torch
+from envdoctor.diagnosis.tracebacks import half_installed, importing_torch
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
@@ -48,7 +48,13 @@ MESSAGES = (
     Message("cannot import name '_C' from 'torch'", "CPython", 0.85),
     Message("NameError: name '_C' is not defined", "torch/__init__.py of old", 0.5),
     Message("module 'torch' has no attribute '{name}'", "CPython", 0.35, when=basic_attribute),
-    Message("partially initialized module 'torch' has no attribute", "CPython", 0.5),
+    Message(
+        "partially initialized module 'torch' has no attribute",
+        "CPython: raised in torch's own installed files",
+        0.65,
+        when=half_installed,
+    ),
+    Message("partially initialized module 'torch' has no attribute", "CPython", 0.45),
     Message("{library}: invalid ELF header", "glibc, elf/dl-load.c", 0.85, when=damaged_torch),
     Message("{library}: file too short", "glibc, elf/dl-load.c", 0.9, when=damaged_torch),
     Message("{library}: cannot read file data", "glibc, elf/dl-load.c", 0.85, when=damaged_torch),

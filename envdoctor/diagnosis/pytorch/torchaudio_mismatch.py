@@ -18,6 +18,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import reinstall_sibling, sibling_built_for, siblings_again, variant, variants_clash
+from envdoctor.diagnosis.conditions import torchaudio_near
 from envdoctor.diagnosis.loader_errors import Said, said
 from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
@@ -65,6 +66,9 @@ MESSAGES = (
     Message("Symbol not found: {symbol} Referenced from: {path}torchaudio", "dyld", 0.95),
     Message("Could not find module '{path}torchaudio\\lib\\libtorchaudio.pyd'", "CPython, ctypes", 0.95),
     Message("[WinError 127] {words} torchaudio", "Windows: ERROR_PROC_NOT_FOUND", 0.8),
+    Message("Symbol not found: {symbol} Referenced from: {path}_torch_sox", "dyld: torchaudio before 0.9", 0.95),
+    Message("_torch_sox{x}.so: undefined symbol", "glibc: torchaudio before 0.9", 0.95),
+    Message("libtorch{name}.so: cannot open shared object file", "glibc", 0.8, when=torchaudio_near),
     Message("_torchaudio.so: undefined symbol", "glibc"),
     Message("libtorchaudio_sox.so: undefined symbol", "glibc", 0.9),
     Message("module 'torchaudio' has no attribute 'list_audio_backends'", "torchaudio 2.9 removed it", 0.6),

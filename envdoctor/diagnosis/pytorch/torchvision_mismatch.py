@@ -19,6 +19,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import reinstall_sibling, sibling_built_for, siblings_again, variant, variants_clash
+from envdoctor.diagnosis.conditions import torchvision_near
 from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -79,6 +80,7 @@ MESSAGES = (
     Message("torchvision/image.so: undefined symbol", "glibc", 0.95),
     Message("torchvision/_C.so: undefined symbol", "glibc", 0.95),
     Message("Symbol not found: {symbol} Referenced from: {path}torchvision", "dyld", 0.95),
+    Message("libtorch{name}.so: cannot open shared object file", "glibc", 0.75, when=torchvision_near),
     Message("module 'torch.ops' has no attribute 'torchvision'", "torch/_ops.py", 0.9),
     Message("Unknown builtin op: torchvision::nms", "torch, TorchScript", 0.9),
     Message(

@@ -31,6 +31,7 @@ MESSAGES = (
     Message("#error -- unsupported GNU version", "crt/host_config.h"),
     Message("#error -- unsupported clang version", "crt/host_config.h"),
     Message("unsupported Microsoft Visual Studio version! Only the versions", "crt/host_config.h"),
+    Message("nvcc cannot find a supported version of Microsoft Visual Studio", "nvcc on Windows, CUDA 11 and later"),
     Message("unsupported Microsoft Visual Studio version", "crt/host_config.h"),
     Message("unsupported clang version! clang version must be less than {version}", "crt/host_config.h"),
     Message(

@@ -102,6 +102,7 @@ MESSAGES = (
     Message("cannot find -lnvrtc", "binutils, ld", 0.8),
     Message("bin/nvcc': No such file", "CPython, subprocess"),
     Message("bin/nvcc: not found", "dash, make"),
+    Message("The nvcc binary could not be located in your $PATH", "py-faster-rcnn, lib/setup.py: locate_cuda"),
     Message("nvcc not found", "extensions' builds", 0.9),
     Message("CUDA_HOME does not exist", "deepspeed, op_builder", 0.95),
 )
