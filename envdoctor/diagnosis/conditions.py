@@ -93,6 +93,10 @@ torchaudio_near = near("torchaudio", "_torch_sox")
 torchvision_near = near("torchvision")
 of_no_sibling = without(near_line("torchaudio", "_torch_sox", "torchvision"))
 wsl_near = near("wsl2", "wsl 2", "wsl1", "wsl 1", "/usr/lib/wsl", "microsoft-standard", "in wsl", "on wsl", "app wsl")
+of_no_platform = near(
+    "windows arm64", "windows on arm", "win_arm64", "armv6", "armv7", "i686", "win32", "32-bit", "32 bit", "ppc64le",
+    "riscv64", "s390x", "musllinux", "alpine", "freebsd", "intel mac", "darwin-x86_64", "macos x86_64", "macos (x86_64)",
+)  # fmt: skip
 mig_near = near(
     "mig-", "mig device", "mig mode", "mig gpu", "mig instance", "mig 1g", "mig 2g", "mig 3g", "mig 4g", "mig 7g"
 )

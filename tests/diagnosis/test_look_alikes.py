@@ -168,6 +168,31 @@ def test_wordings_of_one_cause(text: str, cause: str) -> None:
     assert causes(text)[0] == cause
 
 
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("docker: Error response from daemon: failed to discover GPU vendor from CDI: no known GPU vendor found",
+         "container-no-gpu"),
+        ("factory.go:78] If this is a GPU node, did you set the docker default runtime to `nvidia`?", "container-no-gpu"),
+        ("Uh oh. Your card is not supported by any driver version up to 550.163.01.", "driver-too-old-for-gpu"),
+        ("DKMS module 'nvidia-470.256' failed to build, please check /var/lib/dkms", "driver-not-loaded"),
+        ("make[2]: *** [/usr/src/linux/Makefile:1944: /var/lib/dkms/nvidia/550.1/build] Fehler 2", "driver-not-loaded"),
+        ("modprobe: FATAL: Module nvidia-uvm not found in directory /lib/modules/6.8.0", "uvm-broken"),
+        ("-- Could NOT find CUDA (missing: CUDA_NVCC_EXECUTABLE)", "toolkit-missing"),
+        ("ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'", "triton-problem"),
+        ("ImportError: DLL load failed while importing libtriton: The specified module could not be found.", "triton-problem"),
+        ("AttributeError: module 'torch._C' has no attribute '_cuda_getCurrentRawStream'", "torch-cpu-only"),
+        ("ImportError: cannot import name 'nn' from 'torch' (unknown location)", "torch-install-corrupt"),
+        ("WARNING: Failed to import from vllm._C with ImportError('libcuda.so.1: cannot open shared object file')",
+         "driver-missing"),
+        ("Python 3.12 (32-bit)\nERROR: Could not find a version that satisfies the requirement torch (from versions: none)",
+         "platform-unsupported"),
+    ],
+)  # fmt: skip
+def test_wordings_that_name_the_cause(text: str, cause: str) -> None:
+    assert causes(text)[0] == cause
+
+
 def test_an_out_of_memory_in_a_container_is_ones_own_by_what_torch_allocated() -> None:
     text = (
         "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 96.00 MiB. GPU 0 has a total capacity of 23.52 GiB of "

@@ -125,6 +125,13 @@ MESSAGES = (
     Message("cannot access '/dev/nvidia*'", "ls: no device nodes", 0.55),
     Message("libcuda.so.1 => not found", "ldd: the driver's libraries were not passed in", 0.5),
     Message("ls: cannot access '/dev/nvidia0'", "ls: no device nodes", 0.55),
+    Message(
+        "If this is a GPU node, did you set the docker default runtime to `nvidia`?",
+        "k8s-device-plugin, factory.go",
+        0.95,
+    ),
+    Message("failed to discover GPU vendor from CDI", "moby, daemon: Docker 29 and later"),
+    Message("no known GPU vendor found", "moby, daemon: Docker 29 and later", 0.9),
 )
 
 

@@ -44,7 +44,7 @@ MESSAGES = (
         "torch/csrc/DataLoader.cpp",
     ),
     Message(
-        "It is possible that dataloader's workers are out of shared memory",
+        "dataloader's workers are out of shared memory",
         "torch/utils/data/_utils/signal_handling.py",
     ),
     Message("DataLoader worker (pid {pid}) is killed by signal: Bus error", "torch/utils/data: SIGBUS"),

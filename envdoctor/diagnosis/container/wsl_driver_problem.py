@@ -78,6 +78,12 @@ MESSAGES = (
         0.75,
     ),
     Message("libdxcore.so: cannot open shared object file", "glibc", 0.95),
+    Message(
+        "nvidia-container-cli: initialization error: driver error: failed to process request",
+        "libnvidia-container",
+        0.85,
+        when=wsl_near,
+    ),
 )
 
 

@@ -19,7 +19,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import near
+from envdoctor.diagnosis.conditions import near, nvidia_near, value, without
 from envdoctor.diagnosis.distributions import family
 from envdoctor.diagnosis.driver.driver_missing import is_driver_package
 from envdoctor.diagnosis.driver_repairs import install_driver
@@ -70,8 +70,7 @@ MESSAGES = (
         "kmod: no module built for the running kernel",
         0.85,
     ),
-    Message("modprobe: FATAL: Module nvidia-uvm not found in directory", "kmod", 0.8),
-    Message("modprobe: FATAL: Module nvidia{variant} not found", "kmod", 0.75),
+    Message("modprobe: FATAL: Module nvidia{variant} not found", "kmod", 0.75, when=without(value("variant", "uvm"))),
     Message(
         "NVRM: The NVIDIA probe routine was not called for {count} device(s)",
         "NVRM, nv.c: another driver holds the card",
@@ -128,6 +127,11 @@ MESSAGES = (
     Message("NVIDIA-SMI has failed", "nvidia-smi, quoted in part", 0.85),
     Message("cudaGetDeviceCount returned 3 -> initialization error", "CUDA samples, deviceQuery", 0.5),
     Message("cuInit(0) returned 100", "ctypes, the driver's API", 0.4),
+    Message("DKMS module 'nvidia-{version}' failed to build", "Void Linux, xbps: dkms"),
+    Message("Building DKMS module 'nvidia-{version}' for kernel-{kernel} FAILED", "Void Linux, xbps: dkms"),
+    Message("/var/lib/dkms/nvidia{path}/build]", "make in dkms, in every language", 0.85),
+    Message("appears to already be loaded in your kernel", "nvidia-installer", 0.6, when=nvidia_near),
+    Message("kernel driver does not appear to be running on this host", "tensorflow, cuda_diagnostics.cc", 0.7),
 )
 
 

@@ -94,6 +94,8 @@ MESSAGES = (
         0.5,
     ),
     Message("cudaGetDeviceCount returned 35", "CUDA samples, deviceQuery"),
+    Message("unsupported CUDA version: driver {have} < image {need}", "nvidia-docker 1", 0.9),
+    Message("The NVIDIA driver's CUDA version is {have} which is older than", "XLA: its compiler", 0.7),
 )
 
 

@@ -56,6 +56,7 @@ MESSAGES = (
     Message("RmInitAdapter failed! (0x24:0xffff:{line})", "NVRM", 0.3),
     Message("Please see 'Appendix A - Supported NVIDIA GPU Products' in this release's README", "NVRM, osinit.c", 0.85),
     Message("installed in this system is not supported by the {driver} NVIDIA driver release", "NVRM, osinit.c", 0.9),
+    Message("Your card is not supported by any driver version up to", "Debian's nvidia-detect", 0.95),
 )
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import re
 
+from envdoctor.diagnosis.conditions import of_no_platform
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.wheel_tags import wheel_for_another_system
 from envdoctor.facts.model import Snapshot
@@ -99,6 +100,12 @@ MESSAGES = (
     Message("nothing provides __cuda needed by", "conda: its virtual package says that there is no driver", 0.4),
     Message("nothing provides __glibc >={version} needed by", "conda: the system's glibc is older", 0.35),
     Message("bad CPU type in executable", "macOS: a program of another architecture", 0.8),
+    Message(
+        "Could not find a version that satisfies the requirement torch",
+        "pip, resolver: on a processor or system without wheels",
+        0.97,
+        when=of_no_platform,
+    ),
 )
 
 

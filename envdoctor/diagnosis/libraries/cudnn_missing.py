@@ -50,7 +50,7 @@ MESSAGES = (
     Message("CuDNN library is not found", "onnxruntime and others", 0.7),
     Message("Require cuDNN {need} and CUDA {cuda}", "onnxruntime, provider_bridge_ort.cc", 0.8),
     Message("Library cudnn64_{major}.dll is not found", "ctranslate2, onnxruntime", 0.95),
-    Message("Library libcudnn.so.{major} is not found or cannot be loaded", "ctranslate2", 0.95),
+    Message("Library libcudnn{name} is not found or cannot be loaded", "ctranslate2", 0.95),
     Message("Could not load library libcudnn", "cuDNN 8", 0.95, when=not_found),
     Message(
         "cudnn64_{major}.dll",

@@ -19,6 +19,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import basic_attribute
 from envdoctor.diagnosis.loader_errors import loader_errors
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import quoted, run_python
@@ -54,6 +55,13 @@ MESSAGES = (
     ),
     Message("consider renaming '{path}' since it has the same name as the", "CPython 3.13"),
     Message("Failed to load PyTorch C extensions", "torch/__init__.py", 0.85),
+    Message("from 'torch' (unknown location)", "CPython: a folder without __init__.py", 0.55),
+    Message(
+        "module 'torch' has no attribute '{name}'",
+        "CPython: torch is a file or folder of one's own",
+        0.4,
+        when=basic_attribute,
+    ),
 )
 
 

@@ -27,6 +27,7 @@ from envdoctor.diagnosis.companions import compiled, distribution_built_for, maj
 from envdoctor.diagnosis.conditions import (
     extension_lacks_torch,
     near,
+    near_line,
     of_no_sibling,
     torch_in_torch,
     torch_library_missing,
@@ -155,10 +156,11 @@ MESSAGES = (
     Message(
         "'_OpNamespace' '_C' object has no attribute", "vLLM: its extension did not load, or is of another release", 0.8
     ),
-    Message("Failed to import from vllm._C with", "vLLM, _custom_ops.py", 0.75),
+    Message("Failed to import from vllm._C with", "vLLM, _custom_ops.py", 0.75, when=without(near_line("libcuda.so"))),
     Message("libcudart.so.{version} => not found", "ldd on an extension", 0.7),
     Message("libtorch{name}.so => not found", "ldd on an extension: before torch is imported this is usual", 0.5),
     Message("libc10{name}.so => not found", "ldd on an extension: before torch is imported this is usual", 0.5),
+    Message("Could not load libtorchcodec. Likely causes", "torchcodec/_core/ops.py: FFmpeg, or another torch", 0.6),
 )
 
 

@@ -88,6 +88,7 @@ MESSAGES = (
     Message("Your setup doesn't support bf16/gpu", "transformers, training_args.py", 0.4),
     Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.45),
     Message("can only be used on CUDA", "transformers, accelerate", 0.35),
+    Message("module 'torch._C' has no attribute '_cuda_", "CPython: a build without torch/csrc/cuda", 0.9),
 )
 
 

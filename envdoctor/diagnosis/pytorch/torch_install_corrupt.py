@@ -99,6 +99,7 @@ MESSAGES = (
     ),
     Message("Hash mismatch for `torch", "uv: a download that was cut off or changed", 0.5),
     Message("zipfile.BadZipFile", "pip: a wheel that was cut off", 0.35, when=torch_near),
+    Message("from 'torch' (unknown location)", "CPython: a folder without __init__.py", 0.8),
 )
 
 

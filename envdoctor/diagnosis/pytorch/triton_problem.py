@@ -124,6 +124,12 @@ MESSAGES = (
     Message("'triton_key' from 'triton.compiler.compiler'", "torch 2.4 to 2.6 with triton 3.4 and later", 0.95),
     Message("cannot import name 'AttrsDescriptor' from 'triton", "torch 2.5 with triton 3.2 and later", 0.95),
     Message("'JITFunction' object has no attribute", "triton of another version", 0.6),
+    Message(
+        "ptxas fatal : Value 'sm_{arch}' is not defined for option 'gpu-name'",
+        "the ptxas in triton is older than the GPU (TRITON_PTXAS_PATH names another)",
+        0.85,
+    ),
+    Message("DLL load failed while importing libtriton", "triton-windows: its VC++ runtime, or another Python", 0.95),
 )
 
 

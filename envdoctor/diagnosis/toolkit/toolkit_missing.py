@@ -105,6 +105,7 @@ MESSAGES = (
     Message("The nvcc binary could not be located in your $PATH", "py-faster-rcnn, lib/setup.py: locate_cuda"),
     Message("nvcc not found", "extensions' builds", 0.9),
     Message("CUDA_HOME does not exist", "deepspeed, op_builder", 0.95),
+    Message("Could NOT find CUDA (missing: CUDA_", "cmake, FindCUDA", 0.95),
 )
 
 
