@@ -152,8 +152,10 @@ def _require_start(python: str, training: Training) -> None:
     found = re.search(r"error: (.*)", lines[-1]) if lines and ending.code == 2 else None
     if found is None:
         raise startup_error(python, ending, TRAIN)
-    unknown = re.match(r"unrecognized arguments: --(\S+)", found[1])
-    raise InputError(f"there is no setting '{unknown[1]}'; docs/training.md lists them" if unknown else found[1])
+    unknown = re.match(r"unrecognized arguments: --([^\s=]+)", found[1])
+    if unknown is not None:
+        raise InputError(f"there is no setting '{unknown[1]}'; docs/training.md lists them")
+    raise InputError(found[1].removeprefix("argument "))
 
 
 # --- what came of it --------------------------------------------------------------------------------------------------
@@ -163,13 +165,14 @@ def conclude(
     training: Training,
     *,
     resumed: bool,
+    python: str | None,
     again: str,
     export: str | None,
     began: float,
     facts: Callable[[bool], Snapshot],
 ) -> TrainingResult:
-    """The result. `again`: the command that goes on with this run; `export`: the file that it was to write; `began`:
-    time.monotonic() when it did.
+    """The result. `python`: the interpreter as it was named; `again`: the command that goes on with this run; `export`: the
+    file that it was to write; `began`: time.monotonic() when it did.
 
     `facts(live)` is called where it failed, to find the cause; live: with a try of torch on the device.
     """
@@ -201,6 +204,7 @@ def conclude(
             outcome=outcome,
             invalid_because=tuple(_invalid(training)) if status == "invalid" else (),
             failure=failure,
+            python=python,
             resume=f"{again} --export={shlex.quote(export)}" if export else again,
             resumable=status != "trained" and training.begun and training_folder.resumable(training.folder),
             files=training_folder.files(training.folder) if training.begun else {},

@@ -6,6 +6,7 @@ benchmarks/pipeline/run_folder.py writes most of it, and names the files.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from envdoctor.errors import InputError
 RUN_SCHEMA = "envdoctor.run/1"
 CONFIG, METRICS, LAST = "config.json", "metrics.jsonl", "last.pt"
 CURVES, CARD = "curves.svg", "MODEL_CARD.md"
+LOCK = ".lock"
 FILES = (CONFIG, METRICS, "metrics.csv", LAST, "best.pt", "final.pt", "result.json", CURVES, CARD)
 RUNS = "runs"
 """Where runs go that were given no folder."""
@@ -57,6 +59,20 @@ def prepare(folder: Path, *, resume: bool, force: bool) -> None:
         )
 
 
+def missing(folder: Path) -> list[Path]:
+    """The folder and those above it that are not there yet, the innermost first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def discard(made: Sequence[Path]) -> None:
+    """Removes folders that were made for a run which then did not come about: they hold nothing but its lock."""
+    with contextlib.suppress(OSError):
+        if made and {entry.name for entry in made[0].iterdir()} <= {LOCK}:
+            (made[0] / LOCK).unlink(missing_ok=True)
+            for folder in made:
+                folder.rmdir()
+
+
 def _progress(folder: Path) -> str:
     done = len(epochs(folder))
     of = config(folder).get("settings", {}).get("epochs")
@@ -70,7 +86,7 @@ def _clear(folder: Path) -> None:
         import fcntl
 
         with contextlib.suppress(FileNotFoundError):
-            lock = (folder / ".lock").open("r+")
+            lock = (folder / LOCK).open("r+")
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except ImportError:  # Windows; there, a file that is in use cannot be removed
         pass

@@ -97,6 +97,8 @@ class TrainingResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="schem
     """None where the run did not come to its end."""
     invalid_because: tuple[str, ...] = ()
     failure: Failure | None = None
+    python: str | None = None
+    """The interpreter, as it was named; None: the active one."""
     resumable: bool = False
     """Whether there is something to go on with: it did not come to its end, and its settings or a checkpoint are kept."""
     resume: str = ""

@@ -123,21 +123,25 @@ def command(
     if chosen.executable is None:
         raise InputError("there is no Python on PATH to train with; name one with --python")
     training_folder.prepare(folder, resume=resume, force=force)
-    began = time.monotonic()
-    with live(Path(data).name) as listener:
-        found = training.train(
-            chosen.executable,
-            [*_arguments(options), *more, *_words("resume", resume), *_words("export", export)],
-            folder,
-            script=trainer or resource_folder("benchmarks") / "train.py",
-            silence=hang_after or SILENCE,
-            listener=listener,
-        )
+    began, made = time.monotonic(), training_folder.missing(folder)
+    try:
+        with live(Path(data).name) as listener:
+            found = training.train(
+                chosen.executable,
+                [*_arguments(options), *more, *_words("resume", resume), *_words("export", export)],
+                folder,
+                script=trainer or resource_folder("benchmarks") / "train.py",
+                silence=hang_after or SILENCE,
+                listener=listener,
+            )
+    finally:
+        training_folder.discard(made)
     again = ["envdoctor", "train", "-o", str(folder), "--resume", *_words("python", python)]
     again += [word for name in AGAIN for word in _words(name, options[name])]
     result = training.conclude(
         found,
         resumed=resume,
+        python=python,
         again=shlex.join(again),
         export=export,
         began=began,

@@ -21,7 +21,7 @@ HOLDS = {
     "final.pt": "the weights that were judged",
     "best.pt": "the weights with the lowest validation loss",
     "last.pt": "everything that --resume goes on from",
-    "metrics.csv": "loss, accuracy and speed of each epoch; metrics.jsonl has the same",
+    "metrics.csv": "loss, accuracy and speed by epoch (metrics.jsonl too)",
     "config.json": "settings, device, data and its digest",
     "result.json": "scores, confusion matrix, digest of the weights",
     CURVES: "loss and accuracy over the epochs",
@@ -65,7 +65,9 @@ def headline(result: TrainingResult, *, unicode: bool = True) -> Text:
         if result.settings.get("data") == SYNTHETIC:
             words = f"{name}: trained at {number(outcome.images_per_second)} images a second"
         else:
-            words = f"{name}: trained in {took} to {_percent(outcome.test.accuracy)} accuracy on the test images"
+            # Of a resumed run, only the last process's time is known.
+            within = "" if result.resumed else f" in {took}"
+            words = f"{name}: trained{within} to {_percent(outcome.test.accuracy)} accuracy on the test images"
     elif result.status == "stopped":
         mark, style = ("! " if unicode else "warning: "), "bold yellow"
         words = f"{name}: stopped after {_progress(result)}"
@@ -136,7 +138,7 @@ def _scores(console: Console, result: TrainingResult) -> None:
             ("accuracy", _percent(test.accuracy), between),
             ("precision", _percent(test.precision), "of what was called a class, the share that is it"),
             ("recall", _percent(test.recall), "of what is a class, the share that was called it"),
-            ("F1", _percent(test.f1), "their harmonic mean; all three are means of the classes"),
+            ("F1", _percent(test.f1), "their harmonic mean; all three: mean of the classes"),
         ]
     speed = outcome.images_per_second if outcome else _speed(result)
     if speed is not None:
@@ -227,7 +229,9 @@ def _commands(result: TrainingResult) -> Iterator[tuple[str, str]]:
         if outcome.export is None:
             yield "Export it", f"{result.resume} --export model.onnx"
         weights = Path(result.folder) / "final.pt"
-        yield "Fine-tune it", f"envdoctor train --finetune-from {shlex.quote(str(weights))} --data YOUR_IMAGES"
+        python = f"--python={shlex.quote(result.python)} " if result.python else ""
+        command = f"envdoctor train {python}--finetune-from {shlex.quote(str(weights))} --data YOUR_IMAGES"
+        yield "Fine-tune it", command
 
 
 def _percent(share: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from envdoctor import __version__
 from envdoctor.bench.training_reading import SYNTHETIC, checks
@@ -35,7 +35,7 @@ def card(result: TrainingResult) -> str:
     environment = jinja2.Environment(
         # Markdown; what others named goes through `cell`.
         autoescape=False,  # noqa: S701
-        undefined=jinja2.StrictUndefined,
+        undefined=_not_known(jinja2),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -63,6 +63,16 @@ def card(result: TrainingResult) -> str:
         speed=f"{number(outcome.images_per_second)} img/s" if outcome.images_per_second else "not known",
         version=__version__,
     )
+
+
+def _not_known(jinja2: Any) -> Any:
+    """What a run of another version does not say: nothing in a condition, and these words in the text."""
+
+    class NotKnown(jinja2.Undefined):  # type: ignore[misc]
+        def __str__(self) -> str:
+            return "not known"
+
+    return NotKnown
 
 
 def _rows(outcome: Finished) -> list[ClassRow]:

@@ -1,0 +1,118 @@
+"""`envdoctor train` with the real pipeline in a real torch on this CPU: small runs, really trained, killed and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench.scripts import envdoctor, surroundings
+from tests.targets import real_torch
+
+pytestmark = pytest.mark.torch
+SMALL = ("--size", "8")
+HERE = ("--device", "cpu", "--threads", "1")
+"""One thread: two that share their cores with others wait for each other, and sums in another order have other bits."""
+
+
+@pytest.fixture(scope="module")
+def python() -> Path:
+    return real_torch("2.13.0+cpu").python
+
+
+def train(folder: Path, python: Path, *more: str | Path, small: bool = True) -> tuple[int, Any, str]:
+    options = [*HERE, *(SMALL if small else ()), "--python", python, "--format", "json", *more]
+    code, out, err = envdoctor("train", *options, home=folder)
+    return code, json.loads(out) if out else None, err
+
+
+def test_digits_are_learnt_and_a_kill_in_mid_epoch_costs_nothing(tmp_path: Path, python: Path) -> None:
+    """Both processes are killed at once, as by a power cut: the resumed run ends with the same bits as the uninterrupted one."""
+    epochs = ("--epochs", "4")
+    code, whole, err = train(tmp_path, python, *epochs, "-o", tmp_path / "whole")
+    assert code == 0, err
+    assert whole["outcome"]["test"]["accuracy"] >= 0.85 and len(whole["epochs"]) == 4
+    assert whole["epochs"][-1]["loss"] < 0.5 * whole["epochs"][0]["loss"]
+    assert whole["outcome"]["images_per_second"] > 10 and whole["data"]["images"]["test"] == 359
+
+    killed = tmp_path / "killed"
+    command = [
+        sys.executable,
+        "-m",
+        "envdoctor",
+        "train",
+        *HERE,
+        *SMALL,
+        *epochs,
+        "--python",
+        str(python),
+        "-o",
+        str(killed),
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=surroundings(tmp_path)
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("epoch 2/4"):
+            break
+    time.sleep(0.2)
+    (child,) = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _trains(entry, killed))
+    os.kill(child, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    assert not (killed / "result.json").exists()
+
+    code, refused, err = train(tmp_path, python, *epochs, "-o", killed)
+    assert code == 2 and refused is None and "--resume" in err
+    code, resumed, err = train(tmp_path, python, "-o", killed, "--resume", small=False)
+    assert code == 0 and resumed["resumed"] is True, err
+    assert resumed["outcome"]["weights"]["digest"] == whole["outcome"]["weights"]["digest"]
+    assert [e["loss"] for e in resumed["epochs"]] == [e["loss"] for e in whole["epochs"]]
+    assert (killed / "curves.svg").exists() and "95 % interval" in (killed / "MODEL_CARD.md").read_text()
+
+
+def _trains(process: Path, folder: Path) -> bool:
+    try:
+        words = (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return str(folder).encode() in words and b"--events" in words
+
+
+def test_a_loss_that_is_no_number_and_an_accuracy_below_its_target_are_not_to_be_trusted(
+    tmp_path: Path, python: Path
+) -> None:
+    few = ("--labels-per-class", "4", "--epochs", "1")
+    code, found, err = train(tmp_path, python, *few, "--rate", "1e30", "-o", tmp_path / "diverged")
+    assert code == 1 and found["status"] == "invalid", err
+    assert "--rate" in found["failure"]["message"] and found["outcome"] is None
+    code, found, err = train(tmp_path, python, *few, "--setting", "target-accuracy=0.99", "-o", tmp_path / "poor")
+    assert code == 1 and found["status"] == "invalid", err
+    assert "at least 99.00%" in found["invalid_because"][0] and found["outcome"]["test"]["images"] == 359
+    assert "must not be trusted" in (tmp_path / "poor/MODEL_CARD.md").read_text()
+
+
+def test_a_disk_that_fills_up_is_one_reason_and_room_lets_the_run_go_on(tmp_path: Path, python: Path) -> None:
+    # best.pt (2 MB at this size) fits, last.pt with Adam's moments does not.
+    limits = "import resource, signal; resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, 64 << 20)); "
+    limits += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); from envdoctor.__main__ import main; main()"
+    folder = tmp_path / "run"
+    small = [*HERE, *SMALL, "--labels-per-class", "4", "--epochs", "2"]
+    done = subprocess.run(
+        [sys.executable, "-c", limits, "train", *small, "--python", str(python), "-o", str(folder)],
+        capture_output=True, text=True, timeout=120, env=surroundings(tmp_path), check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "last.pt: File too large; free some space" in " ".join(done.stdout.split())
+    assert "Resume with: envdoctor train -o" in done.stdout and not list(folder.glob("*.writing"))
+    code, found, err = train(tmp_path, python, "-o", folder, "--resume", small=False)
+    assert code == 0 and len(found["epochs"]) == 2, err
