@@ -185,6 +185,15 @@ def test_wordings_of_one_cause(text: str, cause: str) -> None:
         ("ImportError: cannot import name 'nn' from 'torch' (unknown location)", "torch-install-corrupt"),
         ("WARNING: Failed to import from vllm._C with ImportError('libcuda.so.1: cannot open shared object file')",
          "driver-missing"),
+        ("ERROR : Arch conditional MMA instruction used without targeting appropriate compute capability. Aborting.",
+         "extension-arch-missing"),
+        ("RuntimeError: No supported CUDA architectures found for major versions [12].", "extension-arch-missing"),
+        ("NotImplementedError: No compiled cutlass_scaled_mm for a compute capability less than CUDA device capability: 121",
+         "extension-arch-missing"),
+        ("ImportError: /opt/x/_C.so: undefined symbol: __cudaPopCallConfiguration", "extension-abi-mismatch"),
+        ("ValueError: invalid literal for int() with base 10: 'NoDevFiles'", "visible-devices-hidden"),
+        ("UnboundLocalError: local variable 'cublas_path' referenced before assignment", "nvidia-wheels-mismatch"),
+        ("NVRM: Xid (PCI:0000:dc:00): 45, pid=181, name=python3, Ch 00000001 caused by previous Xid 149", "gpu-hw-fault"),
         ("Python 3.12 (32-bit)\nERROR: Could not find a version that satisfies the requirement torch (from versions: none)",
          "platform-unsupported"),
     ],
@@ -201,6 +210,11 @@ def test_an_out_of_memory_in_a_container_is_ones_own_by_what_torch_allocated() -
     )
     assert causes(text.format(own="22.41 GiB")) == []
     assert causes(text.format(own="1.02 GiB"))[0] == "out-of-memory"
+
+
+def test_a_cudnn_that_a_dump_names_is_not_missed() -> None:
+    dump = "cuDNN version: C:\\cudnn\\bin\\cudnn64_9.dll\nCMake version: Could not collect\nIs CUDA available: True"
+    assert "cudnn-missing" not in causes(dump)
 
 
 def test_nccl_is_not_blamed_for_a_fault_of_the_program() -> None:

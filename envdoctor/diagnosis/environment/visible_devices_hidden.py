@@ -68,6 +68,7 @@ MESSAGES = (
     Message("cudaGetDeviceCount returned 38", "CUDA samples, deviceQuery, before CUDA 10.1", 0.55),
     Message("ProcessGroupNCCL is only supported with GPUs, no GPUs found", "ProcessGroupNCCL.cpp", 0.5),
     Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.35),
+    Message("NoDevFiles", "Slurm: CUDA_VISIBLE_DEVICES of a job that asked for no GPU", 0.9),
 )
 
 

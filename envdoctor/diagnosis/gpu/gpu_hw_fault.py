@@ -85,6 +85,9 @@ MESSAGES = (
     Message("Xid 94", "docs.nvidia.com/deploy/xid-errors", 0.85),
     Message("Xid 95", "docs.nvidia.com/deploy/xid-errors", 0.85),
     Message("Xid 74", "docs.nvidia.com/deploy/xid-errors", 0.8),
+    Message("caused by previous Xid 145", "NVRM: Xid 45 that follows one of NVLink 5", 0.8),
+    Message("caused by previous Xid 149", "NVRM: Xid 45 that follows one of NVLink 5", 0.8),
+    Message("NVRM: Xid ({pci}): 145,", "docs.nvidia.com/deploy/xid-errors: NVLink 5", 0.8),
 )
 
 

@@ -56,7 +56,7 @@ MESSAGES = (
         "cudnn64_{major}.dll",
         "Windows",
         0.5,
-        when=near("not found", "missing", "could not", "cannot", "failed to load"),
+        when=near("not found", "missing", "could not l", "could not find", "cannot", "failed to load"),
     ),
     Message(
         "Library libcublas.so.{major} is not found or cannot be loaded",

@@ -84,6 +84,11 @@ MESSAGES = (
     Message("symbol {symbol} not defined in file libnccl.so.2", "glibc, elf/dl-lookup.c", 0.75),
     Message("symbol {symbol} not defined in file libcudart.so", "glibc, elf/dl-lookup.c", 0.6),
     Message("nvidia-cublas-cu{major} {version} has requirement", "pip before 20.3", 0.5),
+    Message(
+        "local variable 'cublas_path' referenced before assignment",
+        "torch 1.13, torch/__init__.py: no nvidia wheels",
+        0.95,
+    ),
 )
 
 

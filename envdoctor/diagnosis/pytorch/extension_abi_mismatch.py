@@ -161,6 +161,17 @@ MESSAGES = (
     Message("libtorch{name}.so => not found", "ldd on an extension: before torch is imported this is usual", 0.5),
     Message("libc10{name}.so => not found", "ldd on an extension: before torch is imported this is usual", 0.5),
     Message("Could not load libtorchcodec. Likely causes", "torchcodec/_core/ops.py: FFmpeg, or another torch", 0.6),
+    Message("Could not load any common_ops library", "sgl_kernel/load_utils.py", 0.7),
+    Message(
+        "undefined symbol: __cudaPopCallConfiguration",
+        "glibc: nvcc 9.2 and later put the call into an extension; an older libcudart lacks it",
+        0.85,
+    ),
+    Message(
+        "undefined symbol: __cudaRegisterFatBinaryEnd",
+        "glibc: nvcc 10.1 and later put the call into an extension; an older libcudart lacks it",
+        0.85,
+    ),
 )
 
 

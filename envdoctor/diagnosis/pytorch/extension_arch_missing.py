@@ -69,6 +69,19 @@ MESSAGES = (
     Message("Your GPU has compute capability {capability}. You need", "AWQ, marlin, vLLM quantization", 0.5),
     Message("Minimum capability: {need}. Current capability: {have}", "vLLM, quantization", 0.7),
     Message("is not supported for the current GPU. Minimum capability", "vLLM, quantization", 0.7),
+    Message(
+        "Arch conditional MMA instruction used without targeting",
+        "CUTLASS, include/cute/arch: built without the arch-specific code (sm_90a, sm_120a)",
+        0.9,
+    ),
+    Message("No supported CUDA architectures found for major versions", "flashinfer/compilation_context.py", 0.9),
+    Message(
+        "No compiled {kernel} for a compute capability less than CUDA device capability",
+        "vLLM, csrc/quantization: scaled_mm_entry.cu",
+        0.95,
+    ),
+    Message("Assertion error ({file}): Unsupported architecture", "DeepGEMM, csrc: host dispatch", 0.95),
+    Message("FlashInfer requires GPUs with sm75 or higher", "flashinfer/utils.py", 0.95),
 )
 
 
