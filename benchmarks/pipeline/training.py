@@ -97,6 +97,8 @@ class Run:
         self._require_finite(train_loss)
         seconds = clock.seconds()
         validation = self.evaluate(self.parts.validation)
+        if validation.images:
+            self._require_finite(validation.loss, "validation")
         self.history.append(
             {
                 "epoch": self.epoch + 1,
@@ -163,12 +165,12 @@ class Run:
             whole_only=shuffle and self.knobs.compiled,
         )
 
-    def _require_finite(self, loss: float) -> None:
+    def _require_finite(self, loss: float, of: str = "training") -> None:
         if not math.isfinite(loss):
             raise ValidationError(
-                "the training loss became {} in epoch {}, step {}. A learning rate that is too high does that (lower --rate), "
+                "the {} loss became {} in epoch {}, step {}. A learning rate that is too high does that (lower --rate), "
                 "and so does a device that computes wrongly: envdoctor bench --workload numerics tells".format(
-                    loss, self.epoch + 1, self.steps
+                    of, loss, self.epoch + 1, self.steps
                 )
             )
 
