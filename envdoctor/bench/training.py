@@ -24,7 +24,7 @@ from envdoctor.bench.child import SILENCE, STARTUP, Child, Ending, Event
 from envdoctor.bench.diagnosing import diagnosed
 from envdoctor.bench.results import Environment, Failure
 from envdoctor.bench.runner import LOG_TAIL, WHOLE_WORDS, Hello, startup_error
-from envdoctor.bench.signals import terminable, undisturbed
+from envdoctor.bench.signals import deferred, terminable, undisturbed
 from envdoctor.bench.training_result import Epoch, Finished, Status, TrainingResult
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
@@ -80,23 +80,24 @@ def train(
     """
     training = Training(folder)
     words = ["-o", str(folder), *arguments]
-    with (
-        terminable(),
-        Child(python, words, script=script, silence=silence, startup=startup) as child,
-    ):
+    with terminable(), contextlib.ExitStack() as stack:
+        child = None
         try:
+            with deferred():
+                child = stack.enter_context(Child(python, words, script=script, silence=silence, startup=startup))
             for event in child:
                 _take(training, event)
                 listener(training, event)
         except KeyboardInterrupt:
             training.interrupted = True
-            _stop(child, training, listener)
-        finally:
+            if child is not None:
+                _stop(child, training, listener)
+        if child is not None:
+            training.ending = child.ending
             if child.garbage:
                 lines = "line" if child.garbage == 1 else "lines"
                 first = child.garbage_lines[0][:80]
                 training.notes.append(f"{child.garbage} {lines} on its stdout were no events, the first: {first!r}")
-        training.ending = child.ending
     if not training.begun and not training.interrupted:
         _require_start(str(python), training)
     return training
@@ -214,7 +215,8 @@ def conclude(
 
 def _judged(training: Training) -> tuple[Status, Failure | None]:
     ending, error, outcome = training.ending, training.error, training.outcome
-    assert ending is not None
+    if ending is None:  # interrupted before there was a child
+        return "stopped", None
     if error is not None:
         failure = Failure(
             kind=str(error["kind"]),

@@ -10,6 +10,8 @@ from envdoctor.bench.verdict import INPUT_BOUND, Statement
 SYNTHETIC = "synthetic"
 OVERFITTED = 1.5
 """Times the lowest validation loss that the last one is: the later epochs made the model worse at what it has not seen."""
+NOTHING = 0.02
+"""Accuracy above that of naming the most frequent class every time, below which nothing was learnt."""
 LEARNT_BY_HEART = 0.10
 """Accuracy on the training images above that on the test images."""
 OFTEN = 2
@@ -43,7 +45,16 @@ def read(result: TrainingResult) -> list[Statement]:
     if result.settings.get("data") == SYNTHETIC:
         text = "The images and labels are random numbers: the speed means something, the accuracy does not"
         return [*found, Statement("plain", "data", text)]
+    if learnt_nothing(outcome):
+        text = "It has learnt nothing: naming the most frequent class every time is right as often. More epochs, or a lower"
+        return [*found, Statement("bad", "fit", f"{text} --rate, may help"), *_speed(result, outcome)]
     return [*found, *_fit(result, outcome), *_speed(result, outcome), *_confused(outcome)]
+
+
+def learnt_nothing(outcome: Finished) -> bool:
+    """Whether the model is no better than a guess."""
+    of = [sum(row) for row in outcome.confusion]
+    return bool(sum(of)) and outcome.test.accuracy <= max(of) / sum(of) + NOTHING
 
 
 def _fit(result: TrainingResult, outcome: Finished) -> Iterator[Statement]:

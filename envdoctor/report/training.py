@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from envdoctor.bench.training_folder import CURVES
-from envdoctor.bench.training_reading import SYNTHETIC, read
+from envdoctor.bench.training_reading import SYNTHETIC, learnt_nothing, read
 from envdoctor.bench.training_result import TrainingResult
 from envdoctor.report.bench import MARKS, PLAIN_MARKS, rows
 from envdoctor.report.figures import course, duration, number, percent
@@ -62,6 +62,8 @@ def headline(result: TrainingResult, *, unicode: bool = True) -> Text:
     outcome = result.outcome
     if result.status == "trained" and outcome is not None:
         mark, style = ("✓ " if unicode else "ok: "), "bold green"
+        if result.settings.get("data") != SYNTHETIC and learnt_nothing(outcome):
+            mark, style = ("! " if unicode else "warning: "), "bold yellow"
         if result.settings.get("data") == SYNTHETIC:
             words = f"{name}: trained at {number(outcome.images_per_second)} images a second"
         else:
@@ -94,7 +96,9 @@ def about(result: TrainingResult) -> Iterator[tuple[str, list[str]]]:
     """(label, parts): device, software, model, data, how."""
     device, software, settings = result.device, result.environment, result.settings
     if device is not None:
-        threads = f"{software.threads} threads" if device.type == "cpu" and software.threads else None
+        threads = None
+        if device.type == "cpu" and software.threads:
+            threads = "1 thread" if software.threads == 1 else f"{software.threads} threads"
         memory = gibibytes(device.memory_bytes) if device.memory_bytes else None
         yield "Device", [part for part in (device.name, device.type, device.capability, memory, threads) if part]
         versions = (("torch", software.torch), ("cuDNN", software.cudnn), ("Python", software.python))

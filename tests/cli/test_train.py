@@ -123,6 +123,12 @@ def test_a_run_without_a_folder_gets_the_next_free_one(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["folder"] == "runs/digits-2" and (tmp_path / "runs/digits-2/final.pt").exists()
 
 
+def test_a_model_that_guesses_is_not_praised(tmp_path: Path) -> None:
+    guesses = "OUTCOME = dict(OUTCOME, test=dict(OUTCOME['test'], accuracy=0.5), confusion=[[10, 0], [10, 0]])"
+    code, out, _ = train(tmp_path, trainer(tmp_path, guesses))
+    assert code == 0 and out.startswith("! ") and "learnt nothing" in words(out)
+
+
 # --- what goes wrong in the child -------------------------------------------------------------------------------------
 
 
@@ -258,7 +264,7 @@ def interrupted(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_saves_the_run_says_how_to_resume_and_exits_130(tmp_path: Path, number: signal.Signals) -> None:
     code, out, err = interrupted(tmp_path, "epoch 3", "time.sleep(600)", number, settings=SAVES)
-    assert code == 130 and "stopped after 2 of 3 epochs" in out and "Saving" in err
+    assert code == 130 and "stopped after 2 of 3 epochs" in out and "Saving" in err, (out, err)
     assert (tmp_path / "run/saved").exists() and (tmp_path / "run/curves.svg").exists()
     line = next(line for line in out.splitlines() if line.startswith("Resume with: "))
     assert line.endswith(f"train -o {tmp_path}/run --resume --python={sys.executable} --device=cpu")
