@@ -6,6 +6,7 @@ benchmarks/pipeline/run_folder.py writes most of it, and names the files.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,14 @@ RUNS = "runs"
 """Where runs go that were given no folder."""
 
 
-def new_folder(data: str, parent: Path = Path(RUNS)) -> Path:
-    """The first free one of runs/digits-1, runs/digits-2, ..."""
+def make_next(data: str, parent: Path = Path(RUNS)) -> tuple[Path, list[Path]]:
+    """Makes the first free one of runs/digits-1, runs/digits-2, ...: it, and all that was made. Two at once get two."""
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(data).name).strip("-.") or "run"
-    number = 1
-    while (parent / f"{name}-{number}").exists():
-        number += 1
-    return parent / f"{name}-{number}"
+    for number in itertools.count(1):
+        folder = parent / f"{name}-{number}"
+        if not folder.exists() and (made := make(folder)):
+            return folder, made
+    raise AssertionError
 
 
 def prepare(folder: Path, *, resume: bool, force: bool) -> None:
@@ -59,9 +61,16 @@ def prepare(folder: Path, *, resume: bool, force: bool) -> None:
         )
 
 
-def missing(folder: Path) -> list[Path]:
-    """The folder and those above it that are not there yet, the innermost first."""
-    return [path for path in (folder, *folder.parents) if not path.exists()]
+def make(folder: Path) -> list[Path]:
+    """Makes the folder; returns what was made, the innermost first: nothing where it was there. Raises InputError."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return []
+    except OSError as error:
+        raise InputError(f"cannot make {folder}: {error.strerror or error}; name another folder with -o") from error
+    return made
 
 
 def discard(made: Sequence[Path]) -> None:

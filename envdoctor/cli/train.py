@@ -117,13 +117,18 @@ def command(
         raise InputError("--freeze needs a trained backbone: name a checkpoint with --finetune-from")
     if export is not None and not Path(export).absolute().parent.is_dir():
         raise InputError(f"--export {export}: there is no folder {Path(export).absolute().parent}")
-    data = options["data"] or training_folder.config(Path(output or ".")).get("settings", {}).get("data") or "digits"
-    folder = Path(output) if output is not None else training_folder.new_folder(data)
     chosen = choose(Machine.here(), python)
     if chosen.executable is None:
         raise InputError("there is no Python on PATH to train with; name one with --python")
-    training_folder.prepare(folder, resume=resume, force=force)
-    began, made = time.monotonic(), training_folder.missing(folder)
+    data = options["data"] or "digits"
+    if output is None:
+        folder, made = training_folder.make_next(data)
+    else:
+        folder = Path(output)
+        training_folder.prepare(folder, resume=resume, force=force)
+        made = training_folder.make(folder)
+        data = training_folder.config(folder).get("settings", {}).get("data") or data
+    began = time.monotonic()
     try:
         with live(Path(data).name) as listener:
             found = training.train(

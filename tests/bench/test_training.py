@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from envdoctor.cli.train import RARER
+from envdoctor.cli.train import command as command_line
 from tests.bench.scripts import envdoctor, surroundings
 from tests.targets import real_torch
 
@@ -116,3 +119,20 @@ def test_a_disk_that_fills_up_is_one_reason_and_room_lets_the_run_go_on(tmp_path
     assert "Resume with: envdoctor train -o" in done.stdout and not list(folder.glob("*.writing"))
     code, found, err = train(tmp_path, python, "-o", folder, "--resume", small=False)
     assert code == 0 and len(found["epochs"]) == 2, err
+
+
+def test_every_setting_is_reachable_and_the_page_lists_it(python: Path) -> None:
+    root = Path(__file__).parents[2]
+    command = [str(python), str(root / "benchmarks/train.py"), "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    theirs = set(re.findall(r"^  (?:-o FOLDER, )?--([a-z-]+)", said, re.MULTILINE))
+    ours = {name.removeprefix("--") for parameter in command_line.params for name in parameter.opts}
+    table = (root / "docs/training.md").read_text().partition("## Rarer settings")[2].partition("## ")[0]
+    listed = {
+        name
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`([a-z-]+)`", line.split("|")[1])
+    }
+    assert listed <= theirs and listed >= theirs - ours - {"run-folder", "events"}
+    assert set(RARER.partition(";")[0].split(", ")) <= listed

@@ -129,6 +129,19 @@ def test_a_model_that_guesses_is_not_praised(tmp_path: Path) -> None:
     assert code == 0 and out.startswith("! ") and "learnt nothing" in words(out)
 
 
+def test_two_runs_at_once_get_a_folder_each(tmp_path: Path) -> None:
+    program = trainer(tmp_path, faults={"start": "time.sleep(0.5)"})
+    command = [sys.executable, "-m", "envdoctor", "train", "--trainer", str(program), "--python", sys.executable]
+    both = [
+        subprocess.Popen(
+            command, cwd=tmp_path, env=surroundings(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(2)
+    ]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert all((tmp_path / f"runs/digits-{number}/final.pt").exists() for number in (1, 2))
+
+
 # --- what goes wrong in the child -------------------------------------------------------------------------------------
 
 
@@ -371,6 +384,7 @@ def test_a_run_that_cannot_begin_is_one_clear_line(tmp_path: Path, fault: str, c
         (["--export", "/no/such/folder/m.onnx"], "/no/such/folder"),
         (["--python", "/no/such/python"], "/no/such/python"),
         (["-o", "/dev/null"], "is a file"),
+        (["-o", "/dev/null/run"], "cannot make /dev/null/run"),
     ],
 )
 def test_wrong_usage_is_said_before_anything_runs(tmp_path: Path, arguments: list[str], said: str) -> None:
