@@ -86,8 +86,10 @@ not_after_a_fault = without(
         "unspecified launch failure",
         "illegal instruction was encountered",
         "misaligned address",
+        "assertion `",
     )
 )
+no_warning = without(near_line("warning:"))
 not_found = without(near_line("undefined symbol", "not defined in file"))
 torchaudio_near = near("torchaudio", "_torch_sox")
 torchvision_near = near("torchvision")
@@ -97,6 +99,8 @@ of_no_platform = near(
     "windows arm64", "windows on arm", "win_arm64", "armv6", "armv7", "i686", "win32", "32-bit", "32 bit", "ppc64le",
     "riscv64", "s390x", "musllinux", "alpine", "freebsd", "intel mac", "darwin-x86_64", "macos x86_64", "macos (x86_64)",
 )  # fmt: skip
+on_a_mac = near("macos", "/users/", "darwin", "apple silicon", "osx-arm64", "macosx")
+worker_died = near("bus error", "segmentation fault", "out of shared memory", "dataloader worker")
 mig_near = near(
     "mig-", "mig device", "mig mode", "mig gpu", "mig instance", "mig 1g", "mig 2g", "mig 3g", "mig 4g", "mig 7g"
 )

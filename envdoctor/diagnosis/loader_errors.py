@@ -136,8 +136,8 @@ def stem(library: str) -> str:
     name = library.replace("\\", "/").rpartition("/")[2]
     for ending in (".so", ".dll", ".dylib", ".pyd", ".cpython"):
         name = name.partition(ending)[0]
-    # The hash that auditwheel adds: libgomp-a34b3233.so.1
-    return name.partition("-")[0]
+    # The hash that auditwheel adds: libgomp-a34b3233.so.1, libcudart.41118559.so.12
+    return name.partition("-")[0].partition(".")[0]
 
 
 def soname_major(library: str) -> int | None:

@@ -102,6 +102,12 @@ def half_imported(o: Occurrence) -> bool:
     return not any(package_of(path) == found[1] for path in inner[-4:])
 
 
+def runs_through_its_double(o: Occurrence) -> bool:
+    """The traceback has a file of a user's that bears the name of the module that lacks something."""
+    module = o.values.get("module", "").strip("'\"")
+    return any(_own_file(path) and path.rpartition("/")[2] == f"{module}.py" for path in frames(o))
+
+
 def half_installed(o: Occurrence) -> bool:
     """The same with nothing but the installed package's own files in the traceback."""
     return not half_imported(o)

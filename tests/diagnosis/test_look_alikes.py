@@ -185,6 +185,24 @@ def test_wordings_of_one_cause(text: str, cause: str) -> None:
         ("ImportError: cannot import name 'nn' from 'torch' (unknown location)", "torch-install-corrupt"),
         ("WARNING: Failed to import from vllm._C with ImportError('libcuda.so.1: cannot open shared object file')",
          "driver-missing"),
+        ("Failed to compile. cc_cmd: ['D:\\py\\Lib\\site-packages\\triton\\runtime\\tcc\\tcc.exe', 'D:\\t\\cuda_utils.c']",
+         "triton-problem"),
+        ("Command '['C:\\VC\\bin\\cl.EXE', 'C:\\Temp\\tmp1\\cuda_utils.c', '/nologo']' returned non-zero exit status 2.",
+         "triton-problem"),
+        ("Because torch==2.0.1 is unusable because no wheels are available with a matching platform", "platform-unsupported"),
+        ("Because torch==2.0.1 is unusable because no wheels are available with a matching Python ABI", "python-unsupported"),
+        ("TypeError: argument of type 'WindowsPath' is not iterable", "extension-abi-mismatch"),
+        ("Error: crun: cannot stat `/usr/lib64/libnvidia-ml.so.550.1`: No such file or directory", "container-no-gpu"),
+        ("Unit nvidia-fabricmanager.service could not be found.", "fabric-manager-down"),
+        ("Remapped Rows\n    Uncorrectable Error : 2\n    Pending : Yes", "gpu-hw-fault"),
+        ("/usr/include/bits/floatn.h(86): error: invalid combination of type specifiers", "host-compiler-unsupported"),
+        ("  File \"/Users/ada/train.py\", line 3\nAssertionError: Torch not compiled with CUDA enabled", "platform-unsupported"),
+        ("The MPS backend is supported on MacOS 14.0+. Current OS version can be queried using `sw_vers`",
+         "platform-unsupported"),
+        ("3D controller: NVIDIA Corporation GA100\n LnkSta: Speed 16GT/s, Width x4 (downgraded)", "gpu-degraded"),
+        ("  File \"/home/ada/numpy.py\", line 2, in <module>\nAttributeError: module 'numpy' has no attribute 'array'",
+         "module-shadowed"),
+        ("NOTE: The SHMEM allocation limit is set to the default of 64MB.\nBus error (core dumped)", "shm-too-small"),
         ("ERROR : Arch conditional MMA instruction used without targeting appropriate compute capability. Aborting.",
          "extension-arch-missing"),
         ("RuntimeError: No supported CUDA architectures found for major versions [12].", "extension-arch-missing"),
@@ -221,6 +239,30 @@ def test_nccl_is_not_blamed_for_a_fault_of_the_program() -> None:
     failed = "what():  NCCL error in: ../torch/csrc/distributed/c10d/NCCLUtils.hpp:275, unhandled cuda error, NCCL version 2.21.5"
     assert causes(failed)[0] == "nccl-problem"
     assert causes(f"RuntimeError: CUDA error: device-side assert triggered\n{failed}") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NOTE: The SHMEM allocation limit is set to the default of 64MB.\nepoch 1 loss 0.3",
+        (
+            "RuntimeError: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm( handle)`\n"
+            "Indexing.cu:1093: block: [0,0,0], thread: [1,0,0] Assertion `srcIndex < srcSelectDimSize` failed."
+        ),
+        "AttributeError: module 'numpy' has no attribute 'float_'",
+    ],
+)
+def test_what_looks_like_trouble_and_is_none(text: str) -> None:
+    assert causes(text) == []
+
+
+def test_cythons_warning_goes_behind_the_error() -> None:
+    text = (
+        "RuntimeWarning: numpy.dtype size changed, may indicate binary incompatibility. Expected 96, got 88\n"
+        "RuntimeError: CUDA error (10): invalid device ordinal"
+    )
+    assert causes(text)[0] == "visible-devices-hidden"
+    assert causes(text.replace("RuntimeWarning", "ValueError"))[0] == "numpy-abi-mismatch"
 
 
 def test_an_unsigned_module_that_was_loaded_is_no_fault() -> None:

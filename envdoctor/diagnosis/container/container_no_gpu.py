@@ -132,6 +132,10 @@ MESSAGES = (
     ),
     Message("failed to discover GPU vendor from CDI", "moby, daemon: Docker 29 and later"),
     Message("no known GPU vendor found", "moby, daemon: Docker 29 and later", 0.9),
+    Message(
+        "cannot stat `{path}nvidia{library}`: No such file or directory", "crun: a CDI file of another driver", 0.8
+    ),
+    Message('error mounting "{path}nvidia{library}" to rootfs', "runc: a CDI file, or a mount, of another driver", 0.8),
 )
 
 

@@ -19,6 +19,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import worker_died
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container
 from envdoctor.facts.model import Snapshot
@@ -73,6 +74,12 @@ MESSAGES = (
     Message("OSError: [Errno 28] No space left on device: '/torch_", "torch shared memory", 0.95),
     Message("No space left on device{x}/dev/shm", "programs that name the folder after the reason", 0.85),
     Message("Failed to open shared memory /dev/shm/nccl-{name}", "NCCL, src/misc/shmutils.cc", 0.7),
+    Message(
+        "The SHMEM allocation limit is set to the default of 64MB",
+        "NVIDIA's containers, entrypoint",
+        0.9,
+        when=worker_died,
+    ),
 )
 
 

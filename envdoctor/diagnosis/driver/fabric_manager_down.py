@@ -51,6 +51,8 @@ MESSAGES = (
     Message("Fabric state: In Progress", "nvidia-smi -q: Fabric", 0.6),
     Message("cuInit(0) returned 802", "ctypes, the driver's API"),
     Message("cudaGetDeviceCount returned 802", "CUDA samples, deviceQuery"),
+    Message("nvidia-fabricmanager.service not found", "systemd", 0.85),
+    Message("nvidia-fabricmanager.service could not be found", "systemctl status", 0.85),
 )
 
 

@@ -19,6 +19,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import torch_near
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, in_container, select_devices
 from envdoctor.facts.model import Snapshot
@@ -69,6 +70,7 @@ MESSAGES = (
     Message("ProcessGroupNCCL is only supported with GPUs, no GPUs found", "ProcessGroupNCCL.cpp", 0.5),
     Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.35),
     Message("NoDevFiles", "Slurm: CUDA_VISIBLE_DEVICES of a job that asked for no GPU", 0.9),
+    Message("Invalid device id", "torch/cuda/__init__.py: get_device_properties", 0.7, when=torch_near),
 )
 
 

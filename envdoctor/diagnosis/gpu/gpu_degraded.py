@@ -60,6 +60,7 @@ MESSAGES = (
     Message("HW Slowdown : Active", "nvidia-smi -q -d PERFORMANCE", 0.7),
     Message("SW Thermal Slowdown : Active", "nvidia-smi -q -d PERFORMANCE", 0.7),
     Message("available PCIe bandwidth, limited by {speed} PCIe", "Linux, drivers/pci/pci.c", 0.5, when=nvidia_near),
+    Message("Width x{lanes} (downgraded)", "lspci -vv: LnkSta", 0.65, when=nvidia_near),
 )
 
 

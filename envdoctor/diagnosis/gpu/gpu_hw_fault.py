@@ -21,6 +21,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.conditions import near
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import in_container, plain_list
 from envdoctor.diagnosis.symptoms import ECC_UNCORRECTABLE, cuda_errors, cuda_starts, gpu_at, xids
@@ -88,6 +89,8 @@ MESSAGES = (
     Message("caused by previous Xid 145", "NVRM: Xid 45 that follows one of NVLink 5", 0.8),
     Message("caused by previous Xid 149", "NVRM: Xid 45 that follows one of NVLink 5", 0.8),
     Message("NVRM: Xid ({pci}): 145,", "docs.nvidia.com/deploy/xid-errors: NVLink 5", 0.8),
+    Message("Pending : Yes", "nvidia-smi -q: Remapped Rows", 0.85, when=near("remapped rows", "row remapper")),
+    Message("Pending Page Blacklist : Yes", "nvidia-smi -q: Retired Pages", 0.85),
 )
 
 

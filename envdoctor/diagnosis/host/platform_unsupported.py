@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import re
 
-from envdoctor.diagnosis.conditions import of_no_platform
+from envdoctor.diagnosis.conditions import of_no_platform, on_a_mac, torch_near
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.wheel_tags import wheel_for_another_system
 from envdoctor.facts.model import Snapshot
@@ -106,6 +106,15 @@ MESSAGES = (
         0.97,
         when=of_no_platform,
     ),
+    Message("no wheels are available with a matching platform", "uv before 0.5, resolver", 0.95),
+    Message("none of the wheel's tags match", "pip -v, index/package_finder.py", 0.5, when=torch_near),
+    Message(
+        "Torch not compiled with CUDA enabled",
+        "torch on macOS: no CUDA build exists",
+        0.95,
+        when=on_a_mac,
+    ),
+    Message("The MPS backend is supported on MacOS {version}+", "torch/mps, 2.5 and later: 13.0, 2.9: 14.0", 0.9),
 )
 
 

@@ -23,7 +23,7 @@ from envdoctor.diagnosis.conditions import basic_attribute
 from envdoctor.diagnosis.loader_errors import loader_errors
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import quoted, run_python
-from envdoctor.diagnosis.tracebacks import half_imported, local_module
+from envdoctor.diagnosis.tracebacks import half_imported, local_module, runs_through_its_double
 from envdoctor.diagnosis.wordings import first_said
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import ShadowedModule
@@ -61,6 +61,12 @@ MESSAGES = (
         "CPython: torch is a file or folder of one's own",
         0.4,
         when=basic_attribute,
+    ),
+    Message(
+        "module '{module}' has no attribute '{name}'",
+        "CPython: the traceback runs through a file of the module's own name",
+        0.9,
+        when=runs_through_its_double,
     ),
 )
 

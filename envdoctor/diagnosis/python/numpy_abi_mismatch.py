@@ -20,6 +20,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import major_of, release_of
+from envdoctor.diagnosis.conditions import no_warning
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import (
     conda_install,
@@ -46,9 +47,16 @@ MESSAGES = (
     Message("Failed to initialize NumPy: _ARRAY_API not found", "torch/csrc/utils/tensor_numpy.cpp"),
     Message("Failed to initialize NumPy: {why}", "torch/csrc/utils/tensor_numpy.cpp", 0.8),
     Message("Numpy is not available", "torch/csrc/utils/tensor_numpy.cpp", 0.9),
-    Message("numpy.dtype size changed, may indicate binary incompatibility", "Cython", 0.95),
-    Message("numpy.ndarray size changed, may indicate binary incompatibility", "Cython", 0.95),
-    Message("numpy.ufunc size changed, may indicate binary incompatibility", "Cython", 0.95),
+    Message(
+        "numpy.dtype size changed, may indicate binary incompatibility", "Cython: ValueError", 0.95, when=no_warning
+    ),
+    Message(
+        "numpy.ndarray size changed, may indicate binary incompatibility", "Cython: ValueError", 0.95, when=no_warning
+    ),
+    Message(
+        "numpy.ufunc size changed, may indicate binary incompatibility", "Cython: ValueError", 0.95, when=no_warning
+    ),
+    Message(" size changed, may indicate binary incompatibility", "Cython: a warning, and the module works", 0.4),
     Message("module compiled against API version {built} but this version of numpy is {have}", "numpy C API"),
     Message("module compiled against ABI version {built} but this version of numpy is {have}", "numpy C API"),
     Message("module was compiled against NumPy C-API version {built}", "numpy C API"),

@@ -17,7 +17,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import torch_itself
+from envdoctor.diagnosis.conditions import torch_itself, torch_near
 from envdoctor.diagnosis.loader_errors import first_saying
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.wheel_tags import wheel_for_another_python
@@ -116,6 +116,9 @@ MESSAGES = (
     Message("nothing provides {what} needed by pytorch-{version}", "libsolv, conda", 0.6),
     Message("Python version >=3.{minor},<3.{limit} required", "setup.py", 0.6),
     Message("ERROR: Package 'torch' requires a different Python", "pip", 0.95),
+    Message("no wheels are available with a matching Python", "uv before 0.5, resolver", 0.95),
+    Message("none of the wheel's tags match", "pip -v, index/package_finder.py", 0.6, when=torch_near),
+    Message("Building wheel for torch (setup.py)", "pip takes the sources of torch 0.1: no wheel fits", 0.7),
 )
 
 

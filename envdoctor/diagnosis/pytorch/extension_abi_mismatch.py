@@ -172,6 +172,13 @@ MESSAGES = (
         "glibc: nvcc 10.1 and later put the call into an extension; an older libcudart lacks it",
         0.85,
     ),
+    Message("libcudart.so not found in any environmental path", "bitsandbytes before 0.43, cuda_setup", 0.65),
+    Message(
+        "The main issue seems to be that the main CUDA runtime library was not detected",
+        "bitsandbytes before 0.43, cuda_setup",
+        0.75,
+    ),
+    Message("argument of type 'WindowsPath' is not iterable", "bitsandbytes before 0.43, without Windows support", 0.8),
 )
 
 

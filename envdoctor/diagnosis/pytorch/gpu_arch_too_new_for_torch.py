@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.arch_repairs import arch_fixes
 from envdoctor.diagnosis.architecture import capability_number, code_gap
-from envdoctor.diagnosis.conditions import newer_than_listed
+from envdoctor.diagnosis.conditions import newer_than_listed, not_after_a_fault
 from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis
 from envdoctor.diagnosis.reading import plain_list
 from envdoctor.facts.model import Snapshot
@@ -124,8 +124,15 @@ MESSAGES = (
     Message("cuda runtime error (48) : no kernel image is available", "aten/src/THC, CUDA before 10.1", 0.65),
     Message("cuda runtime error (209) : no kernel image is available", "aten/src/THC, CUDA 10.1 and later", 0.65),
     Message("This program was not compiled for SM", "CUTLASS kernels in torch", 0.7),
-    Message("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling", "torch: cuBLAS older than the GPU", 0.3),
-    Message("CUBLAS_STATUS_NOT_SUPPORTED when calling", "torch: cuBLAS older than the GPU", 0.3),
+    Message(
+        "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling",
+        "torch: cuBLAS older than the GPU",
+        0.3,
+        when=not_after_a_fault,
+    ),
+    Message(
+        "CUBLAS_STATUS_NOT_SUPPORTED when calling", "torch: cuBLAS older than the GPU", 0.3, when=not_after_a_fault
+    ),
 )
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from packaging.requirements import Requirement
 
 from envdoctor.diagnosis.companions import pins
+from envdoctor.diagnosis.conditions import near
 from envdoctor.diagnosis.distributions import family
 from envdoctor.diagnosis.loader_errors import Said, first_saying
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
@@ -130,6 +131,11 @@ MESSAGES = (
         0.85,
     ),
     Message("DLL load failed while importing libtriton", "triton-windows: its VC++ runtime, or another Python", 0.95),
+    Message("Failed to compile. cc_cmd:", "triton-windows, runtime/build.py", 0.95),
+    Message("__triton_launcher.c", "triton/backends/nvidia/driver.py: the launcher's source", 0.85),
+    Message("Command '['{compiler}cuda_utils.c", "triton/runtime/build.py: subprocess.CalledProcessError", 0.85),
+    Message("fatal error: 'Python.h' file not found", "clang; torch's inductor", 0.7),
+    Message("cannot find -lpython{version}", "ld; torch's inductor", 0.6, when=near("triton", "inductor")),
 )
 
 

@@ -75,6 +75,8 @@ MESSAGES = (
     Message("gcc versions later than", "crt/host_config.h", 0.95),
     Message("unsupported clang version", "crt/host_config.h", 0.95),
     Message("unsupported GNU version", "crt/host_config.h", 0.95),
+    Message("bits/floatn.h({line}): error", "nvcc with a newer glibc's headers", 0.9),
+    Message("bits/floatn-common.h({line}): error", "nvcc with a newer glibc's headers", 0.9),
 )
 
 
