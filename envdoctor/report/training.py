@@ -27,13 +27,14 @@ HOLDS = {
     CURVES: "loss and accuracy over the epochs",
     "MODEL_CARD.md": "what the model is, how it was made, how to load it",
 }
-LABEL = 11
+LABEL, VALUE = 11, 12
 
 
 def print_training(console: Console, result: TrainingResult) -> None:
-    """Verdict, machine, scores, what they mean, what went wrong, the folder, what next."""
+    """Verdict, what went wrong, machine, scores, what they mean, the folder, what next."""
     unicode = speaks_unicode(console)
     console.print(headline(result, unicode=unicode))
+    _failure(console, result)
     console.print()
     rows(console, [(label, (SEPARATOR if unicode else ", ").join(parts)) for label, parts in about(result)])
     if result.epochs or result.outcome:
@@ -47,7 +48,6 @@ def print_training(console: Console, result: TrainingResult) -> None:
         hanging(
             console, Text(statement.text), 2, Text(f"{mark if unicode else PLAIN_MARKS[statement.tone]} ", style=style)
         )
-    _failure(console, result)
     if result.notes:
         console.print()
         for note in result.notes:
@@ -149,9 +149,15 @@ def _scores(console: Console, result: TrainingResult) -> None:
         waited = outcome.data_wait if outcome else result.epochs[-1].data_wait
         text = "" if waited is None else f"{percent(waited)} of the time waiting for images"
         found.append(("throughput", f"{number(speed)} img/s", text))
+    struck = result.status == "invalid"
     for label, value, meaning in found:
         console.print(
-            Text.assemble(f"{label:<{LABEL}}", (f"{value:>12}", "bold"), (f"   {meaning}".rstrip(), "dim")),
+            Text.assemble(
+                f"{label:<{LABEL}}{' ' * (VALUE - len(value))}",
+                (value, "strike dim" if struck else "bold"),
+                # Where nothing can be struck through, a word says it.
+                ("   invalid" if struck else f"   {meaning}".rstrip(), "dim"),
+            ),
             soft_wrap=True,
         )
     _courses(console, result)
@@ -178,23 +184,30 @@ def _speed(result: TrainingResult) -> float | None:
 
 
 def _failure(console: Console, result: TrainingResult) -> None:
+    """Why, what is known of the cause, and the repair."""
     failure = result.failure
     if failure is None:
         return
     console.print()
-    hanging(console, Text(failure.message, style="bold"), 0)
+    # The names of Python's errors are left as they are.
+    ours = failure.kind in ("validation", "crash", "hang", "input")
+    message = failure.message[:1].upper() + failure.message[1:] if ours else failure.message
+    hanging(console, Text(message, style="bold"), 0)
     for found in failure.diagnosed:
-        hanging(console, Text.assemble((found.code, "bold red"), f": {found.title}. {found.summary}"), 3)
+        words = found.summary if found.summary.startswith(found.title) else f"{found.title}. {found.summary}"
+        hanging(console, Text.assemble((found.code, "bold red"), f": {words}"), 3)
         if found.fix:
             hanging(console, Text(f"Fix: {found.fix}", style="bold green"), 3)
         for line in found.commands:
             console.print(Text(f"     {line}", style="cyan"), soft_wrap=True)
-    if not failure.diagnosed and failure.kind != "input":
-        hanging(console, Text("No known fault of the environment explains this."), 3)
-        if failure.kind in ("crash", "exception") and failure.log_tail:
-            console.print(Text("   The last that it said:", style="dim"))
-            for line in failure.log_tail[-4:]:
-                console.print(Text(f"     {line}", style="dim"), soft_wrap=True)
+    if failure.diagnosed or failure.kind == "input":
+        return
+    hanging(console, Text("No known fault of the environment explains this."), 3)
+    said = (failure.traceback or "").strip().splitlines() or failure.log_tail
+    if failure.kind in ("crash", "hang", "exception") and said:
+        console.print(Text("   The last that it said:", style="dim"))
+        for line in said[-4:]:
+            console.print(Text(f"     {line}", style="dim"), soft_wrap=True)
 
 
 def _folder(console: Console, result: TrainingResult) -> None:
@@ -224,9 +237,13 @@ def _next(console: Console, result: TrainingResult) -> None:
 
 
 def _commands(result: TrainingResult) -> Iterator[tuple[str, str]]:
-    if result.resumable and result.status != "invalid":
+    failure = result.failure
+    if failure is not None and failure.kind == "out-of-memory":
+        smaller = max(1, int(result.settings.get("batch") or 2) // 2)
+        yield "It would need as much again; begin anew with the same command and", f"--force --batch {smaller}"
+    elif result.resumable and result.status != "invalid":
         yield "Resume with", result.resume
-    elif result.status == "invalid" and not (result.failure and result.failure.diagnosed):
+    elif result.status == "invalid" and not (failure and failure.diagnosed):
         yield "Check the arithmetic", "envdoctor bench --workload numerics"
     outcome = result.outcome
     if result.status == "trained" and outcome is not None and result.settings.get("data") != SYNTHETIC:

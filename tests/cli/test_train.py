@@ -199,9 +199,8 @@ def test_a_result_that_must_not_be_trusted_fails_with_a_diagnosis_of_the_machine
     assert found["failure"]["diagnosed"], found["failure"]
     assert "must not be trusted" in (tmp_path / "run/MODEL_CARD.md").read_text()
     code, out, _ = train(tmp_path, program, "--force", python=wrong.python)
-    assert (
-        code == 1 and "must not be trusted" in out.splitlines()[0] and found["failure"]["diagnosed"][0]["code"] in out
-    )
+    assert code == 1 and "must not be trusted" in out.splitlines()[0] and re.search(r"accuracy +95.0 % +invalid", out)
+    assert found["failure"]["diagnosed"][0]["code"] in out
 
 
 def test_a_first_step_that_differs_from_the_cpus_is_no_trained_model(tmp_path: Path) -> None:
