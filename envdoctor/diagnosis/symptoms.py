@@ -3,52 +3,43 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
-from envdoctor.diagnosis.model import Evidence, fact
+from envdoctor.diagnosis.loader_errors import said
+from envdoctor.diagnosis.model import Evidence, Message, fact
 from envdoctor.diagnosis.reading import PASSED_THROUGH, in_container
+from envdoctor.diagnosis.wordings import first_said
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.facts.sections.host import PciDevice
 
+# CUresult's numbers (cuda.h); from CUDA 10.1 on the runtime's own are the same.
 OUT_OF_MEMORY, NOT_INITIALIZED, UNAVAILABLE, NO_DEVICE = 2, 3, 46, 100
 ECC_UNCORRECTABLE, SYSTEM_NOT_READY, DRIVER_MISMATCH, COMPAT_NOT_SUPPORTED, UNKNOWN = 214, 802, 803, 804, 999
 
-# CUresult's numbers (cuda.h); from CUDA 10.1 on the runtime's own are the same. With cudaGetErrorString's words, and torch's.
-_WORDS: dict[int, tuple[str, ...]] = {
-    OUT_OF_MEMORY: ("cuda out of memory", "cuda error: out of memory", "cuda_error_out_of_memory", "cuda runtime error (2)"),
-    UNAVAILABLE: ("cuda-capable device(s) is/are busy", "cuda-capable devices are busy", "cuda_error_device_unavailable"),
-    ECC_UNCORRECTABLE: ("uncorrectable ecc error", "cuda_error_ecc_uncorrectable"),
-    SYSTEM_NOT_READY: ("system not yet initialized", "cuda_error_system_not_ready"),
-    DRIVER_MISMATCH: ("unsupported display driver / cuda driver combination", "cuda_error_system_driver_mismatch"),
-    COMPAT_NOT_SUPPORTED: ("forward compatibility was attempted on non supported hw", "cuda_error_compat_not_supported"),
-    UNKNOWN: ("cuda unknown error", "cuda error: unknown error", "cuda_error_unknown"),
-}  # fmt: skip
 # 'Error 802:', 'error=999 :', 'runtime error (999)'. Small numbers are left to their words: NCCL has errors 1 to 7 too.
 _NUMBERS = re.compile(r"\berror ?[ =(](46|214|802|803|804|999)\b", re.IGNORECASE)
 # 'NVRM: Xid (PCI:0000:65:00): 79, pid=...'; older drivers leave 'PCI:' out.
 _XID = re.compile(r"NVRM: Xid \((?:PCI:)?([0-9a-f:.]+)\): (\d+)", re.IGNORECASE)
 
 
-def cuda_errors(snapshot: Snapshot) -> dict[int, Evidence]:
-    """The error numbers that cuInit returned, or that torch or a pasted text names, each with where it was said."""
+def cuda_errors(snapshot: Snapshot, named: Mapping[int, tuple[Message, ...]]) -> dict[int, Evidence]:
+    """CUDA's errors, each with where it was said: by cuInit's result, by its number in a text, or in the words that a
+    diagnosis knows it by (`named`)."""
     found: dict[int, Evidence] = {}
     cuda = snapshot.cuda_driver
     if cuda is not None and cuda.init_code:
         name = f" ({cuda.init_name})" if cuda.init_name else ""
         found[cuda.init_code] = fact("cuda_driver.init_code", f"{cuda.init_code}{name}")
-    run = snapshot.torch.run if snapshot.torch else None
-    texts = [("messages", line) for line in snapshot.messages]
-    if run is not None:
-        said = (run.computation, run.cudnn_convolution, run.error, run.cuda_error, *run.warnings)
-        texts = [*(("torch.run", text) for text in said if text), *texts]
-    for where, text in texts:
-        low = text.lower()
-        codes = [int(number) for number in _NUMBERS.findall(text)]
-        codes += [code for code, words in _WORDS.items() if any(word in low for word in words)]
-        for code in codes:
-            found.setdefault(code, fact(where, " ".join(text.split())[:300]))
+    for line in said(snapshot):
+        for number in _NUMBERS.findall(line.text):
+            found.setdefault(int(number), line.evidence())
+    for number, messages in named.items():
+        words = None if number in found else first_said(snapshot, messages, least=0.0)
+        if words is not None:
+            found[number] = words.evidence()
     return found
 
 

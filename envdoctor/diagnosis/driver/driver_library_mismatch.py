@@ -40,7 +40,15 @@ RELOAD = Fix(
 )
 
 
+NAMED = (
+    Message(
+        "system has unsupported display driver / cuda driver combination",
+        "cuda_runtime_api.h: cudaErrorSystemDriverMismatch (803)",
+        0.5,
+    ),
+)
 MESSAGES = (
+    *NAMED,
     Message(
         "Failed to initialize NVML: Driver/library version mismatch",
         "nvml.h: NVML_ERROR_LIB_RM_VERSION_MISMATCH, every driver",
@@ -67,11 +75,6 @@ MESSAGES = (
     ),
     Message(
         "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch", "libnvidia-container"
-    ),
-    Message(
-        "system has unsupported display driver / cuda driver combination",
-        "cuda_runtime_api.h: cudaErrorSystemDriverMismatch (803)",
-        0.5,
     ),
     Message("kernel version {kernel} does not match DSO version {dso}", "tensorflow, cuda_diagnostics.cc"),
     Message("API mismatch: the client '{client}' (pid {pid}) has the version", "NVRM, nv.c: driver 555 and later"),
@@ -156,7 +159,7 @@ def driver_library_mismatch(machine: Snapshot, world: Knowledge) -> Finding | No
 
 def _odd_libcuda(machine: Snapshot, loaded: str | None) -> Finding | None:
     """NVML agrees with the module, and the libcuda that the loader picks is another driver's."""
-    errors = cuda_errors(machine)
+    errors = cuda_errors(machine, {DRIVER_MISMATCH: NAMED})
     found = next(iter(machine.driver.library_versions("libcuda.so.1") if machine.driver else ()), None)
     if DRIVER_MISMATCH not in errors or compat_libcuda(machine) or found is None or loaded in (None, found):
         return None
@@ -184,7 +187,7 @@ def _odd_libcuda(machine: Snapshot, loaded: str | None) -> Finding | None:
 
 def _bare_803(machine: Snapshot) -> Finding | None:
     """CUDA's error alone, with nothing known of NVML and the libraries: two causes are possible."""
-    errors = cuda_errors(machine)
+    errors = cuda_errors(machine, {DRIVER_MISMATCH: NAMED})
     if DRIVER_MISMATCH not in errors or compat_libcuda(machine) or cuda_starts(machine):
         return None
     return Finding(

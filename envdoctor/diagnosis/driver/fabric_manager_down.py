@@ -34,11 +34,14 @@ VERIFY = "systemctl is-active nvidia-fabricmanager && nvidia-smi -q | grep -A 2 
 UNREGISTERED = ("not_started", "in_progress")
 
 
-MESSAGES = (
+NAMED = (
     Message("system not yet initialized", "cuda_runtime_api.h: cudaErrorSystemNotReady (802)", 0.9, when=cuda_near),
     Message("Error 802: system not yet initialized", "c10/cuda/CUDAFunctions.cpp"),
     Message("CUDA_ERROR_SYSTEM_NOT_READY", "cuda.h: error 802"),
     Message("cudaErrorSystemNotReady", "cuda_runtime_api.h: error 802"),
+)
+MESSAGES = (
+    *NAMED,
     Message(
         "fabric manager NVIDIA GPU driver interface version {fm} don't match with driver version {driver}",
         "nvidia-fabricmanager",
@@ -69,7 +72,7 @@ def fabric_manager_down(machine: Snapshot, world: Knowledge) -> Finding | None:
     if starts:
         return None
     manager = (machine.driver.fabric_manager if machine.driver else None) or FabricManager()
-    errors = cuda_errors(machine)
+    errors = cuda_errors(machine, {SYSTEM_NOT_READY: NAMED})
     waiting = [gpu for gpu in machine.gpus or () if gpu.fabric_state in UNREGISTERED]
     down = manager.running is False and manager.needed is True and not in_container(machine)
     if SYSTEM_NOT_READY not in errors and not (waiting and (down or starts is False)) and not down:

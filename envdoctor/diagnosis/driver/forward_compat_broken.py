@@ -34,13 +34,15 @@ from envdoctor.knowledge import Knowledge
 WHICH = "ldconfig -p | grep libcuda.so.1; echo $LD_LIBRARY_PATH; cat /proc/driver/nvidia/version"
 
 
-MESSAGES = (
+NOT_SUPPORTED = (
     Message(
         "forward compatibility was attempted on non supported HW",
         "cuda_runtime_api.h: cudaErrorCompatNotSupportedOnDevice (804)",
     ),
     Message("CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE", "cuda.h: error 804"),
     Message("cudaErrorCompatNotSupportedOnDevice", "cuda_runtime_api.h: error 804"),
+)
+MISMATCHED = (
     Message(
         "system has unsupported display driver / cuda driver combination",
         "cuda_runtime_api.h: cudaErrorSystemDriverMismatch (803)",
@@ -49,6 +51,10 @@ MESSAGES = (
     Message("Error 803: system has unsupported", "c10/cuda/CUDAFunctions.cpp", 0.85),
     Message("CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "cuda.h: error 803", 0.8),
     Message("cudaErrorSystemDriverMismatch", "cuda_runtime_api.h: error 803", 0.8),
+)
+MESSAGES = (
+    *NOT_SUPPORTED,
+    *MISMATCHED,
     Message("Forward compatibility mode is UNAVAILABLE", "NVIDIA NGC images, entrypoint.d", 0.8),
     Message("cuInit(0) returned 803", "ctypes, the driver's API", 0.85),
     Message("cuInit(0) returned 804", "ctypes, the driver's API"),
@@ -70,7 +76,8 @@ MESSAGES = (
     ),
 )
 def forward_compat_broken(machine: Snapshot, world: Knowledge) -> Finding | None:
-    errors, compat = cuda_errors(machine), compat_libcuda(machine)
+    errors = cuda_errors(machine, {COMPAT_NOT_SUPPORTED: NOT_SUPPORTED, DRIVER_MISMATCH: MISMATCHED})
+    compat = compat_libcuda(machine)
     if cuda_starts(machine):
         return None
     driver = machine.driver_version

@@ -37,7 +37,7 @@ UNDECIDED = (
 BROKEN = ("ENXIO", "ENODEV", "EIO", "ETIMEDOUT")
 
 
-MESSAGES = (
+NAMED = (
     Message(
         "CUDA unknown error - this may be due to an incorrectly set up environment",
         "c10/cuda/CUDAFunctions.cpp: cudaErrorUnknown (999), torch 1.5 and later",
@@ -46,12 +46,15 @@ MESSAGES = (
     Message("CUDA error: unknown error", "cuda_runtime_api.h: cudaErrorUnknown (999)", 0.75),
     Message("Error 999: unknown error", "c10/cuda/CUDAFunctions.cpp", 0.85),
     Message("cuda runtime error (999) : unknown error", "aten/src/THC/THCGeneral.cpp, torch 1.1 to 1.7", 0.85),
-    Message("cuda runtime error (30) : unknown error", "aten/src/THC/THCGeneral.cpp: CUDA before 10.1", 0.85),
     Message("error=999 : unknown error", "THCudaCheck", 0.85),
-    Message("error=30 : unknown error", "THCudaCheck, CUDA before 10.1", 0.8),
     Message("CUDA_ERROR_UNKNOWN", "cuda.h: error 999", 0.75),
     Message("cudaErrorUnknown", "cuda_runtime_api.h: error 999", 0.75),
     Message("failed call to cuInit: CUDA_ERROR_UNKNOWN", "tensorflow, cuda_driver.cc", 0.9),
+)
+MESSAGES = (
+    *NAMED,
+    Message("cuda runtime error (30) : unknown error", "aten/src/THC/THCGeneral.cpp: CUDA before 10.1", 0.85),
+    Message("error=30 : unknown error", "THCudaCheck, CUDA before 10.1", 0.8),
     Message("could not insert 'nvidia_uvm'", "kmod", 0.95),
     Message("could not insert 'nvidia-uvm'", "kmod", 0.95),
     Message("modprobe: FATAL: Module nvidia-uvm not found", "kmod", 0.95),
@@ -104,7 +107,7 @@ def uvm_broken(machine: Snapshot, world: Knowledge) -> Finding | None:
         return None
     nodes = {node.path: node for node in (machine.driver.device_nodes or () if machine.driver else ())}
     uvm, control = nodes.get("/dev/nvidia-uvm"), nodes.get("/dev/nvidiactl")
-    errors = cuda_errors(machine)
+    errors = cuda_errors(machine, {UNKNOWN: NAMED})
     missing = [path for path in ("/dev/nvidiactl", "/dev/nvidia-uvm") if (n := nodes.get(path)) and n.exists is False]
     if in_container(machine) and control is not None and control.exists is False:
         return None  # no GPU was given to this container

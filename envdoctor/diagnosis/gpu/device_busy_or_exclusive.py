@@ -28,13 +28,16 @@ from envdoctor.knowledge import Knowledge
 EXCLUSIVE = ("exclusive_process", "exclusive_thread")
 
 
-MESSAGES = (
+NAMED = (
     Message(
         "CUDA-capable device(s) is/are busy or unavailable", "cuda_runtime_api.h: cudaErrorDevicesUnavailable (46)"
     ),
     Message("all CUDA-capable devices are busy or unavailable", "cuda_runtime_api.h: error 46 until CUDA 11"),
     Message("cudaErrorDevicesUnavailable", "cuda_runtime_api.h: error 46"),
     Message("CUDA_ERROR_DEVICE_UNAVAILABLE", "cuda.h: error 46"),
+)
+MESSAGES = (
+    *NAMED,
     Message(
         "exclusive-thread device already in use by a different thread",
         "cuda_runtime_api.h: cudaErrorDeviceAlreadyInUse (216)",
@@ -75,7 +78,7 @@ MESSAGES = (
     remedy=lambda machine, _: _fixes(machine, [], []),
 )
 def device_busy_or_exclusive(machine: Snapshot, world: Knowledge) -> Finding | None:
-    errors = cuda_errors(machine)
+    errors = cuda_errors(machine, {UNAVAILABLE: NAMED})
     run = machine.torch.run if machine.torch else None
     computes = run is not None and run.computation == "ok"
     visible = visible_on_nvml(machine)

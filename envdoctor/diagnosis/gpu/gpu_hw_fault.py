@@ -47,10 +47,13 @@ MOST_PAGES = 60
 VERIFY = "nvidia-smi -q -d ECC,ROW_REMAPPER,PAGE_RETIREMENT"
 
 
-MESSAGES = (
+NAMED = (
     Message("uncorrectable ECC error encountered", "cuda_runtime_api.h: cudaErrorECCUncorrectable (214)"),
     Message("CUDA_ERROR_ECC_UNCORRECTABLE", "cuda.h: error 214"),
     Message("cudaErrorECCUncorrectable", "cuda_runtime_api.h: error 214"),
+)
+MESSAGES = (
+    *NAMED,
     Message(
         "uncorrectable NVLink error detected during the execution",
         "cuda_runtime_api.h: cudaErrorNvlinkUncorrectable (220)",
@@ -117,7 +120,7 @@ def gpu_hw_fault(machine: Snapshot, world: Knowledge) -> Finding | None:
         evidence.append(fact(f"logs (Xid {number})", text))
         troubles.append({**MEMORY_XIDS, **OTHER_XIDS}[number])
         faulty.update({index} if index is not None else ())
-    errors = cuda_errors(machine)
+    errors = cuda_errors(machine, {ECC_UNCORRECTABLE: NAMED})
     if ECC_UNCORRECTABLE in errors:
         evidence.append(errors[ECC_UNCORRECTABLE])
         troubles.append("uncorrectable ECC error")

@@ -33,15 +33,19 @@ FULL = 0.9
 LOOK = "nvidia-smi --query-compute-apps=gpu_uuid,pid,name,used_memory --format=csv"
 
 
-MESSAGES = (
+NAMED = (
     Message("CUDA out of memory. Tried to allocate", "c10/cuda/CUDACachingAllocator.cpp", 0.9, when=not_all_ones_own),
     Message("CUDA out of memory", "c10/cuda/CUDACachingAllocator.cpp", 0.85, when=not_all_ones_own),
     Message("CUDA error: out of memory", "cuda_runtime_api.h: cudaErrorMemoryAllocation (2)", 0.9),
+    Message("CUDA_ERROR_OUT_OF_MEMORY", "cuda.h: error 2", 0.85),
+    Message("cuda runtime error (2) : out of memory", "aten/src/THC, torch before 1.8", 0.9),
+    Message("Error 2: out of memory", "c10/cuda/CUDAFunctions.cpp: not even a context fits", 0.9),
+)
+MESSAGES = (
+    *NAMED,
     Message("torch.cuda.OutOfMemoryError", "torch 1.13 and later", 0.85, when=not_all_ones_own),
     Message("torch.OutOfMemoryError", "torch 2.5 and later", 0.85, when=not_all_ones_own),
-    Message("CUDA_ERROR_OUT_OF_MEMORY", "cuda.h: error 2", 0.85),
     Message("cudaErrorMemoryAllocation", "cuda_runtime_api.h: error 2", 0.85),
-    Message("cuda runtime error (2) : out of memory", "aten/src/THC, torch before 1.8", 0.9),
     Message("CUBLAS_STATUS_ALLOC_FAILED", "cublas_api.h", 0.7),
     Message("CUDNN_STATUS_ALLOC_FAILED", "cudnn.h", 0.7),
     Message("cudaMalloc failed: out of memory", "llama.cpp, onnxruntime", 0.85),
@@ -54,7 +58,6 @@ MESSAGES = (
         0.45,
     ),
     Message("RESOURCE_EXHAUSTED: Out of memory while trying to allocate", "XLA", 0.7),
-    Message("Error 2: out of memory", "c10/cuda/CUDAFunctions.cpp: not even a context fits", 0.9),
 )
 
 
@@ -67,7 +70,7 @@ MESSAGES = (
     remedy=lambda _machine, _world: _fixes(full=False),
 )
 def out_of_memory(machine: Snapshot, world: Knowledge) -> Finding | None:
-    errors = cuda_errors(machine)
+    errors = cuda_errors(machine, {OUT_OF_MEMORY: NAMED})
     gpus = visible_on_nvml(machine)
     full = [gpu for gpu in gpus if (share := _share(gpu)) is not None and share >= FULL]
     run = machine.torch.run if machine.torch else None
