@@ -89,6 +89,7 @@ not_after_a_fault = without(
         "assertion `",
     )
 )
+numpy_there = without(near_line("no module named 'numpy'"))
 no_warning = without(near_line("warning:"))
 not_found = without(near_line("undefined symbol", "not defined in file"))
 torchaudio_near = near("torchaudio", "_torch_sox")

@@ -250,6 +250,7 @@ def test_nccl_is_not_blamed_for_a_fault_of_the_program() -> None:
             "Indexing.cu:1093: block: [0,0,0], thread: [1,0,0] Assertion `srcIndex < srcSelectDimSize` failed."
         ),
         "AttributeError: module 'numpy' has no attribute 'float_'",
+        "UserWarning: Failed to initialize NumPy: No module named 'numpy' (Triggered internally at tensor_numpy.cpp:84.)",
     ],
 )
 def test_what_looks_like_trouble_and_is_none(text: str) -> None:

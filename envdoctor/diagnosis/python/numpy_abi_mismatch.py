@@ -20,7 +20,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import major_of, release_of
-from envdoctor.diagnosis.conditions import no_warning
+from envdoctor.diagnosis.conditions import no_warning, numpy_there
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.repairs import (
     conda_install,
@@ -45,7 +45,7 @@ MESSAGES = (
     Message("modules must be compiled with NumPy 2.0", "NumPy 2", 0.95),
     Message("_ARRAY_API not found", "NumPy 2: AttributeError", 0.95),
     Message("Failed to initialize NumPy: _ARRAY_API not found", "torch/csrc/utils/tensor_numpy.cpp"),
-    Message("Failed to initialize NumPy: {why}", "torch/csrc/utils/tensor_numpy.cpp", 0.8),
+    Message("Failed to initialize NumPy: {why}", "torch/csrc/utils/tensor_numpy.cpp", 0.8, when=numpy_there),
     Message("Numpy is not available", "torch/csrc/utils/tensor_numpy.cpp", 0.9),
     Message(
         "numpy.dtype size changed, may indicate binary incompatibility", "Cython: ValueError", 0.95, when=no_warning
@@ -74,7 +74,7 @@ MESSAGES = (
     Message("ImportError: numpy._core.multiarray failed to import", "numpy C API", 0.9),
     Message("numpy._core.umath failed to import", "numpy C API", 0.85),
     Message("cannot import name 'Inf' from 'numpy'", "NumPy 2 removed it", 0.6),
-    Message("UserWarning: Failed to initialize NumPy", "torch/csrc/utils/tensor_numpy.cpp", 0.95),
+    Message("UserWarning: Failed to initialize NumPy", "torch/csrc/utils/tensor_numpy.cpp", 0.95, when=numpy_there),
     Message(
         "IMPORTANT: PLEASE READ THIS FOR ADVICE ON HOW TO SOLVE THIS ISSUE! Importing the numpy C-extensions failed",
         "numpy/__init__.py",
