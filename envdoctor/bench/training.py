@@ -1,38 +1,34 @@
 """A training run of the reference CNN: one child of benchmarks/train.py, from its first event to what came of it.
 
-The child keeps the run's folder (checkpoints, metrics, result); what is here listens, stops it so that nothing is lost, and makes
-of every way in which it can end a result or one clear line.
+The child keeps the run's folder (checkpoints, metrics, result). What is here listens, watches the device, stops the child so that
+nothing is lost, and says in one clear line why a run could not begin. training_conclusion.py makes a result of the others.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-import shlex
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from envdoctor import __version__
-from envdoctor.bench import training_folder
 from envdoctor.bench.child import SILENCE, STARTUP, Child, Ending, Event
-from envdoctor.bench.diagnosing import diagnosed
-from envdoctor.bench.results import Environment, Failure
-from envdoctor.bench.runner import LOG_TAIL, WHOLE_WORDS, Hello, startup_error
-from envdoctor.bench.signals import deferred, terminable, undisturbed
-from envdoctor.bench.training_result import Epoch, Finished, Status, TrainingResult
+from envdoctor.bench.results import Telemetry
+from envdoctor.bench.runner import Hello, startup_error
+from envdoctor.bench.signals import deferred, terminable
+from envdoctor.bench.telemetry import Watch
+from envdoctor.bench.training_result import Epoch, Finished
 from envdoctor.errors import InputError
-from envdoctor.facts.model import Snapshot
 
 SAVING = 120.0
 """Seconds that a child has to save itself: 412 million parameters with Adam's moments are 5 GB, and a step comes before."""
 LOADING = 3.0
 """Seconds that it has while there is nothing to save."""
+WATCHED = 600.0
+"""Seconds of training of which telemetry is kept: ten samples a second of a week would not fit the memory."""
 TRAIN = ("train", "trained")
 
 
@@ -56,6 +52,8 @@ class Training:
     """By us, at the user's or a scheduler's wish."""
     stopped: bool = False
     """The child has saved itself and ended, whoever asked for it."""
+    seen: Telemetry | None = None
+    """Of the device while it trained."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -79,19 +77,23 @@ def train(
     Raises InputError or StartupError where no run came about at all.
     """
     training = Training(folder)
+    watching = _Watching()
     words = ["-o", str(folder), *arguments]
     with terminable(), contextlib.ExitStack() as stack:
         child = None
         try:
             with deferred():
                 child = stack.enter_context(Child(python, words, script=script, silence=silence, startup=startup))
+            watching.begin(child)
             for event in child:
                 _take(training, event)
+                watching.hear(training, event)
                 listener(training, event)
         except KeyboardInterrupt:
             training.interrupted = True
             if child is not None:
                 _stop(child, training, listener)
+        watching.end(training)
         if child is not None:
             training.ending = child.ending
             if child.garbage:
@@ -101,6 +103,40 @@ def train(
     if not training.begun and not training.interrupted:
         _require_start(str(python), training)
     return training
+
+
+class _Watching:
+    """Telemetry of the device from the first step to the last epoch, or of the first minutes of a long run."""
+
+    def __init__(self) -> None:
+        self._watch = Watch()
+        self._from: float | None = None
+        self._to: float | None = None
+        self._over = False
+
+    def begin(self, child: Child) -> None:
+        self._watch.prepare()
+        if child.pid is not None:
+            self._watch.own(child.pid)
+
+    def hear(self, training: Training, event: Event) -> None:
+        if event.name == "hello" and training.hello is not None:
+            self._watch.start(training.hello.device)
+        if self._over or not (event.name == "epoch" or event.fields.get("phase") == "train"):
+            return
+        if self._from is None:
+            self._from = event.arrived
+        self._to = event.arrived
+        if self._to - self._from > WATCHED:
+            self._over = True
+            self._watch.stop()
+
+    def end(self, training: Training) -> None:
+        if not self._over:
+            self._watch.stop()
+        if self._from is not None and self._to is not None and self._to > self._from:
+            training.seen = self._watch.during([(self._from, self._to)])
+            training.notes += self._watch.notes
 
 
 def _stop(child: Child, training: Training, listener: Listener) -> None:
@@ -157,109 +193,3 @@ def _require_start(python: str, training: Training) -> None:
     if unknown is not None:
         raise InputError(f"there is no setting '{unknown[1]}'; docs/training.md lists them")
     raise InputError(found[1].removeprefix("argument "))
-
-
-# --- what came of it --------------------------------------------------------------------------------------------------
-
-
-def conclude(
-    training: Training,
-    *,
-    resumed: bool,
-    python: str | None,
-    again: str,
-    export: str | None,
-    began: float,
-    facts: Callable[[bool], Snapshot],
-) -> TrainingResult:
-    """The result. `python`: the interpreter as it was named; `again`: the command that goes on with this run; `export`: the
-    file that it was to write; `began`: time.monotonic() when it did.
-
-    `facts(live)` is called where it failed, to find the cause; live: with a try of torch on the device.
-    """
-    seconds = time.monotonic() - began
-    status, failure = _judged(training)
-    if failure is not None:
-        on_gpu = training.hello is not None and training.hello.device.type == "cuda"
-        snapshot = facts(on_gpu and status == "invalid")
-        failure = msgspec.structs.replace(failure, diagnosed=diagnosed(failure, snapshot, whole_machine=on_gpu))
-    with undisturbed():
-        config = training_folder.config(training.folder)
-        hello, outcome = training.hello, training.outcome
-        epochs = {epoch.epoch: epoch for epoch in training_folder.epochs(training.folder)} if training.begun else {}
-        return TrainingResult(
-            status=status,
-            ok=status == "trained",
-            folder=str(training.folder),
-            envdoctor=__version__,
-            created=datetime.fromtimestamp(time.time() - seconds, timezone.utc).isoformat(timespec="seconds"),
-            seconds=round(seconds, 3),
-            resumed=resumed,
-            device=hello.device if hello else None,
-            environment=_environment(hello),
-            settings=training.settings,
-            knobs=(outcome.knobs if outcome else None) or training.knobs,
-            data=config.get("data") or {},
-            parameters=config.get("parameters"),
-            epochs=tuple(epoch for _, epoch in sorted({**epochs, **training.epochs}.items())),
-            outcome=outcome,
-            invalid_because=tuple(_invalid(training)) if status == "invalid" else (),
-            failure=failure,
-            python=python,
-            resume=f"{again} --export={shlex.quote(export)}" if export else again,
-            resumable=status != "trained" and training.begun and training_folder.resumable(training.folder),
-            files=training_folder.files(training.folder) if training.begun else {},
-            notes=tuple(dict.fromkeys(training.notes)),
-        )
-
-
-def _judged(training: Training) -> tuple[Status, Failure | None]:
-    ending, error, outcome = training.ending, training.error, training.outcome
-    if ending is None:  # interrupted before there was a child
-        return "stopped", None
-    if error is not None:
-        failure = Failure(
-            kind=str(error["kind"]),
-            message=str(error.get("message") or "no reason was given"),
-            traceback=str(error.get("traceback") or "")[-WHOLE_WORDS:] or None,
-            log_tail=_tail(ending.stderr),
-        )
-        return ("invalid" if failure.kind == "validation" else "failed"), failure
-    if outcome is not None:
-        return ("trained" if outcome.valid else "invalid"), None
-    if training.interrupted or training.stopped:
-        return "stopped", None
-    if ending.kind == "finished":
-        message = "the training process ended without a result"
-    else:
-        message = f"the training process {ending.words}"
-        if ending.signal == "SIGKILL":
-            message += ". A smaller --batch or --size needs less memory"
-    kind = ending.kind if ending.kind == "hang" else "crash"
-    return "failed", Failure(kind=kind, message=message, log_tail=_tail(ending.stderr))
-
-
-def _invalid(training: Training) -> Iterator[str]:
-    if training.outcome is not None:
-        yield from training.outcome.invalid_because
-    elif training.error is not None:
-        yield str(training.error.get("message"))
-
-
-def _environment(hello: Hello | None) -> Environment:
-    if hello is None:
-        return Environment()
-    return Environment(
-        python=hello.python,
-        torch=hello.torch,
-        torchvision=hello.torchvision,
-        cuda=hello.cuda,
-        cudnn=hello.cudnn,
-        threads=hello.threads,
-        precision=hello.precision,
-        seed=hello.seed,
-    )
-
-
-def _tail(text: str) -> tuple[str, ...]:
-    return tuple(text.strip().splitlines()[-LOG_TAIL:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from envdoctor.bench import validity
 from envdoctor.bench.training_result import Epoch, Finished, TrainingResult
 from envdoctor.bench.verdict import INPUT_BOUND, Statement
 
@@ -44,7 +45,7 @@ def read(result: TrainingResult) -> list[Statement]:
     found = [Statement("good", "check", text[0].upper() + text[1:]) for text in checks(result)]
     if result.settings.get("data") == SYNTHETIC:
         text = "The images and labels are random numbers: the speed means something, the accuracy does not"
-        return [*found, Statement("plain", "data", text)]
+        return [*found, Statement("plain", "data", text), *_speed(result, outcome)]
     if learnt_nothing(outcome):
         text = "It has learnt nothing: naming the most frequent class every time is right as often. More epochs, or a lower"
         return [*found, Statement("bad", "fit", f"{text} --rate, may help"), *_speed(result, outcome)]
@@ -86,6 +87,8 @@ def _best(epochs: list[Epoch]) -> Epoch:
 
 
 def _speed(result: TrainingResult, outcome: Finished) -> Iterator[Statement]:
+    for reason in validity.invalid(result.telemetry) if result.telemetry else ():
+        yield Statement("bad", "telemetry", f"As a measurement, the speed would not count: {reason}")
     waited = 100 * (outcome.data_wait or 0.0)
     if waited > INPUT_BOUND:
         text = (

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from envdoctor.bench.results import Device, Environment, Failure
+from envdoctor.bench.results import Device, Environment, Failure, Telemetry
 
 SCHEMA = "envdoctor.train/1"
 
@@ -95,6 +95,8 @@ class TrainingResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="schem
     epochs: tuple[Epoch, ...] = ()
     outcome: Finished | None = None
     """None where the run did not come to its end."""
+    telemetry: Telemetry | None = None
+    """Of the device while it trained (of a long run's first ten minutes)."""
     invalid_because: tuple[str, ...] = ()
     failure: Failure | None = None
     python: str | None = None

@@ -104,6 +104,7 @@ def command(
     """
     from envdoctor.bench import training, training_folder
     from envdoctor.bench.child import SILENCE
+    from envdoctor.bench.training_conclusion import conclude
     from envdoctor.facts.host import Machine
     from envdoctor.facts.interpreters import choose
     from envdoctor.report.training_live import live
@@ -143,7 +144,7 @@ def command(
         training_folder.discard(made)
     again = ["envdoctor", "train", "-o", str(folder), "--resume", *_words("python", python)]
     again += [word for name in AGAIN for word in _words(name, options[name])]
-    result = training.conclude(
+    result = conclude(
         found,
         resumed=resume,
         python=python,

@@ -148,6 +148,9 @@ def _scores(console: Console, result: TrainingResult) -> None:
     if speed is not None:
         waited = outcome.data_wait if outcome else result.epochs[-1].data_wait
         text = "" if waited is None else f"{percent(waited)} of the time waiting for images"
+        power = result.telemetry.power if result.telemetry else None
+        if power:
+            text += f"; {power:.0f} W, {number(power / speed)} J an image"
         found.append(("throughput", f"{number(speed)} img/s", text))
     struck = result.status == "invalid"
     for label, value, meaning in found:

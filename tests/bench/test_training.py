@@ -44,6 +44,7 @@ def test_digits_are_learnt_and_a_kill_in_mid_epoch_costs_nothing(tmp_path: Path,
     assert whole["outcome"]["test"]["accuracy"] >= 0.85 and len(whole["epochs"]) == 4
     assert whole["epochs"][-1]["loss"] < 0.5 * whole["epochs"][0]["loss"]
     assert whole["outcome"]["images_per_second"] > 10 and whole["data"]["images"]["test"] == 359
+    assert 0 <= whole["telemetry"]["others_cpu"] <= 1
 
     killed = tmp_path / "killed"
     command = [
