@@ -74,9 +74,10 @@ def load(path: Path) -> Dict[str, Any]:
     except OSError as error:
         raise PipelineError("cannot read the checkpoint {}: {}".format(path, error.strerror or error)) from error
     except Exception as error:
-        raise PipelineError(
-            "{} is no checkpoint that can be read safely: {}".format(path, str(error).strip().splitlines()[0][:200])
-        ) from error
+        reason = str(error).strip().splitlines()[0][:200]
+        if "weights_only" in reason:  # torch goes on with how to run the code in it
+            reason = "it holds more than tensors, or is no file of torch.save"
+        raise PipelineError("{} is no checkpoint that can be read safely: {}".format(path, reason)) from error
     if isinstance(state, dict) and state.get("format") == FORMAT:
         return state
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):

@@ -30,10 +30,10 @@ def settings_for(given: Mapping[str, Any]) -> Settings:
         values.update(ARTICLE, **LITERAL)
     usual_epochs = values["epochs"]
     values.update(given)
+    if "crop" not in given:
+        # A shift may have been chosen for larger images.
+        values["crop"] = max(0, min(values.get("crop", 0), values["size"] // 8))
     settings = Settings.from_dict(values)
-    if "crop" not in given and settings.crop * 8 > settings.size:
-        # A shift that was chosen for larger images.
-        settings = Settings.from_dict(dict(values, crop=settings.size // 8))
     whole = data == "digits" and settings.epochs >= usual_epochs and not (settings.freeze or settings.labels_per_class)
     if whole and "target_accuracy" not in given and preset == "tuned":
         settings = Settings.from_dict(dict(settings.as_dict(), target_accuracy=DIGITS_TARGET))

@@ -31,9 +31,10 @@ def checks(result: TrainingResult) -> Iterator[str]:
     if target:
         yield f"accuracy is above the {100 * target:.0f} % that is expected of this data"
     if outcome.export is not None:
+        version = outcome.export.get("onnxruntime", "")
         yield (
-            f"onnxruntime {outcome.export.get('onnxruntime', '')} computes what torch computes from the exported model "
-            f"(relative error {outcome.export['relative']:.1e}, same classes)"
+            f"the exported model computes in onnxruntime {version} what it computes in torch (relative error "
+            f"{outcome.export['relative']:.1e}, the same classes)"
         )
 
 

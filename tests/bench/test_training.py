@@ -137,3 +137,25 @@ def test_every_setting_is_reachable_and_the_page_lists_it(python: Path) -> None:
     }
     assert listed <= theirs and listed >= theirs - ours - {"run-folder", "events"}
     assert set(RARER.partition(";")[0].split(", ")) <= listed
+
+
+def test_fine_tuning_on_a_folder_takes_the_checkpoints_size_and_a_shift_that_fits_it(
+    tmp_path: Path, python: Path
+) -> None:
+    """Textures as files, and a checkpoint of 8 pixels: a folder's own defaults are for 224."""
+    make = "import sys, torch; sys.path.insert(0, sys.argv[1]); from benchmarks.models.simple_cnn import SimpleCNN; "
+    make += "from benchmarks.pipeline.recipes import settings_for; torch.save(SimpleCNN(classes=3, size=8).state_dict(), sys.argv[2]); "
+    make += "print(settings_for({'data': 'folder', 'size': 32}).crop, settings_for({'data': 'folder'}).crop)"
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [str(python), "-c", make, str(root), str(tmp_path / "c.pt")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.split() == ["4", "28"]
+    options = ("--finetune-from", tmp_path / "c.pt", "--data", "textures", "--epochs", "1", "-o", tmp_path / "run")
+    code, found, err = train(tmp_path, python, *options, small=False)
+    assert code == 0 and found["settings"]["size"] == 8 and found["settings"]["crop"] == 1, err
+    assert found["settings"]["rate"] == pytest.approx(1e-4)
