@@ -142,9 +142,10 @@ def test_every_setting_is_reachable_and_the_page_lists_it(python: Path) -> None:
 def test_fine_tuning_on_a_folder_takes_the_checkpoints_size_and_a_shift_that_fits_it(
     tmp_path: Path, python: Path
 ) -> None:
-    """Textures as files, and a checkpoint of 8 pixels: a folder's own defaults are for 224."""
+    """The usual size and shift of a folder, or of textures, are for larger images than the checkpoint's 8 pixels."""
     make = "import sys, torch; sys.path.insert(0, sys.argv[1]); from benchmarks.models.simple_cnn import SimpleCNN; "
-    make += "from benchmarks.pipeline.recipes import settings_for; torch.save(SimpleCNN(classes=3, size=8).state_dict(), sys.argv[2]); "
+    make += "from benchmarks.pipeline.recipes import settings_for; "
+    make += "torch.save(SimpleCNN(classes=3, size=8).state_dict(), sys.argv[2]); "
     make += "print(settings_for({'data': 'folder', 'size': 32}).crop, settings_for({'data': 'folder'}).crop)"
     root = Path(__file__).parents[2]
     done = subprocess.run(
