@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from envdoctor.bench import training_folder
 from envdoctor.bench.child import SILENCE, STARTUP, Child, Ending, Event
 from envdoctor.bench.results import Telemetry
 from envdoctor.bench.runner import Hello, startup_error
@@ -143,7 +144,10 @@ def _stop(child: Child, training: Training, listener: Listener) -> None:
     """Lets the child save itself; a second interrupt ends it at once, and the checkpoint before stands."""
     with contextlib.suppress(KeyboardInterrupt):
         listener(training, None)
-        child.stop(grace=SAVING if training.begun else LOADING)
+        # It may be further than what we have heard of it.
+        begun = training.begun or training_folder.resumable(training.folder)
+        child.stop(grace=SAVING if begun else LOADING)
+    with contextlib.suppress(KeyboardInterrupt):
         for event in child.rest():
             _take(training, event)
 

@@ -44,7 +44,8 @@ def conclude(
     with undisturbed():
         config = training_folder.config(training.folder)
         hello, outcome = training.hello, training.outcome
-        epochs = {epoch.epoch: epoch for epoch in training_folder.epochs(training.folder)} if training.begun else {}
+        begun = training.begun or bool(config)
+        epochs = {epoch.epoch: epoch for epoch in training_folder.epochs(training.folder)} if begun else {}
         return TrainingResult(
             status=status,
             ok=status == "trained",
@@ -55,7 +56,7 @@ def conclude(
             resumed=resumed,
             device=hello.device if hello else None,
             environment=_environment(hello),
-            settings=training.settings,
+            settings=training.settings or config.get("settings") or {},
             knobs=(outcome.knobs if outcome else None) or training.knobs,
             data=config.get("data") or {},
             parameters=config.get("parameters"),
@@ -66,8 +67,8 @@ def conclude(
             failure=failure,
             python=python,
             resume=f"{again} --export={shlex.quote(export)}" if export else again,
-            resumable=status != "trained" and training.begun and training_folder.resumable(training.folder),
-            files=training_folder.files(training.folder) if training.begun else {},
+            resumable=status != "trained" and bool(config),
+            files=training_folder.files(training.folder) if begun else {},
             notes=tuple(dict.fromkeys(training.notes)),
         )
 
