@@ -268,7 +268,7 @@ def interrupted(
     for number in numbers:
         process.send_signal(number)
         time.sleep(0.7)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert "Traceback" not in err
     return process.returncode, out, err
 
