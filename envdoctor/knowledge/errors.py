@@ -8,11 +8,16 @@ class KnowledgeError(ValueError):
 
 
 class UnknownGpu(KnowledgeError):
-    """No GPU of that name is in the table; `suggestions` holds the names nearest to it, best first."""
+    """No GPU of that name is in the table; `suggestions` holds the names nearest to it, best first.
+    `other_maker`: it is not NVIDIA's, so no table of NVIDIA's GPUs will ever have it."""
 
-    def __init__(self, name: str, suggestions: tuple[str, ...]) -> None:
+    def __init__(self, name: str, suggestions: tuple[str, ...], *, other_maker: bool = False) -> None:
         self.name = name
         self.suggestions = suggestions
+        self.other_maker = other_maker
+        if other_maker:
+            super().__init__(f"{name!r} is no NVIDIA GPU.")
+            return
         hint = f" Did you mean {_either(suggestions)}?" if suggestions else ""
         super().__init__(f"no GPU named {name!r} in the table.{hint}")
 

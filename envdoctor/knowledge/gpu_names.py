@@ -18,7 +18,18 @@ _BRANDS = frozenset({"geforce", "tesla", "quadro", "rtx", "gtx", "gt"})
 _NOISE = frozenset(
     {"nvidia", "corporation", "corp", "inc", "gpu", "gpus", "nvgpu", "graphics", "card", "device", "vga", "compatible"}
     | {"controller", "3d", "display", "adapter", "accelerator", "generation", "edition", "design", "with"}
-    | {"lite", "hash", "rate", "lhr", "rev"}
+    | {"lite", "hash", "rate", "lhr", "rev", "superchip"}
+)
+# Of machines and of cloud labels: "DGX A100", "nvidia-h100-mega-80gb". Aliases may mean more by them, so they go last.
+_SYSTEMS = frozenset({"dgx", "hgx", "mega"})
+# A name of these alone is no GPU, whichever names of GPUs they are part of.
+_ARCHITECTURES = frozenset(
+    {"kepler", "maxwell", "pascal", "volta", "turing", "ampere", "ada", "lovelace", "hopper", "blackwell", "rubin"}
+)
+# What NVIDIA never sold; "M10" and "M4" are its own, so Apple's chips are known by their second word only.
+_OTHER_MAKER = re.compile(
+    r"\b(?:amd|radeon|instinct|firepro|vega|rx\s?\d{3,4}|mi\d{2,3}[ax]?|intel|arc|iris|uhd|gaudi|apple|m[1-9] (?:pro|max|ultra))\b",
+    re.I,
 )
 _ALIKE = {"s": "super", "mobile": "laptop", "notebook": "laptop", "maxq": "max-q", "pci": "pcie"}
 _WORD = re.compile(r"max-?q|[a-z0-9]+")
@@ -41,6 +52,10 @@ def find_gpu(name: str, candidates: Sequence[Candidate], aliases: Mapping[str, s
     Raises UnknownGpu, or AmbiguousGpu where the GPUs it fits differ in capability."""
     asked_all = _words(name)
     asked = asked_all - _BRANDS
+    if _OTHER_MAKER.search(name):
+        raise UnknownGpu(name, (), other_maker=True)
+    if asked <= _ARCHITECTURES:
+        raise UnknownGpu(name, ())
     for alias, target in aliases.items():
         if _words(alias) - _BRANDS == asked:
             return (target,)
@@ -69,9 +84,11 @@ def _relaxations(words: frozenset[str]) -> list[frozenset[str]]:
     """The words as written, then without those that some tools add and the driver's list does not have."""
     steps = [words]
     steps += [words - extra for extra in ({"laptop"}, {"max-q"}, {"laptop", "max-q"}) if extra <= words]
+    if words & _SYSTEMS:
+        steps.append(words - _SYSTEMS)
     memory = {word for word in words if re.fullmatch(r"\d+gb|hbm\w*", word)}
     if memory:
-        steps.append(words - memory)
+        steps.append(words - memory - _SYSTEMS)
     return steps
 
 

@@ -96,7 +96,8 @@ def _record(name: str, world: Knowledge) -> GpuRecord:
     try:
         return world.gpu(name)
     except UnknownGpu as error:
-        text = f"{str(error).rstrip('.')}"
-        raise InputError(f"--gpu: {text} Its compute capability will do too: --gpu sm_90") from None
+        if error.other_maker:
+            raise InputError(f"--gpu: {error} Builds for the CPU run beside any: --gpu none") from None
+        raise InputError(f"--gpu: {error} Its compute capability will do too: --gpu sm_90") from None
     except KnowledgeError as error:
         raise InputError(f"--gpu: {error}") from None
