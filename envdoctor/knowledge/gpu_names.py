@@ -28,7 +28,8 @@ _ARCHITECTURES = frozenset(
 )
 # What NVIDIA never sold; "M10" and "M4" are its own, so Apple's chips are known by their second word only.
 _OTHER_MAKER = re.compile(
-    r"\b(?:amd|radeon|instinct|firepro|vega|rx\s?\d{3,4}|mi\d{2,3}[ax]?|intel|arc|iris|uhd|gaudi|apple|m[1-9] (?:pro|max|ultra))\b",
+    r"\b(?:amd|radeon|instinct|firepro|vega|rx\s?\d{3,4}|mi\d{2,3}[ax]?|intel|arc|iris|uhd|gaudi|apple|"
+    r"m[1-9] (?:pro|max|ultra))\b",
     re.I,
 )
 _ALIKE = {"s": "super", "mobile": "laptop", "notebook": "laptop", "maxq": "max-q", "pci": "pcie"}

@@ -9,7 +9,8 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.linting.machine import Machine, circumstances, machine_of
 from envdoctor.linting.model import Described
-from envdoctor.linting.rules import access, conda, images, pairs, wheels
+from envdoctor.linting.resolving import Circumstances
+from envdoctor.linting.rules import access, baked, companions, conda, images, pairs, wheels
 
 
 def lint(described: Sequence[Described], snapshot: Snapshot, world: Knowledge, only: Sequence[str] = ()) -> Diagnosed:
@@ -31,11 +32,14 @@ def _judge(file: Described, machine: Machine, world: Knowledge) -> Iterator[Find
     for environment in file.environments:
         where = circumstances(environment, machine, world)
         yield from images.judge(environment, where, machine, world)
+        yield from baked.judge(environment, where, machine, world)
         yield from wheels.judge(environment, where, machine, world)
         yield from pairs.judge(environment, where, machine, world)
+        yield from companions.judge(environment, world)
         yield from conda.judge(environment, machine, world)
         yield from access.judge_environment(environment)
     for service in file.services:
         if service.image is not None:
             yield from images.judge_image(service.image, machine, world)
+            yield from baked.judge_image(service.image, Circumstances(platform="linux_x86_64"), machine, world)
         yield from access.judge_service(service)

@@ -63,7 +63,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     `image`: what it starts from, with build arguments filled in. `system`: 'ubuntu22.04'; `musl`: Alpine. `python`: '3.12',
     a minor version; `system_python`: it is the distribution's own; `requires_python`: a range. `fresh`: nothing of torch is
     there before. `platform`: where the file itself fixes it ('linux_aarch64'). `system_packages`: of apt, dnf, apk.
-    `builds`: a command that compiles CUDA extensions.
+    `builds`: a command that compiles CUDA extensions. `unread`: packages are installed from files that were not read.
     """
 
     installs: tuple[Install, ...] = ()
@@ -79,6 +79,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     system_packages: tuple[Said, ...] = ()
     variables: dict[str, Said] = {}
     builds: Said | None = None
+    unread: bool = False
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):

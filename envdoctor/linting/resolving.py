@@ -86,8 +86,8 @@ def resolve(install: Install, where: Circumstances, world: Knowledge) -> Resolve
     admitted, local = asked
     if local is not None:  # the variant is named: wherever it is found, it is that one
         channels = (local,)
-    if channels is None:
-        return None
+    if channels is None or any(not re.fullmatch(r"pypi|cpu|cu\d{2,3}", channel) for channel in channels):
+        return None  # builds for AMD's and Intel's GPUs are not judged
     admitted &= _siblings(install, world)
     if install.tool == "uv" and len(channels) > 1:
         # uv takes a package from the first index that has it: the ones beside come before the default.

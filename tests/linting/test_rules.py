@@ -235,7 +235,7 @@ def test_requirements_that_include_each_other_end(tmp_path: Path) -> None:
     ("text", "severity"),
     [
         ("--index-url https://download.pytorch.org/whl/cpu\ntorch\n", Severity.WARNING),
-        ("torch==2.14.1+cpu\n", Severity.WARNING),
+        ("--extra-index-url https://download.pytorch.org/whl/cpu\ntorch==2.14.1+cpu\n", Severity.WARNING),
     ],
 )
 def test_who_names_the_cpu_build_may_mean_it(text: str, severity: Severity) -> None:

@@ -23,6 +23,12 @@ _PYTHON = re.compile(r"\bpython(3\.\d{1,2})\b")
 _OTHER_PYTHON = re.compile(
     r"\b(uv (?:venv|python|sync)|conda|mamba|pyenv|deadsnakes|miniforge|miniconda)\b", re.IGNORECASE
 )
+# Installers that read a project, a lock or an environment file instead of taking packages by name.
+_OTHERWISE_INSTALLED = re.compile(
+    r"\buv sync\b|\bpoetry install\b|\bpdm (?:install|sync)\b|\bpipenv (?:install|sync)\b|\bpixi install\b"
+    r"|\b(?:conda|mamba|micromamba) env (?:create|update)\b|\bpip3? install\b[^\n;&]*\s\."
+    r"|\bsetup\.py (?:install|develop)\b"
+)
 _UV_PYTHON = re.compile(
     r"uv (?:python install|(?:venv|pip install) (?:\S+ )*?(?:--python|-p)[ =])\s*(?:cpython-)?(3\.\d{1,2})"
 )
@@ -140,6 +146,7 @@ class _Stage:
         self.packages: list[Said] = []
         self.script = ""
         self.builds: Said | None = None
+        self.unread = False
         self.parent: _Stage | None = None
 
     @classmethod
@@ -221,6 +228,7 @@ class _Stage:
             wanted = [w for word in call["words"] if (w := shell.wanted(word, place(word))) is not None]
             indexes = list(shell.indexes(call, place(next(iter([*call["index"], *call["beside"]]), ""))))
             nested = [sibling(path) for path in call["requirement"]]
+            self.unread = self.unread or None in nested or incomplete
             for entry in nested:
                 if entry is not None:
                     inner = requirements.read_install(*entry, sibling)
@@ -286,6 +294,7 @@ class _Stage:
             system_packages=tuple(self.packages),
             variables=self.variables,
             builds=self.builds,
+            unread=self.unread or bool(_OTHERWISE_INSTALLED.search(self.script)),
         )
 
     def _python(self, image: str | None) -> Said | None:

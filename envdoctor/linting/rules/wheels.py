@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Severity, fact
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.linting.machine import Machine
 from envdoctor.linting.model import Environment, Install, Wanted
-from envdoctor.linting.resolving import Circumstances, Resolved, channels_of, resolve
+from envdoctor.linting.resolving import PYPI, Circumstances, Resolved, channels_of, resolve, specifier
 
 
 def judge(environment: Environment, where: Circumstances, machine: Machine, world: Knowledge) -> Iterator[Finding]:
@@ -17,6 +18,7 @@ def judge(environment: Environment, where: Circumstances, machine: Machine, worl
         wanted = install.find("torch")
         if wanted is None:
             continue
+        yield from _no_index(wanted, install, environment)
         resolved = resolve(install, where, world)
         if resolved is None:
             continue
@@ -26,9 +28,34 @@ def judge(environment: Environment, where: Circumstances, machine: Machine, worl
             else _unavailable(wanted, install, resolved, where, machine, world)
         )
         if found is None and resolved.build is not None:
-            found = _on_machine(wanted, install, resolved.build, where, machine, world)
+            by_name = "cpu" in (channels_of(install) or ())
+            found = on_machine(wanted, resolved.build, where, machine, world, by_name=by_name)
         if found is not None:
             yield found
+
+
+def _no_index(wanted: Wanted, install: Install, environment: Environment) -> Iterator[Finding]:
+    """A build named by its local part ("2.0.1+cu118") with no index but PyPI's, which holds no such version (PEP 440)."""
+    asked = specifier(wanted)
+    local = asked[1] if asked is not None else None
+    if local is None or not re.fullmatch(r"cpu|cu\d{3}", local) or channels_of(install) != (PYPI,):
+        return
+    # A project's tool may be told the index for this package alone, or under a marker.
+    if install.tool == "conda" or wanted.elsewhere or install.incomplete or wanted.place.file.endswith(".toml"):
+        return
+    url = f"https://download.pytorch.org/whl/{local}"
+    yield Finding(
+        code="platform-unsupported",
+        # A file may be meant to be used with an index on the command line; a command in an image says all itself.
+        severity=Severity.ERROR if environment.in_image else Severity.WARNING,
+        title="PyPI has no such build",
+        summary=f"{_asked(wanted)}: builds named +{local} are on PyTorch's own index only, and no index is named"
+        + ("." if environment.in_image else " here: pip finds none, unless one is given on the command line."),
+        evidence=(fact("requirement", wanted.text), fact("index", "pypi.org")),
+        fixes=(Fix(title=f"Name the index: --extra-index-url {url}"),),
+        file=wanted.place.file,
+        line=wanted.place.line,
+    )
 
 
 def _asked(wanted: Wanted) -> str:
@@ -150,15 +177,22 @@ def _not_for_python(
     )
 
 
-def _on_machine(
-    wanted: Wanted, install: Install, build: TorchBuild, where: Circumstances, machine: Machine, world: Knowledge
+def on_machine(
+    wanted: Wanted,
+    build: TorchBuild,
+    where: Circumstances,
+    machine: Machine,
+    world: Knowledge,
+    *,
+    by_name: bool = False,
 ) -> Finding | None:
+    """Whether a build runs on the machine's GPUs and driver. `by_name`: the index for CPUs was named."""
     place = wanted.place
     instead = machine.fitting(where, world)
     if build.cuda is None:
         if build.variant != "cpu" or not machine.gpus or (machine.platform or "").startswith("macos"):
             return None
-        by_name = wanted.specifier.endswith("+cpu") or "cpu" in (channels_of(install) or ())
+        by_name = by_name or wanted.specifier.endswith("+cpu")
         return Finding(
             code="torch-cpu-only",
             # Who names the CPU index may mean it.
