@@ -163,12 +163,19 @@ def _refuse_what_does_nothing(
 
 
 def _list() -> int:
+    import shutil
+    import sys
+    import textwrap
+
     from envdoctor.rendering.catalogue import RECIPES
 
     lines = {**PLANS, **{name: summary for name, (_, summary) in RECIPES.items()}}
     width = max(map(len, lines))
+    # In a pipe a recipe stays one line.
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
     for name, summary in lines.items():
-        click.echo(f"{name:<{width}}  {summary}")
+        margin = f"{name:<{width}}  "
+        click.echo(textwrap.fill(margin + summary, max(columns, 40), subsequent_indent=" " * len(margin)))
     return 0
 
 
