@@ -52,7 +52,7 @@ def command(
 ) -> int:
     import msgspec
 
-    from envdoctor.knowledge import KnowledgeError, load
+    from envdoctor.knowledge import KnowledgeError, UnknownGpu, load
     from envdoctor.knowledge.compat import Question, answer, parse, platform_named
 
     if platform is not None:
@@ -65,6 +65,11 @@ def command(
             raise InputError(f"{clash[0]} is asked about twice, in words and as --{clash[0]}")
         asked = msgspec.structs.replace(asked, gpus=(*asked.gpus, *gpu), **options).checked()
         found = answer(load(), asked)
+    except UnknownGpu as error:
+        asking = (
+            "" if error.suggestions or error.other_maker else ' Ask like this: gpu "RTX 5090", torch 2.6 driver 535'
+        )
+        raise InputError(f"{error}{asking}") from None
     except KnowledgeError as error:
         raise InputError(str(error)) from None
     if fmt == "json":
