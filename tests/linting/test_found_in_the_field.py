@@ -96,3 +96,11 @@ url = "https://download.pytorch.org/whl/cu124"
 explicit = true
 """
     assert found("pyproject.toml", text, NOBODY) == []
+
+
+def test_an_image_whose_own_list_of_drivers_was_not_read_is_not_said_to_refuse_one_that_its_neighbours_take() -> None:
+    volta = card("Tesla V100-SXM2-32GB", "7.0", driver="535.183.01")
+    old = card("Tesla V100-SXM2-32GB", "7.0", driver="510.108.03")
+    text = "FROM nvidia/cuda:12.3.2-base-ubuntu22.04\n"
+    assert found("Dockerfile", text, volta) == []
+    assert found("Dockerfile", text, old) == [("driver-too-old", 1)]

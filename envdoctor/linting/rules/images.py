@@ -91,7 +91,7 @@ def judge_image(said: Said, machine: Machine, world: Knowledge) -> Iterator[Find
             and newest is not None
             and branch.known
             and cuda_key(newest) < cuda_key(tag.cuda)
-            and branch.branch not in world.bridged_branches(tag.cuda)
+            and branch.branch not in _bridged(tag, world)
         ):
             yield Finding(
                 code="driver-too-old",
@@ -110,6 +110,18 @@ def judge_image(said: Said, machine: Machine, world: Knowledge) -> Iterator[Find
                 file=said.place.file,
                 line=said.place.line,
             )
+
+
+def _bridged(tag: CudaTag, world: Knowledge) -> set[str]:
+    """The branches that the image accepts by its cuda-compat. Where no image of that minor was read, any that one of the same
+    major accepts may be among them."""
+    own = world.bridged_branches(tag.cuda)
+    if own:
+        return set(own)
+    rows = [
+        row for row in world.image_requirements() if cuda_key(row.image.partition("-")[0])[0] == cuda_key(tag.cuda)[0]
+    ]
+    return {branch for row in rows for branch in row.accepts}
 
 
 def _minor(cuda: str) -> str:
