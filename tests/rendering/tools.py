@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -20,11 +21,15 @@ def tool(name: str) -> str:
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
-        why = f"{name} is not installed: make system-packages, and pip install -e .[dev]"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
+        absent(f"{name} is not installed: make system-packages, and pip install -e .[dev]")
     return found
+
+
+def absent(why: str) -> NoReturn:
+    """Skips the test for that reason, and fails it where CI is set."""
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 def check_with(name: str, *arguments: str, files: Sequence[Path] = (), cwd: Path | None = None) -> None:

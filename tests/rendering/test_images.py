@@ -1,0 +1,159 @@
+"""Images built for real, from the docker recipe and envdoctor's own: what they hold, who they are, what they say."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rendering.building import Builder
+from tests.rendering.pip_inside import (
+    ROOT,
+    configuration_of_this_machine,
+    download,
+    envdoctor_wheel,
+    torch_wheel,
+    wheels_alone,
+)
+from tests.rendering.stand_ins import PYTHON, extension, torch_for_cuda, torchvision_for
+
+pytestmark = pytest.mark.timeout(900)
+TORCH, TORCHVISION = "2.13.0", "0.28.0"
+NEW_TORCH, NEW_TORCHVISION, NEW_CUDA = "2.15.0", "0.29.2", "13.2"
+
+
+@pytest.fixture(scope="module")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+    made = Builder(tmp_path_factory.mktemp("buildah") / "images")
+    yield made
+    made.clean()
+
+
+@pytest.fixture(scope="module")
+def envdoctor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return envdoctor_wheel(tmp_path_factory.mktemp("envdoctor"))
+
+
+@pytest.fixture(scope="module")
+def wheels(builder: Builder, envdoctor: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What all images need but torch."""
+    folder = tmp_path_factory.mktemp("wheels")
+    download(folder, envdoctor, "six", "ninja", "packaging", "setuptools", "wheel")
+    (folder / envdoctor.name).unlink()
+    return folder
+
+
+def recipe(folder: Path, envdoctor: Path, *arguments: str) -> Path:
+    """A build context as the user has it: what `envdoctor recipe docker -o` writes, and a wheel of this very envdoctor."""
+    command = [sys.executable, "-m", "envdoctor", "recipe", "docker", *arguments, "-o", str(folder)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    shutil.copy(envdoctor, folder)
+    return folder
+
+
+def built(builder: Builder, context: Path, wheels: Path, name: str, *arguments: str) -> dict[str, Any]:
+    pip = context.parent / "pip.conf"
+    return builder.build(context, name, *arguments, pip=pip, mounts=wheels_alone(pip, wheels))
+
+
+def report(builder: Builder, container: str, *command: str) -> dict[str, Any]:
+    done = builder.run(container, *command, "--format", "json")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return {**found, "exit code": done.returncode}
+
+
+def test_an_image_for_the_cpu_is_built_and_checks_itself(
+    builder: Builder, envdoctor: Path, wheels: Path, tmp_path: Path
+) -> None:
+    shutil.copy(torch_wheel(f"{TORCH}+cpu"), wheels)
+    download(wheels, next(wheels.glob("torch-*+cpu-*")))
+    torchvision_for(wheels, TORCHVISION, TORCH)
+    plan = ("--gpu", "none", "--os", "debian12", "--python", PYTHON, "--torch", TORCH, "--cuda", "cpu", "--with", "six")
+    context = recipe(tmp_path / "context", envdoctor, *plan)
+    configuration = built(builder, context, wheels, "cpu", "--build-arg", "UID=1234")
+    assert configuration["User"] == "1234:1000"
+    assert configuration["Cmd"] == ["envdoctor", "check"]
+    assert configuration["Healthcheck"]["Test"] == ["CMD", "envdoctor", "check", "--fast"]
+    assert configuration["Labels"]["envdoctor.torch"] == f"{TORCH}+cpu"
+    assert not [entry for entry in configuration["Env"] if "NVIDIA" in entry]
+
+    container = builder.container("cpu")
+    said = report(builder, container, *configuration["Cmd"])
+    assert (said["exit code"], said["ok"]) == (0, True), said["findings"]
+    interpreter = said["snapshot"]["interpreter"]
+    assert interpreter["executable"] == "/opt/venv/bin/python"
+    assert interpreter["torch"]["version"] == f"{TORCH}+cpu"
+    assert interpreter["torch"]["run"]["outcome"] == "ok"
+    assert builder.run(container, *configuration["Healthcheck"]["Test"][1:]).returncode == 0
+
+    assert builder.run(container, "id", "-u").stdout.strip() == "1234"
+    assert builder.run(container, "touch", "/workspace/file", "/home/app/.cache/file").returncode == 0
+    refused = builder.run(container, "touch", "/opt/venv/file")
+    assert "Permission denied" in refused.stderr, "the environment is not the user's to change"
+    left = builder.run(container, "find", "/root/.cache", "/context", "/wheels", "/etc/pip.conf", "-type", "f")
+    assert left.stdout == "", "caches, secrets and the context are the builder's"
+
+
+def test_an_image_for_a_gpu_is_built_on_a_slim_base(
+    builder: Builder, envdoctor: Path, wheels: Path, tmp_path: Path
+) -> None:
+    torch_for_cuda(wheels, NEW_TORCH, NEW_TORCHVISION, NEW_CUDA)
+    plan = ("--gpu", "RTX 5090", "--driver", "580.95.05", "--os", "debian12", "--python", PYTHON, "--with", "six")
+    configuration = built(builder, recipe(tmp_path / "context", envdoctor, *plan), wheels, "gpu")
+    environment = dict(entry.split("=", 1) for entry in configuration["Env"])
+    assert environment["NVIDIA_VISIBLE_DEVICES"] == "all"
+    assert environment["NVIDIA_REQUIRE_CUDA"] == "cuda>=13.0"
+    assert environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
+    assert configuration["Labels"]["envdoctor.min-driver"].startswith("580")
+    assert configuration["Labels"]["envdoctor.gpus"] == "NVIDIA GeForce RTX 5090 (12.0)"
+
+    container = builder.container("gpu")
+    said = report(builder, container, *configuration["Entrypoint"], *configuration["Cmd"])
+    assert said["snapshot"]["interpreter"]["torch"]["version"] == f"{NEW_TORCH}+cu132"
+    assert {finding["layer"] for finding in said["findings"]} <= {"gpu", "driver", "container"}, said["findings"]
+    moved = builder.run(container, "pip", "install", "--dry-run", "--no-index", "nvidia-standin>=2")
+    assert "constraint" in moved.stdout + moved.stderr, "no package moves CUDA's libraries"
+
+
+def test_an_extension_is_compiled_in_a_stage_that_is_left_behind(
+    builder: Builder, envdoctor: Path, wheels: Path, tmp_path: Path
+) -> None:
+    torch_for_cuda(wheels, NEW_TORCH, NEW_TORCHVISION, NEW_CUDA)
+    extension(wheels)
+    gpu = ("--gpu", "RTX 5090", "--driver", "580.95.05", "--os", "ubuntu24.04", "--python", "3.12")
+    context = recipe(
+        tmp_path / "context", envdoctor, *gpu, "--purpose", "build-extensions", "--with", "envdoctor-probe==1.0"
+    )
+    configuration = built(builder, context, wheels, "extension")
+    assert configuration["Entrypoint"] == ["require-driver"]
+    assert not [entry for entry in configuration["Env"] if entry.startswith(("CUDA_HOME", "TORCH_CUDA_ARCH_LIST"))]
+
+    container = builder.container("extension")
+    asked = ("python", "-c", "import probe; print(probe.arch_list)")
+    started = builder.run(container, *configuration["Entrypoint"], *asked)
+    assert (started.returncode, started.stdout) == (0, "12.0\n"), started.stderr
+    for name in ("g++", "git", "nvcc"):
+        assert builder.run(container, "sh", "-c", f"command -v {name}").stdout == "", "compilers stay behind"
+    assert builder.run(container, "sh", "-c", "command -v gcc").returncode == 0, "but for triton's"
+    said = report(builder, container, *configuration["Healthcheck"]["Test"][1:])
+    assert said["snapshot"]["interpreter"]["executable"] == "/opt/venv/bin/python"
+
+
+def test_envdoctors_own_image_is_built_and_checks(builder: Builder, tmp_path: Path) -> None:
+    pip = tmp_path / "pip.conf"
+    configuration = builder.build(ROOT, "own", pip=pip, mounts=configuration_of_this_machine(pip))
+    container = builder.container("own")
+    said = report(builder, container, *configuration["Entrypoint"], *configuration["Cmd"])
+    assert said["primary"] == "torch-missing"
+    assert builder.run(container, "id", "-u").stdout.strip() == "1000"
+    assert "Usage: envdoctor" in builder.run(container, *configuration["Entrypoint"], "--help").stdout
+    for listing in (("recipe", "--list"), ("bench", "list")):
+        assert builder.run(container, "envdoctor", *listing).returncode == 0, "its templates and workloads are inside"
+    assert builder.run(container, "find", "/src", "/root/.cache", "/etc/pip.conf", "-type", "f").stdout == ""
