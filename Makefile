@@ -7,6 +7,9 @@ PY38 := $(wildcard envdoctor/facts/inspect_*.py) benchmarks
 # What some tests need besides Python packages; without it they are skipped (where CI is set, they fail).
 DEBIAN := buildah crun debootstrap shellcheck
 
+# Half of the tests wait for child processes, so a second worker pays even on two busy cores.
+WORKERS ?= 2
+
 .PHONY: run test lint format bench-cli bench-explain bench-plan refresh clean help system-packages
 help:
 	@echo "make run        set envdoctor up in .venv and check this machine"
@@ -47,7 +50,8 @@ system-packages:
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(DEBIAN); fi
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -16,7 +16,7 @@ import pytest
 from tests.bench.scripts import envdoctor
 from tests.targets import real_torch
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.alone]
 WORK = ("--workload", "matmul.fp32", "--parameter", "size=512")
 LAUNCH_S = 5.0
 """Seconds for a launch, 2 to 3 of which are the import of torch."""
