@@ -7,8 +7,13 @@ from rich.text import Text
 
 
 def wrapped(console: Console, text: Text, lead: str | Text = "") -> None:
-    """Wrapped to the terminal, later lines under the first; no padding at line ends, so that pipes stay clean."""
+    """Wrapped to the terminal, later lines under the first; no padding at line ends, so that pipes stay clean.
+
+    A path or an address that is longer than a line stays whole, to be copied and clicked.
+    """
     first = Text(lead) if isinstance(lead, str) else lead
+    text = text.copy()
+    text.overflow = "ignore"  # as an argument of wrap() it would mean not to wrap at all
     for line in text.wrap(console, max(console.width - first.cell_len, 20)):
         line.rstrip()
         console.print(first + line, soft_wrap=True)
