@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import math
 import os
 import sys
 import time
-from typing import Any, Dict, List, Optional
+import warnings
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
 
 from benchmarks import workloads
 
@@ -20,6 +23,8 @@ WORKLOAD_BUDGET = 10.0
 """For each workload that is named without a budget."""
 # The block that is under way when time is up, the last events, and leaving an interpreter that holds torch.
 CLOSING_S = 2.0
+# More threads than that only wait for each other; a number with a zero too many would exhaust the machine.
+THREADS_A_CPU = 16
 USAGE = 2
 
 
@@ -74,22 +79,19 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 
 def _run(options: argparse.Namespace, events: Events, started: float) -> int:
-    names = workloads.suite(options.suite) if options.suite else []
-    if options.workload:
-        chosen = workloads.select(options.workload)
-        # Both: these workloads, by the suite's rules and within its budget.
-        names = chosen
-    if not names:
+    if not options.workload and not options.suite:
         raise ValueError("name a --suite or a --workload; --list shows them")
-    parameters = _parameters(options.parameter)
-    budget = options.budget or (BUDGETS[options.suite] if options.suite else WORKLOAD_BUDGET * len(names))
-    if budget <= 0:
-        raise ValueError("--budget {}: not a time".format(options.budget))
+    # Both: these workloads, by the suite's rules and within its budget.
+    names = workloads.select(options.workload) if options.workload else workloads.suite(options.suite)
+    parameters, remarks = _checked(options, names)
+    budget = options.budget
+    if budget is None:
+        budget = BUDGETS[options.suite] if options.suite else WORKLOAD_BUDGET * len(names)
     if options.threads is not None:
-        if options.threads < 1:
-            raise ValueError("--threads {}: not a number of threads".format(options.threads))
         # Read when torch's thread pools start.
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(options.threads)
+    # torch works without numpy, and no workload needs it.
+    warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
     try:
         import torch
     except ImportError as error:
@@ -105,6 +107,8 @@ def _run(options: argparse.Namespace, events: Events, started: float) -> int:
     except RuntimeError as error:
         raise ValueError("the device cannot be used: {}".format(str(error).strip().splitlines()[0])) from None
     events.emit("hello", **hello(torch, device, options.seed))
+    for remark in remarks:
+        events.emit("log", text=remark)
     runner = Runner(
         device,
         events,
@@ -146,20 +150,40 @@ def hello(torch: Any, device: Any, seed: int) -> Dict[str, Any]:
     }
 
 
-def _parameters(given: List[str]) -> Dict[str, str]:
+def _checked(options: argparse.Namespace, names: List[str]) -> Tuple[Dict[str, str], List[str]]:
+    """The parameters, and remarks. Raises ValueError for an option that makes no sense, before torch's slow import."""
+    if options.budget is not None and not 0 < options.budget < math.inf:
+        raise ValueError("--budget {:g}: not a time".format(options.budget))
+    most = THREADS_A_CPU * (os.cpu_count() or 1)
+    if options.threads is not None and not 1 <= options.threads <= most:
+        raise ValueError("--threads {}: use 1 to {} on this machine".format(options.threads, most))
+    if not 0 <= options.seed < 1 << 63:
+        raise ValueError("--seed {}: use 0 to 2^63 - 1".format(options.seed))
+    if options.data is not None and not Path(options.data).expanduser().exists():
+        raise ValueError("--data {}: no such file or folder".format(options.data))
     parameters = {}
-    for text in given:
+    for text in options.parameter:
         key, equals, value = text.partition("=")
         if not key or not equals:
             raise ValueError("--parameter {}: give it as KEY=VALUE".format(text))
         parameters[key] = value
-    return parameters
+    # Said, not refused: who restarts a run for the workloads that are left names all of its parameters again.
+    unused = ["--parameter " + key for key in workloads.check_parameters(names, parameters)]
+    if options.data is not None and not any(workloads.WORKLOADS[name].reads_data for name in names):
+        unused.append("--data")
+    return parameters, ["{}: none of these workloads uses it".format(option) for option in unused]
 
 
 def _list(as_json: bool) -> int:
     if as_json:
         listed = [
-            {"name": name, "summary": entry.summary, "suites": list(entry.suites), "weight": entry.weight}
+            {
+                "name": name,
+                "summary": entry.summary,
+                "suites": list(entry.suites),
+                "weight": entry.weight,
+                "parameters": sorted(entry.options),
+            }
             for name, entry in workloads.WORKLOADS.items()
         ]
         print(json.dumps({"workloads": listed, "budgets": BUDGETS}))

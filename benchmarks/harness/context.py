@@ -6,7 +6,7 @@
         timing = context.time(step)
         return context.result({"throughput": context.metric(timing, "TFLOP/s", lambda s: flop / s / 1e12)})
 
-`measure` may be called again for more samples: what `time` and `samples` keep under a key is added to.
+`measure` may be called again for more samples: what `time` keeps under a key, and `kept`, is added to.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 import torch
+
+from benchmarks import workloads
 
 from . import precision, roofline, statistics, work
 from .device import Device
@@ -122,16 +124,9 @@ class Context:
         return max(0.0, self.deadline - time.monotonic())
 
     def option(self, name: str, default: Any) -> Any:
-        """A --parameter as the type of its default. Raises ValueError naming the option."""
-        if name not in self.options:
-            return default
-        text = self.options[name]
-        try:
-            if isinstance(default, bool):
-                return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-            return type(default)(text)
-        except (ValueError, KeyError):
-            raise ValueError("--parameter {}={}: not a {}".format(name, text, type(default).__name__)) from None
+        """A --parameter, or its default. Raises ValueError naming what is wrong; KeyError where the table does not have it."""
+        kind = workloads.WORKLOADS[self.name].options[name]
+        return workloads.parsed(name, self.options[name], kind) if name in self.options else default
 
     # --- telling -----------------------------------------------------------------------------------------------------
 

@@ -68,8 +68,6 @@ def ladder(tuned: Knobs) -> List[Tuple[str, Knobs]]:
 def measure(context: Context) -> Result:
     device = context.device
     chosen = context.option("tier", tier(device))
-    if chosen not in TIERS:
-        raise ValueError("--parameter tier={}: there are {}".format(chosen, ", ".join(TIERS)))
     size, batch = TIERS[chosen].size, context.option("batch", TIERS[chosen].batch)
     tuned = tuned_knobs(device.torch_device)
     article = replace(article_knobs(), prepare_on_device=True)  # its images lie on the device too

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.benchmarks.target import ROOT, SMALLEST, bench, events, results, scenario
+from benchmarks.workloads import WORKLOADS
+from tests.benchmarks.target import ROOT, SMALLEST, bench, events, results, run, scenario
 from tests.targets import real_torch
 
 pytestmark = pytest.mark.torch
@@ -137,18 +141,72 @@ def test_a_time_limit_that_nothing_can_keep_still_gives_figures() -> None:
     [
         (["--workload=matmull"], "no workload 'matmull'; there are: ablation"),
         ([], "name a --suite or a --workload"),
-        (["--workload=launch", "--device=cuda"], "this torch (2.13.0+cpu) is built without CUDA"),
+        (["--workload=launch", "--device=cuda"], "no CUDA device: this torch (2.13.0+cpu) is built without CUDA"),
         (["--workload=launch", "--device=tpu"], "no such device: 'tpu'"),
-        (["--workload=launch", "--threads=0"], "--threads 0: not a number of threads"),
+        (["--workload=launch", "--device=cuda:x"], "no such device: 'cuda:x'; use cpu, cuda or cuda:N"),
+        (["--workload=launch", "--threads=0"], "--threads 0: use 1 to "),
+        (["--workload=launch", "--threads=100000000"], "--threads 100000000: use 1 to "),
         (["--workload=launch", "--parameter=size"], "--parameter size: give it as KEY=VALUE"),
-        (["--workload=launch", "--budget=-3"], "--budget -3.0: not a time"),
+        (["--workload=launch", "--parameter=sise=3"], "--parameter sise=3: no workload has it; there are batch, "),
+        (["--workload=matmul", "--parameter=size=big"], "--parameter size=big: it must be a whole number from 1"),
+        (["--workload=matmul", "--parameter=size=0"], "--parameter size=0: it must be a whole number from 1"),
+        (["--workload=resnet50", "--parameter=compile=yes"], "--parameter compile=yes: it must be true or false"),
+        (["--suite=quick", "--parameter=tier=64"], "--parameter tier=64: it must be one of 224, 112, 32"),
+        (["--workload=launch", "--budget=-3"], "--budget -3: not a time"),
+        (["--workload=launch", "--budget=0"], "--budget 0: not a time"),
+        (["--workload=launch", "--budget=nan"], "--budget nan: not a time"),
+        (["--workload=launch", "--seed=-1"], "--seed -1: use 0 to "),
+        (["--workload=loader", "--data=/no/such/folder"], "--data /no/such/folder: no such file or folder"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments: list[str], text: str) -> None:
     done = bench(*arguments)
     assert done.returncode == 2
-    assert text in done.stderr and "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("benchmarks: " + text)
     assert done.stdout == ""
+
+
+def test_every_parameter_that_a_workload_asks_for_is_in_the_table() -> None:
+    asked = {
+        (file.stem, key)
+        for file in (ROOT / "benchmarks" / "workloads").glob("*.py")
+        for key in re.findall(r'context\.option\(\s*"(\w+)"', file.read_text())
+    }
+    listed = {(entry.module, key) for entry in WORKLOADS.values() for key in entry.options}
+    assert asked == listed
+
+
+def test_a_parameter_reaches_the_work_and_one_that_nothing_uses_is_said() -> None:
+    done = bench(
+        "--workload=matmul.fp32", "--device=cpu", "--events", "--budget=1", "--parameter=size=64", "--parameter=batch=2"
+    )
+    assert done.returncode == 0, done.stderr
+    assert results(done)["matmul.fp32"]["parameters"]["square"] == [64, 64, 64]
+    assert [e["text"] for e in events(done) if e["event"] == "log"] == [
+        "--parameter batch: none of these workloads uses it"
+    ]
+
+
+def test_by_hand_from_a_checkout_a_person_can_read_it() -> None:
+    done = run("-m", "benchmarks", "--workload", "matmul", "--device", "cpu", "--budget", "8", cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert any(re.match(r"matmul\.fp32 +throughput +\d[\d.]* TFLOP/s", line) for line in lines), done.stdout
+    assert "matmul.tf32              skipped: tf32 is a format of NVIDIA's tensor cores; this device is a CPU" in lines
+    assert done.stderr.startswith("torch 2.13.0+cpu, Python ") and len(done.stderr.splitlines()) == 1
+
+
+def test_the_list_needs_no_torch() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-I", ROOT / "benchmarks", "--list", "--events"], capture_output=True, check=True, timeout=60
+    )
+    found = json.loads(listed.stdout)
+    assert found["budgets"]["quick"] == 60 and {one["name"] for one in found["workloads"]} == set(WORKLOADS)
+    by_hand = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--list"], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT
+    )
+    assert [line.split()[0] for line in by_hand.stdout.splitlines()] == list(WORKLOADS)
 
 
 def test_nothing_beside_the_folder_becomes_importable(tmp_path: Path) -> None:
