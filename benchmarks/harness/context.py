@@ -233,6 +233,7 @@ class Context:
         metric = dict(statistics.summarise(samples, block), unit=unit, better=better)
         metric["samples"] = [float("{:.7g}".format(value)) for value in _thinned(samples)]
         metric["limit"] = roofline.limit(metric["value"], ceiling, what, better)
+        metric["timing"] = measured.key if isinstance(measured, Timing) else None
         if isinstance(measured, Timing) and must_reach:
             self._judge(measured)
         self._judge_limit(metric["limit"])
@@ -286,7 +287,7 @@ class Context:
             key: {
                 "inner": timing.inner, "blocks": timing.blocks, "block": timing.block, "cold_start_s": timing.cold_start_s,
                 "warmup_steps": timing.warmup_steps, "settled": timing.settled, "host_gap": timing.host_gap,
-                "gated": timing.gated, "flushed": timing.flushed,
+                "gated": timing.gated, "flushed": timing.flushed, "windows": timing.windows,
             }
             for key, timing in self.timings.items()
         }  # fmt: skip

@@ -155,6 +155,7 @@ def _figures(context: Context, name: str, knobs: Knobs, timing: Timing, size: in
         figures[before + "cold_start"] = context.figure(timing.cold_start_s, "s", "lower")
     if name in context.kept.get("peak", {}):
         figures[before + "peak_memory"] = context.figure(context.kept["peak"][name] / 1e9, "GB", "lower")
+    context.detail("bound", bounds.compulsory_by)  # of the last one timed: the tuned one, where both are
     context.detail(
         name,
         {

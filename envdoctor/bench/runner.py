@@ -60,6 +60,8 @@ class MeasuredMetric(msgspec.Struct, frozen=True, kw_only=True):
     drift: float | None = None
     outliers: int = 0
     limit: Limit | None = None
+    timing: str | None = None
+    """The timing that it is from: a key of Measured.timed."""
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +76,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     invalid_because: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     windows: tuple[tuple[float, float], ...] = ()
+    timed: dict[str, tuple[tuple[float, float], ...]] = {}
+    """The windows of each of its timings, where the child tells them."""
     details: dict[str, Any] = {}
 
 
@@ -198,8 +202,7 @@ class Runner:
                 launch.current = str(name)
             elif event.name == "result":
                 measured = msgspec.convert(event.fields["workload"], Measured, strict=False)
-                windows = tuple((a + self._offset, b + self._offset) for a, b in measured.windows)
-                launch.measured[measured.name] = msgspec.structs.replace(measured, windows=windows)
+                launch.measured[measured.name] = _placed(measured, self._offset)
                 self._settle(launch, child)
             elif event.name == "skipped":
                 launch.skipped[str(name)] = str(event.fields.get("reason", ""))
@@ -248,6 +251,18 @@ class Runner:
                 log_tail=_tail(ending.stderr),
             ),
         )
+
+
+def _placed(measured: Measured, offset: float) -> Measured:
+    """With its windows, and those of its timings, on our clock."""
+    timings = measured.details.get("timing")
+    timed: dict[str, tuple[tuple[float, float], ...]] = {}
+    for key, timing in timings.items() if isinstance(timings, dict) else ():
+        # On the child's clock they would tell nobody anything.
+        windows = timing.pop("windows", ()) if isinstance(timing, dict) else ()
+        timed[key] = tuple((a + offset, b + offset) for a, b in windows)
+    windows = tuple((a + offset, b + offset) for a, b in measured.windows)
+    return msgspec.structs.replace(measured, windows=windows, timed=timed)
 
 
 def _offset(hello: Hello, event: Event) -> float:

@@ -17,6 +17,7 @@ from envdoctor import __version__
 from envdoctor.bench import merging
 from envdoctor.bench.child import SILENCE, Event
 from envdoctor.bench.diagnosing import explained
+from envdoctor.bench.energy import with_energy
 from envdoctor.bench.peaks import with_peaks
 from envdoctor.bench.results import BenchResult, Environment, Skipped, WorkloadResult
 from envdoctor.bench.runner import Hello, Launch, Listener, Runner
@@ -82,7 +83,7 @@ def _result(
     hello = next((launch.hello for launch in launches if launch.hello is not None), None)
     workloads = []
     for name in merging.names(launches):
-        merged = merging.merge(name, launches)
+        merged = with_energy(merging.merge(name, launches), launches, watch.during)
         seen = watch.during(merging.windows(name, launches))
         workload = judged(msgspec.structs.replace(merged, telemetry=seen), declared, watch.sharing)
         workloads.append(_diagnosed(workload, snapshot))

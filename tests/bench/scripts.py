@@ -32,6 +32,8 @@ SPEED = 100.0
 SECONDS = 0.0
 WATCHED = False  # whether what else goes on in this machine counts
 METRICS = {}
+DETAILS = {}
+TIMED = None  # the unit of a throughput whose own windows are told
 def hello():
     emit("hello", schema="envdoctor.events/1", monotonic=time.monotonic(), pid=os.getpid(), python="3.12.1",
          torch="2.15.0", torchvision=None, cuda="13.2", cudnn=92600, device=DEVICE, threads=2, precision={}, seed=0)
@@ -54,8 +56,12 @@ def measure(name):
     rng = random.Random(name + option("--seed", "0") + str(os.getpid()))
     launch = SPEED * rng.gauss(1, 0.01)
     metrics = METRICS.get(name) or {"throughput": metric([launch * rng.gauss(1, 0.01) for _ in range(40)])}
+    details = dict(DETAILS)
+    if TIMED:
+        metrics["throughput"].update(unit=TIMED, timing="step")
+        details["timing"] = {"step": {"host_gap": 0.0, "windows": [[began, time.monotonic()]]}}
     emit("result", workload=dict(work, metrics=metrics, valid=True, invalid_because=[], warnings=[],
-         windows=[[began, time.monotonic()]] if WATCHED else [], details={}))
+         windows=[[began, time.monotonic()]] if WATCHED else [], details=details))
 """
 )
 MAIN = """
@@ -74,7 +80,7 @@ def script(folder: Path, body: str, name: str = "child.py") -> Path:
 
 
 def benchmark(folder: Path, settings: str = "", name: str = "benchmark.py", main: str = MAIN) -> Path:
-    """A whole benchmark; `settings` overrides FAULTS, DEVICE, SPEED, SECONDS, WATCHED, METRICS."""
+    """A whole benchmark; `settings` overrides FAULTS, DEVICE, SPEED, SECONDS, WATCHED, METRICS, DETAILS, TIMED."""
     path = folder / name
     path.write_text(BENCHMARK + settings + main)
     return path

@@ -21,13 +21,19 @@ H100 = "NVIDIA H100 80GB HBM3"
 
 
 def measure(
-    folder: Path, gpu: FakeGpu | None, *options: str, seconds: float = 0.6, uuid: str | None = None, **driver: Any
+    folder: Path,
+    gpu: FakeGpu | None,
+    *options: str,
+    seconds: float = 0.6,
+    uuid: str | None = None,
+    more: str = "",
+    **driver: Any,
 ) -> tuple[int, dict[str, Any], str]:
-    """One workload of that many seconds on that GPU: exit code, file, report in one line."""
+    """One workload of that many seconds on that GPU: exit code, file, report in one line. `more`: of the child's settings."""
     library = FakeDriver(gpus=[gpu] if gpu else [], **driver).install(folder / "driver")
     own = uuid or (None if gpu is None else str(gpu.scenario(0)["uuid"]))
     device = {"type": "cuda", "index": 0, "name": H100, "capability": "9.0", "memory_bytes": 80 << 30, "uuid": own}
-    program = benchmark(folder, f"DEVICE = {device!r}\nSECONDS = {seconds}\nWATCHED = True\n")
+    program = benchmark(folder, f"DEVICE = {device!r}\nSECONDS = {seconds}\nWATCHED = True\n{more}")
     file = folder / "result.json"
     arguments: list[str | Path] = [
         "--benchmarks",
@@ -68,6 +74,24 @@ def test_energy_comes_from_the_counter_over_long_windows(tmp_path: Path) -> None
     seen = only(data)["telemetry"]
     assert seen["power_source"] == "energy counter"
     assert seen["power"] == pytest.approx(400, rel=0.02) and seen["energy"] == pytest.approx(400 * 5.2, rel=0.05)
+
+
+def test_energy_an_image_is_the_power_of_its_own_windows_over_the_rate(tmp_path: Path) -> None:
+    gpu = FakeGpu(H100, power_draw=500, throttle_reasons=())
+    _, data, out = measure(tmp_path, gpu, seconds=1.2, more="TIMED = 'img/s'\n")
+    energy = only(data)["metrics"]["energy"]
+    assert (energy["unit"], energy["better"], len(energy["launches"])) == ("J/img", "lower", 1)
+    assert energy["value"] == pytest.approx(500 / only(data)["metrics"]["throughput"]["value"])
+    assert "windows" not in only(data)["details"]["timing"]["step"] and "J/img" in out
+
+
+@pytest.mark.parametrize(("seconds", "power", "unit"), [(0.5, 500, "img/s"), (1.2, None, "img/s"), (1.2, 500, "GB/s")])
+def test_without_power_or_time_enough_or_items_there_is_no_energy(
+    tmp_path: Path, seconds: float, power: float | None, unit: str
+) -> None:
+    gpu = FakeGpu(H100, power_draw=power, throttle_reasons=())
+    _, data, _ = measure(tmp_path, gpu, seconds=seconds, more=f"TIMED = {unit!r}\n")
+    assert set(only(data)["metrics"]) == {"throughput"}
 
 
 def spoilt() -> Iterator[Any]:

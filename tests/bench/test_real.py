@@ -85,6 +85,8 @@ def test_the_quick_suite_runs_on_this_cpu_within_its_minute(tmp_path: Path, pyth
     assert names >= {"matmul.fp32", "matmul.bf16", "memory.copy", "numerics.matmul", "numerics.conv"}
     assert not data.get("partial", False) and all(w.get("failure") is None for w in data["workloads"])
     assert data["seconds"] < 80
+    (training,) = (w for w in data["workloads"] if w["name"] == "refcnn.train")
+    assert training["details"]["bound"] in ("compute", "memory")
     reasons = [reason for w in data["workloads"] for reason in w["invalid_because"]]
     assert all("other processes took" in r or "interval not reached" in r for r in reasons), reasons
     for part in ("matmul.fp32 throughput", "TFLOP/s", "GB/s", "Skipped"):
