@@ -64,6 +64,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     a minor version; `system_python`: it is the distribution's own; `requires_python`: a range. `fresh`: nothing of torch is
     there before. `platform`: where the file itself fixes it ('linux_aarch64'). `system_packages`: of apt, dnf, apk.
     `builds`: a command that compiles CUDA extensions. `unread`: packages are installed from files that were not read.
+    `runs`: False for a stage that other stages only copy files from: its image is neither kept nor started with a GPU.
     """
 
     installs: tuple[Install, ...] = ()
@@ -80,6 +81,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     variables: dict[str, Said] = {}
     builds: Said | None = None
     unread: bool = False
+    runs: bool = True
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):

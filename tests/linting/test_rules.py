@@ -110,6 +110,18 @@ DOCKERFILES: list[tuple[str, Snapshot, Expected]] = [
     (("FROM nvidia/cuda:12.4.1-devel-ubuntu22.04\nRUN uv pip install --python 3.12 torch==2.15.0\n"
      "RUN pip install mine --no-build-isolation\n"), WORKSTATION, [("toolkit-mismatch", 1)]),
     ("FROM nvidia/cuda:12.4.1-devel-ubuntu22.04\nRUN pip install torch==2.6.0\nRUN pip install flash-attn\n", WORKSTATION, []),
+    # A stage that is only copied from: nothing of it is kept or started, but its compiler's CUDA counts.
+    (("FROM nvidia/cuda:13.0.1-devel-ubuntu24.04 AS build\nRUN python3 -m venv /v && /v/bin/pip install torch==2.6.0\n"
+      "RUN apt-get install -y libnvidia-compute-580\nFROM ubuntu:24.04\nCOPY --from=build /v /v\n"), OLD_DRIVER, []),
+    (("FROM nvidia/cuda:12.6.3-devel-ubuntu24.04 AS build\nRUN uv pip install --python 3.12 torch==2.15.0\n"
+      "RUN pip install mine --no-build-isolation\n"
+      "FROM ubuntu:24.04\nRUN --mount=type=bind,from=Build,target=/v cp -r /v /w\n"),
+     WORKSTATION, [("toolkit-mismatch", 1)]),
+    # What the last stage starts from is kept; what nobody copies from is built for itself.
+    (("FROM nvidia/cuda:12.6.3-runtime-ubuntu24.04 AS base\nRUN python3 -m venv /v && /v/bin/pip install torch==2.6.0\n"
+      "FROM base\nCOPY --from=base /v /w\n"), WORKSTATION, [("toolkit-multiple", 1)]),
+    (("FROM nvidia/cuda:12.6.3-runtime-ubuntu24.04 AS dev\nRUN python3 -m venv /v && /v/bin/pip install torch==2.6.0\n"
+      "FROM python:3.12-slim\nCOPY --from=ghcr.io/astral-sh/uv:0.9 /uv /bin/\n"), WORKSTATION, [("toolkit-multiple", 1)]),
     # Where torch may be in the image already, pip leaves it; a pin replaces it.
     ("FROM pytorch/pytorch:2.6.0-cuda12.4-cudnn9-runtime\nRUN pip install torch timm\n", OLD_DRIVER, []),
     ("FROM company/base:1\nRUN pip install torch\n", OLD_DRIVER, []),

@@ -36,6 +36,8 @@ _BUILDS = re.compile(
     r"(?<![\w-])(flash[-_]attn|apex|deepspeed|mamba-ssm|causal-conv1d|--no-build-isolation|TORCH_CUDA_ARCH_LIST|nvcc)(?![\w-])"
 )
 LARGEST_INCLUDED = 1 << 20
+# COPY --from=build, RUN --mount=type=bind,from=build,...
+_SOURCE = re.compile(r"--(?:from=|mount=\S*\bfrom=)([^\s,]+)")
 
 
 class Instruction(msgspec.Struct, frozen=True):
@@ -126,7 +128,14 @@ def read(name: str, text: str, sibling: Callable[[str], tuple[str, str] | None])
                 key, has_default, value = word.partition("=")
                 target[key] = substitute(value, target) if has_default else defaults.get(key)
         elif stage is not None:
+            for source in _SOURCE.findall(instruction.text) if instruction.keyword in ("COPY", "RUN") else ():
+                if (given := stages.get(source.lower())) is not None:
+                    given.copied = True
             stage.take(instruction, sibling)
+    kept = ordered[-1].lineage() if ordered else []
+    for other in ordered:
+        # What nobody copies from is built for itself, with --target.
+        other.runs = other in kept or not other.copied
     return Described(name=name, kind="dockerfile", environments=tuple(s.environment() for s in ordered))
 
 
@@ -148,6 +157,8 @@ class _Stage:
         self.builds: Said | None = None
         self.unread = False
         self.parent: _Stage | None = None
+        self.copied = False
+        self.runs = True
 
     @classmethod
     def begin(
@@ -295,7 +306,12 @@ class _Stage:
             variables=self.variables,
             builds=self.builds,
             unread=self.unread or bool(_OTHERWISE_INSTALLED.search(self.script)),
+            runs=self.runs,
         )
+
+    def lineage(self) -> list[_Stage]:
+        """The stage and those that it starts from."""
+        return [self, *(self.parent.lineage() if self.parent is not None else ())]
 
     def _python(self, image: str | None) -> Said | None:
         """The Python that pip belongs to, where the file leaves no doubt."""

@@ -27,11 +27,11 @@ _WITH_DRIVER = re.compile(r"cuda(-\d+-\d+)?|cuda-runtime(-\d+-\d+)?|cuda-demo-su
 def judge(environment: Environment, where: Circumstances, machine: Machine, world: Knowledge) -> Iterator[Finding]:
     """What is wrong with the base image and with what is put beside it."""
     if environment.image is not None:
-        yield from judge_image(environment.image, machine, world)
+        yield from judge_image(environment.image, machine, world, runs=environment.runs)
         tag = cuda_tag(parse(environment.image.value))
         if tag is not None:
             yield from _two_cudas(environment, environment.image, tag, where, world)
-    for package in environment.system_packages:
+    for package in environment.system_packages if environment.runs else ():
         brings = _WITH_DRIVER.fullmatch(package.value)
         if not (_DRIVER.fullmatch(package.value) or brings):
             continue
@@ -55,8 +55,8 @@ def judge(environment: Environment, where: Circumstances, machine: Machine, worl
         )
 
 
-def judge_image(said: Said, machine: Machine, world: Knowledge) -> Iterator[Finding]:
-    """The reference alone: whether the tag exists, and whether this host's driver lets it start."""
+def judge_image(said: Said, machine: Machine, world: Knowledge, *, runs: bool = True) -> Iterator[Finding]:
+    """The reference alone: whether the tag exists, and, where it `runs`, whether this host's driver lets it start."""
     reference = parse(said.value)
     missing = _missing(reference, world)
     if missing is not None:
@@ -83,7 +83,7 @@ def judge_image(said: Said, machine: Machine, world: Knowledge) -> Iterator[Find
             file=said.place.file,
             line=said.place.line,
         )
-    if tag is not None and machine.driver is not None and machine.driver_platform != "windows_amd64":
+    if runs and tag is not None and machine.driver is not None and machine.driver_platform != "windows_amd64":
         branch = world.driver_branch(machine.driver)
         newest = branch.max_cuda if branch else None
         if (
@@ -202,7 +202,7 @@ def _two_cudas(
                     line=image.place.line,
                 )
             return
-        if tag.flavour in ("runtime", "devel"):
+        if tag.flavour in ("runtime", "devel") and environment.runs:
             yield Finding(
                 code="toolkit-multiple",
                 severity=Severity.WARNING,
