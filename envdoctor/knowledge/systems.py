@@ -103,7 +103,7 @@ class Systems:
         )
 
     def find(self, text: str) -> System:
-        """The system that a name means: "ubuntu24.04", "Ubuntu 24.04.3 LTS", "noble", "rocky9.4", "windows 11". Of a name
+        """The system that a name means: "ubuntu24.04", "Ubuntu 24.04.3 LTS", "noble", "rocky9.4", "windows 11", "jetpack6.2". Of a name
         without a minor version ("sles15") the oldest release, which all later ones can follow."""
         words = re.sub(r"\b(gnu|linux|lts|server|workstation|edition)\b", " ", text.lower())
         name = re.sub(r"[\s_/-]+", "", words)
@@ -111,6 +111,8 @@ class Systems:
             return System(id="windows", name="Windows", family="windows")
         if name.startswith(("mac", "osx", "darwin")):
             return System(id="macos", name="macOS", family="macos")
+        if name.startswith("jetpack"):
+            name = self._under_jetpack(text, name.removeprefix("jetpack"))
         for codename, identifier in _CODENAMES.items():
             if codename in name:
                 name = identifier
@@ -119,6 +121,15 @@ class Systems:
             raise self._unknown(text)
         family = next((ours for theirs, ours in _NAMES if match[1] == theirs), match[1])
         return self._cited(self._release(text, family, match[2] or "", match[3]))
+
+    def _under_jetpack(self, text: str, release: str) -> str:
+        """The Ubuntu that a JetPack brings: all of one major bring the same."""
+        major = release.partition(".")[0]
+        found = next((row.os for row in self.table.jetpacks if row.version.partition(".")[0] == major), None)
+        if found is None:
+            known = [f"jetpack{row.version}" for row in self.table.jetpacks]
+            raise UnknownSystem(f"no JetPack named {text!r} in the table; it has {_either(known)}.")
+        return found
 
     def _release(self, text: str, family: str, release: str, service_pack: str | None) -> System:
         rows = [row for row in self.table.systems if _split(row.id)[0] == family]

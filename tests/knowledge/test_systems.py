@@ -32,6 +32,8 @@ WORLD = load()
         ("Arch Linux", "arch"),
         ("Windows Server 2022", "windows"),
         ("macOS 15", "macos"),
+        ("JetPack 6.2.1", "ubuntu22.04"),
+        ("jetpack7", "ubuntu24.04"),
     ],
 )
 def test_a_system_is_found_by_the_names_that_people_and_files_use(text: str, identifier: str) -> None:
@@ -53,7 +55,7 @@ def test_a_release_newer_than_the_table_has_at_least_the_c_library_of_the_newest
     assert (future.newer_than_table, future.glibc, future.python) == (True, "2.41", None)
 
 
-@pytest.mark.parametrize("text", ["ubuntu4.10", "fedora12", "debain12", "plan9", "ubuntu", ""])
+@pytest.mark.parametrize("text", ["ubuntu4.10", "fedora12", "debain12", "plan9", "ubuntu", "jetpack9", "jetpack", ""])
 def test_a_name_that_is_none_raises_with_what_there_is(text: str) -> None:
     with pytest.raises(KnowledgeError):
         WORLD.system(text)

@@ -124,6 +124,7 @@ CASES = [
         gpus="Jetson AGX Orin",
         os="ubuntu22.04",
     ),
+    case(None, None, "the same by its own name", gpus="Jetson AGX Orin", os="jetpack6.2"),
     case("2.15.0", "cu132", "sm_110", gpus="Jetson Thor", os="ubuntu24.04"),
     case(None, None, "aarch64 wheels begin with sm_80", gpus="Jetson Xavier NX 8 GB"),
     case("2.14.1", "cu126", "aarch64 cu126 has sm_90", gpus="GH200", driver="550", os="ubuntu22.04"),
