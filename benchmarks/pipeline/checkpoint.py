@@ -14,7 +14,7 @@ import io
 import os
 import warnings
 from pathlib import Path
-from typing import IO, Any, Dict, Mapping
+from typing import IO, Any, Dict, Mapping, Optional
 
 import torch
 
@@ -27,7 +27,8 @@ class _Watched(io.RawIOBase):
     """A file that remembers why it could not be written: torch turns an OSError into words without the reason."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.error = file, None  # type: IO[bytes], Optional[OSError]
+        self.file = file
+        self.error: Optional[OSError] = None
 
     def writable(self) -> bool:
         return True

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from envdoctor.bench.signals import deferred
 from envdoctor.resources import resource_folder
 
 STARTUP = 180.0
@@ -89,20 +90,27 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         command = [str(python), str(script or resource_folder("benchmarks")), "--events", *arguments]
         try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                # An install's folder may be closed to us, and its bytecode is not ours to write.
-                env={**(os.environ if environment is None else environment), "PYTHONDONTWRITEBYTECODE": "1"},
-                start_new_session=True,
-            )
+            # Between the start of the process and its being known here, an interrupt would leave it behind.
+            with deferred():
+                self._start(command, os.environ if environment is None else environment)
+        except KeyboardInterrupt:
+            self.stop(grace=0.0)
+            raise
         except (OSError, ValueError) as error:
             self.ending = Ending(kind="unstartable", words=f"cannot start {python}: {error}")
-            return
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        process = self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # An install's folder may be closed to us, and its bytecode is not ours to write.
+            env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+            start_new_session=True,
+        )
         for work in (self._read_events, self._read_stderr):
-            threading.Thread(target=work, args=(self._process,), daemon=True, name=work.__name__).start()
+            threading.Thread(target=work, args=(process,), daemon=True, name=work.__name__).start()
 
     @property
     def pid(self) -> int | None:

@@ -6,6 +6,7 @@ with those that are left. What was measured before is kept.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ import msgspec
 
 from envdoctor.bench.child import SILENCE, STARTUP, Child, Ending, Event
 from envdoctor.bench.results import Device, Failure, Limit
+from envdoctor.bench.signals import deferred
 from envdoctor.bench.suites import Plan
 from envdoctor.errors import EnvdoctorError, InputError
 
@@ -158,14 +160,19 @@ class Runner:
         """One process for these workloads; returns how it ended."""
         arguments = self.plan.arguments(launch.number, names, budget)
         heard = False
-        with Child(
-            self.python,
-            arguments,
-            self._environment,
-            script=self._script,
-            silence=self._silence,
-            startup=self._startup,
-        ) as child:
+        with contextlib.ExitStack() as stack:
+            # An interrupt waits until leaving this block would stop the child.
+            with deferred():
+                child = stack.enter_context(
+                    Child(
+                        self.python,
+                        arguments,
+                        self._environment,
+                        script=self._script,
+                        silence=self._silence,
+                        startup=self._startup,
+                    )
+                )
             if child.pid is not None:
                 self._spawned(child.pid)
             try:
@@ -286,7 +293,8 @@ def startup_error(python: str, ending: Ending, doing: tuple[str, str] = ("measur
             f"{python} has no torch, so there is nothing to {doing[0]} with. Name an environment that has it "
             "(--python ENV), or make one: envdoctor recipe venv --apply DIR"
         )
-    if ending.kind == "failed" and ending.code == 2 and last.startswith("benchmarks: ") and "torch" not in last:
+    named_wrongly = last.startswith("benchmarks: ") and "torch" not in last and "no CUDA device" not in last
+    if ending.kind == "failed" and ending.code == 2 and named_wrongly:
         return InputError(last.removeprefix("benchmarks: "))
     what = last.removeprefix("benchmarks: ") if ending.kind == "failed" else f"the process {ending.words}"
     return StartupError(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -144,6 +146,23 @@ def test_an_interrupt_while_listening_leaves_no_child(tmp_path: Path) -> None:
             pass
     timer.join()
     assert not _alive(child.pid)
+
+
+def test_an_interrupt_in_the_moment_of_the_start_leaves_no_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self.pid)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start(tmp_path, "time.sleep(600)")
+    assert len(started) == 1 and not _alive(started[0])
 
 
 def _alive(pid: int | None) -> bool:
