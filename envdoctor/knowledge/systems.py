@@ -103,8 +103,10 @@ class Systems:
         )
 
     def find(self, text: str) -> System:
-        """The system that a name means: "ubuntu24.04", "Ubuntu 24.04.3 LTS", "noble", "rocky9.4", "windows 11", "jetpack6.2". Of a name
-        without a minor version ("sles15") the oldest release, which all later ones can follow."""
+        """The system that a name means: "ubuntu24.04", "Ubuntu 24.04.3 LTS", "noble", "rocky9.4", "windows 11", "jetpack6.2".
+
+        Of a name without a minor version ("sles15") the oldest release, which all later ones can follow.
+        """
         words = re.sub(r"\b(gnu|linux|lts|server|workstation|edition)\b", " ", text.lower())
         name = re.sub(r"[\s_/-]+", "", words)
         if name.startswith("win"):
