@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 from envdoctor.bench.results import Diagnosed, Failure
 from envdoctor.facts.model import Snapshot
+
+if TYPE_CHECKING:
+    from envdoctor.diagnosis.explaining import Candidate
+    from envdoctor.diagnosis.model import Finding
 
 # Below this a candidate is one of several, and would mislead more than it helps under a benchmark's table.
 SURE_ENOUGH = 0.5
@@ -21,13 +26,7 @@ def explained(failure: Failure, snapshot: Snapshot) -> tuple[Diagnosed, ...]:
     text = "\n".join((failure.message, failure.traceback or "", *failure.log_tail))
     found = explain(io.BytesIO(text.encode("utf-8", "replace")), load(), snapshot)
     return tuple(
-        Diagnosed(
-            code=candidate.code,
-            title=candidate.title,
-            summary=candidate.summary,
-            fix=candidate.fixes[0].title if candidate.fixes else None,
-            commands=candidate.fixes[0].commands if candidate.fixes else (),
-        )
+        _diagnosed(candidate)
         for candidate in found.candidates[:MOST]
         if candidate.confidence >= SURE_ENOUGH and candidate.machine != "rules-out"
     )
@@ -44,15 +43,17 @@ def diagnosed(failure: Failure, snapshot: Snapshot, *, whole_machine: bool) -> t
 
         for finding in diagnose(snapshot, load(), all_diagnoses()).findings:
             if finding.severity is Severity.ERROR and finding.consequence_of is None:
-                first = finding.fixes[0] if finding.fixes else None
-                found.setdefault(
-                    finding.code,
-                    Diagnosed(
-                        code=finding.code,
-                        title=finding.title,
-                        summary=finding.summary,
-                        fix=first.title if first else None,
-                        commands=first.commands if first else (),
-                    ),
-                )
+                found.setdefault(finding.code, _diagnosed(finding))
     return tuple(found.values())[:MOST]
+
+
+def _diagnosed(cause: Candidate | Finding) -> Diagnosed:
+    first = cause.fixes[0] if cause.fixes else None
+    return Diagnosed(
+        code=cause.code,
+        title=cause.title,
+        summary=cause.summary,
+        fix=first.title if first else None,
+        commands=first.commands if first else (),
+        note=first.note if first else None,
+    )

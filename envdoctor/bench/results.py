@@ -58,6 +58,7 @@ class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
     summary: str = ""
     fix: str | None = None
     commands: tuple[str, ...] = ()
+    note: str | None = None
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

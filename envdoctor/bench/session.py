@@ -6,6 +6,7 @@ partial.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
@@ -39,9 +40,11 @@ def measure(
     silence: float = SILENCE,
     declared: Sequence[str] = (),
     listener: Listener = lambda _launch, _event: None,
+    quiet: contextlib.ExitStack | None = None,
 ) -> BenchResult:
     """Runs the plan. `snapshot`: the machine's facts, gathered before; `declared`: ways of sharing the GPU that are known and
-    accepted (mig, vgpu, mps).
+    accepted (mig, vgpu, mps); `quiet`: from the end of the measuring until it is closed, interrupts are ignored, so that the
+    result can be written.
 
     Raises InputError or StartupError where nothing could be measured at all. An interrupt ends it early and is not raised: the
     result is partial, because it was interrupted.
@@ -65,7 +68,8 @@ def measure(
                 runner.run(launches[-1])
         except KeyboardInterrupt:
             stopped = INTERRUPTED
-    with undisturbed():
+    with contextlib.ExitStack() as own:
+        (own if quiet is None else quiet).enter_context(undisturbed())
         watch.stop()
         return _result(plan, launches, watch, snapshot, stopped, created, time.monotonic() - began, tuple(declared))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
     from envdoctor.bench.results import BenchResult
+    from envdoctor.bench.runner import StartupError
     from envdoctor.facts.host import Machine
     from envdoctor.facts.model import Snapshot
 
@@ -86,8 +88,8 @@ def command(
       envdoctor bench --workload matmul.bf16 --device cuda:1
       envdoctor bench compare before.json today.json
 
-    Exit code: 0 all was measured and is valid, 1 something failed or is invalid (shown struck, with its reason), 2 wrong
-    usage, 130 interrupted (what was measured is kept, and marked partial).
+    Exit code: 0 all was measured and is valid; 1 something failed or is invalid (shown struck, with its reason); 2 wrong
+    usage, or FILE cannot be written; 130 interrupted (what was measured is kept, and marked partial).
     """
     if ctx.invoked_subcommand is not None:
         return None
@@ -95,6 +97,7 @@ def command(
 
     from envdoctor.bench import suites
     from envdoctor.bench.child import SILENCE
+    from envdoctor.bench.runner import StartupError
     from envdoctor.bench.session import INTERRUPTED as ENDED_BY_HAND
     from envdoctor.bench.session import measure
     from envdoctor.facts.host import Machine
@@ -114,28 +117,27 @@ def command(
     if chosen.executable is None:
         raise InputError("there is no Python on PATH to measure with; name one with --python")
     snapshot = _facts(machine, python)
-    with live(plan) as listener:
-        result = measure(
-            chosen.executable,
-            plan,
-            snapshot,
-            script=benchmarks,
-            silence=hang_after or SILENCE,
-            declared=declare,
-            listener=listener,
-        )
-    if not no_history:
-        from envdoctor.bench.trend import remember
-
-        result = remember(result)
-    failed = None
-    if target is not None:
-        from envdoctor.bench.results import save as write
-
+    with ExitStack() as quiet:  # a second Ctrl-C must not cost what the first one kept
         try:
-            write(result, target)
-        except InputError as error:  # a full disk: what was measured is still shown
-            failed = error
+            with live(plan) as listener:
+                result = measure(
+                    chosen.executable,
+                    plan,
+                    snapshot,
+                    script=benchmarks,
+                    silence=hang_after or SILENCE,
+                    declared=declare,
+                    listener=listener,
+                    quiet=quiet,
+                )
+        except StartupError as error:
+            _explain(error, python)
+            raise
+        if not no_history:
+            from envdoctor.bench.trend import remember
+
+            result = remember(result)
+        failed = None if target is None else _saved(result, target)
     _show(result, style)
     if target is not None and failed is None:
         click.echo(f"Wrote {save}. Compare it with another: envdoctor bench compare {save} OTHER", err=True)
@@ -152,6 +154,31 @@ def _facts(machine: Machine, python: str | None) -> Snapshot:
     from envdoctor.facts.redaction import redact
 
     return redact(collect(machine, python=python, live=False))
+
+
+def _saved(result: BenchResult, target: Path) -> InputError | None:
+    """Writes the file; returns why it cannot be written (a full disk): what was measured is shown all the same."""
+    from envdoctor.bench.results import save
+
+    try:
+        save(result, target)
+    except InputError as error:
+        return error
+    return None
+
+
+def _explain(error: StartupError, python: str | None) -> None:
+    """On stderr: why nothing could be measured at all, and the repair, with the facts of a try of torch."""
+    from rich.console import Console
+
+    from envdoctor.bench.diagnosing import diagnosed
+    from envdoctor.bench.results import Failure
+    from envdoctor.cli.gathering import gather
+    from envdoctor.report.bench import print_causes
+
+    failure = Failure(kind="crash", message=str(error), log_tail=tuple(error.ending.stderr.splitlines()))
+    snapshot = gather(python=python, source=None, live=True)
+    print_causes(Console(stderr=True, highlight=False), diagnosed(failure, snapshot, whole_machine=True))
 
 
 def _show(result: BenchResult, style: str) -> None:

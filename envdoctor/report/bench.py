@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from envdoctor.bench.references import of_device
-from envdoctor.bench.results import BenchResult, Metric, WorkloadResult
+from envdoctor.bench.results import BenchResult, Diagnosed, Metric, WorkloadResult
 from envdoctor.bench.suites import Listing
 from envdoctor.bench.verdict import Statement, read
 from envdoctor.report.figures import bar, duration, number, percent, sparkline
@@ -18,6 +18,8 @@ from envdoctor.report.words import SEPARATOR, gibibytes
 
 NAME, VALUE, ERROR, LIMIT = 27, 18, 8, 15
 MARKS = {"good": ("✓", "green"), "plain": ("·", "dim"), "bad": ("!", "yellow")}
+LAST_WORDS = 4
+"""Lines of a dead process's stderr that are shown where its end is no known problem."""
 PLAIN_MARKS = {"good": "+", "plain": "-", "bad": "!"}
 
 
@@ -43,9 +45,8 @@ def print_result(console: Console, result: BenchResult) -> None:
         console.print()
         _table(console, result)
     _meaning(console, result)
-    for workload in result.workloads:
-        if workload.failure is not None:
-            _failure(console, workload)
+    for workloads in _alike([workload for workload in result.workloads if workload.failure is not None]):
+        _failure(console, workloads)
     _why(console, result)
     _rest(console, result)
 
@@ -165,20 +166,47 @@ def half_width(metric: Metric) -> float | None:
     return (metric.ci95[1] - metric.ci95[0]) / 2 / abs(metric.value)
 
 
-def _failure(console: Console, workload: WorkloadResult) -> None:
-    """Why a workload gave no figures, what that means, and the repair."""
-    failure = workload.failure
+def _alike(failed: Sequence[WorkloadResult]) -> Iterator[list[WorkloadResult]]:
+    """Those that failed of the same cause together, in their order; one whose cause is not known stands alone."""
+    groups: dict[tuple[str, ...], list[WorkloadResult]] = {}
+    for workload in failed:
+        codes = tuple(found.code for found in workload.failure.diagnosed) if workload.failure else ()
+        groups.setdefault(codes or ("", workload.name), []).append(workload)
+    yield from groups.values()
+
+
+def _failure(console: Console, workloads: Sequence[WorkloadResult]) -> None:
+    """Why these workloads gave no figures, what that means, and the repair."""
+    failure = workloads[0].failure
     assert failure is not None
     console.print()
-    console.print(Text.assemble((workload.name, "bold"), "  ", ("failed", "red")))
-    for reason in workload.invalid_because:
+    names = ", ".join(workload.name for workload in workloads)
+    hanging(console, Text.assemble((names, "bold"), "  ", ("failed", "red")), 0)
+    reasons = dict.fromkeys(reason for workload in workloads for reason in workload.invalid_because)
+    for _, reason in grouped([("", reason) for reason in reasons]):
         hanging(console, Text(reason), 3)
-    for found in failure.diagnosed:
-        hanging(console, Text.assemble((found.code, "bold red"), f": {found.title}. {found.summary}"), 3)
+    print_causes(console, failure.diagnosed)
+    said = (failure.traceback or "").strip().splitlines() or failure.log_tail
+    if not failure.diagnosed and failure.kind in ("crash", "hang", "exception") and said:
+        console.print(Text("   The last that it said:", style="dim"))
+        for line in said[-LAST_WORDS:]:
+            console.print(Text(f"     {line}", style="dim"), soft_wrap=True)
+
+
+def print_causes(console: Console, diagnosed: Sequence[Diagnosed]) -> None:
+    """What envdoctor makes of an error: each cause, its first repair and the commands, which are never wrapped."""
+    for found in diagnosed:
+        # As `explain` does: the title speaks of the case in general, the summary of this one.
+        hanging(console, Text.assemble((found.code, "bold red"), f": {found.summary or found.title}"), 3)
         if found.fix:
             hanging(console, Text(f"Fix: {found.fix}", style="bold green"), 3)
         for line in found.commands:
             console.print(Text(f"     {line}", style="cyan"), soft_wrap=True)
+        if found.note and not found.commands:
+            hanging(console, Text(found.note, style="italic"), 5)
+    if diagnosed:
+        more = f"   More about it: envdoctor explain {diagnosed[0].code}"
+        console.print(Text(more, style="dim"), soft_wrap=True)
 
 
 def _why(console: Console, result: BenchResult) -> None:

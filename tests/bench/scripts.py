@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 PRELUDE = """
 import json, os, random, signal, sys, time
@@ -104,3 +106,18 @@ def surroundings(home: Path, **environment: str) -> dict[str, str]:
     """An environment in which a run leaves nothing outside of `home`."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("CUDA_", "VIRTUAL_ENV"))}
     return {**plain, "HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "COLUMNS": "80", **environment}
+
+
+def bench(folder: Path, program: Path, *more: str | Path) -> tuple[int, str, str]:
+    return envdoctor("bench", "--benchmarks", program, "--python", sys.executable, *more, home=folder)
+
+
+def saved(path: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(path.read_text())
+    assert data["schema"] == "envdoctor.bench/1"
+    return data
+
+
+def workload(data: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(w for w in data["workloads"] if w["name"] == name)
+    return found
