@@ -38,15 +38,15 @@ def measure(context: Context) -> Result:
     if kind == "dispatch":
         host = Device()
         x = torch.randn(1)
-        timing = _time_on(context, host, _adds(x))
+        timing = _time_on(context, host, adds(x))
         return context.result({"dispatch": context.metric(timing, "us", per_launch, "lower")})
     x = torch.randn(1, device=device.torch_device)
     if kind == "graph":
-        step = captured(_adds(x))
+        step = captured(adds(x))
         timing = context.time(step, launches=LAUNCHES, figure=per_launch, unit="us")
         return context.result({"graph": context.metric(timing, "us", per_launch, "lower")})
-    queued = context.time(_adds(x), "device", 0.5, gated=True, launches=LAUNCHES, figure=per_launch, unit="us")
-    samples = _host_samples(context, _adds(x))
+    queued = context.time(adds(x), "device", 0.5, gated=True, launches=LAUNCHES, figure=per_launch, unit="us")
+    samples = _host_samples(context, adds(x))
     return context.result(
         {
             "device": context.metric(queued, "us", per_launch, "lower"),
@@ -59,7 +59,9 @@ def _per_launch(seconds: float) -> float:
     return seconds / LAUNCHES * 1e6
 
 
-def _adds(x: Any) -> Callable[[], Any]:
+def adds(x: Any) -> Callable[[], Any]:
+    """A step of LAUNCHES additions in place."""
+
     def step() -> None:
         for _ in range(LAUNCHES):
             x.add_(1.0)

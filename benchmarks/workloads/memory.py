@@ -11,7 +11,7 @@ Source      McCalpin, STREAM (1995); Deakin et al., BabelStream (2018).
 
 from __future__ import annotations
 
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 import torch
 
@@ -37,18 +37,24 @@ def buffer(device: Device, count: int) -> Any:
     return pattern.repeat(-(-count // pattern.numel()))[:count]
 
 
-def operation(device: Device, kind: str) -> Tuple[Callable[[], Any], int]:
-    """(step, bytes that it moves)."""
+def buffers(device: Device, kind: str) -> List[Any]:
+    """What an operation works on: copy (from, to), triad (to, from, from), rmw (in place)."""
     count = BUFFER_BYTES[tier(device)] // 4
-    a = buffer(device, count)
-    moved = BYTES_PER_ELEMENT[kind] * count
+    return [buffer(device, count) for _ in range({"copy": 2, "triad": 3, "rmw": 1}[kind])]
+
+
+def operation(device: Device, kind: str, given: Optional[List[Any]] = None) -> Tuple[Callable[[], Any], int]:
+    """(step, bytes that it moves); given: its buffers, if they are there already."""
+    tensors = buffers(device, kind) if given is None else given
+    moved = BYTES_PER_ELEMENT[kind] * tensors[0].numel()
     if kind == "rmw":
+        (a,) = tensors
         return lambda: a.mul_(SCALE), moved
-    b = buffer(device, count)
     if kind == "copy":
-        return lambda: b.copy_(a), moved
-    c = buffer(device, count)
-    return lambda: torch.add(b, c, alpha=SCALE, out=a), moved
+        source, target = tensors
+        return lambda: target.copy_(source), moved
+    out, b, c = tensors
+    return lambda: torch.add(b, c, alpha=SCALE, out=out), moved
 
 
 def measure(context: Context) -> Result:

@@ -1,0 +1,41 @@
+"""The harness tells what a loop by hand tells, and the script that proves it would show if it did not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.benchmarks.target import ROOT, run, scenario
+
+pytestmark = [pytest.mark.torch, pytest.mark.alone]
+CASES = ("--case=small", "--case=matmul", "--case=triton", "--case=timm")
+
+
+def test_the_harness_agrees_with_a_loop_by_hand_within_three_percent() -> None:
+    # One thread: two would wait for each other whenever another process takes a core.
+    done = run(
+        "-m", "benchmarks.overhead", "--device=cpu", "--json", "--seconds=40", *CASES, cwd=ROOT, OMP_NUM_THREADS="1"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert [one["case"] for one in report["compared"]] == ["small", "matmul"]
+    for one in report["compared"]:
+        assert one["verdict"] == "agrees" and one["limit"] == 0.03 and one["rounds"] >= 12
+        low, high = one["interval"]
+        assert -0.03 <= low <= one["difference"] <= high <= 0.03
+    assert report["not_run"] == {"triton": "needs a GPU", "timm": "needs a GPU"}
+
+
+def test_a_harness_that_costs_a_tenth_more_is_found_out() -> None:
+    done = scenario("dragging.py", "--case=small")
+    assert done.returncode == 1, done.stdout + done.stderr
+    (found,) = json.loads(done.stdout)["compared"]
+    assert found["verdict"] == "differs"
+    assert 0.06 < found["difference"] < 0.14
+
+
+def test_a_device_that_is_not_there_is_one_line() -> None:
+    done = run("-m", "benchmarks.overhead", "--device=cuda", cwd=ROOT)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("overhead: no CUDA device: this torch ")
