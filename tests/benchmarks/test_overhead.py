@@ -27,12 +27,12 @@ def test_the_harness_agrees_with_a_loop_by_hand_within_three_percent() -> None:
     assert report["not_run"] == {"triton": "needs a GPU", "timm": "needs a GPU"}
 
 
-def test_a_harness_that_costs_a_tenth_more_is_found_out() -> None:
+def test_a_harness_that_costs_half_as_much_again_is_found_out() -> None:
     done = scenario("dragging.py", "--case=small")
     assert done.returncode == 1, done.stdout + done.stderr
     (found,) = json.loads(done.stdout)["compared"]
     assert found["verdict"] == "differs"
-    assert 0.06 < found["difference"] < 0.14
+    assert 0.25 < found["difference"] < 0.75
 
 
 def test_a_device_that_is_not_there_is_one_line() -> None:
