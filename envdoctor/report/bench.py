@@ -9,14 +9,15 @@ from rich.console import Console
 from rich.text import Text
 
 from envdoctor.bench.references import of_device
-from envdoctor.bench.results import BenchResult, Diagnosed, Metric, WorkloadResult
+from envdoctor.bench.results import BenchResult, Diagnosed, WorkloadResult
 from envdoctor.bench.suites import Listing
 from envdoctor.bench.verdict import Statement, read
-from envdoctor.report.figures import bar, duration, number, percent, sparkline
+from envdoctor.report.bench_table import print_table
+from envdoctor.report.figures import duration
+from envdoctor.report.lines import wrapped
 from envdoctor.report.text import hanging, speaks_unicode
 from envdoctor.report.words import SEPARATOR, gibibytes
 
-NAME, VALUE, ERROR, LIMIT = 27, 18, 8, 15
 MARKS = {"good": ("✓", "green"), "plain": ("·", "dim"), "bad": ("!", "yellow")}
 LAST_WORDS = 4
 """Lines of a dead process's stderr that are shown where its end is no known problem."""
@@ -43,7 +44,7 @@ def print_result(console: Console, result: BenchResult) -> None:
     rows(console, [(label, _joined(console, parts)) for label, parts in about(result)])
     if result.workloads:
         console.print()
-        _table(console, result)
+        print_table(console, result.workloads)
     _meaning(console, result)
     for workloads in _alike([workload for workload in result.workloads if workload.failure is not None]):
         _failure(console, workloads)
@@ -117,53 +118,6 @@ def rows(console: Console, labelled: Sequence[tuple[str, str]]) -> None:
 
 def _joined(console: Console, parts: list[str]) -> str:
     return (SEPARATOR if speaks_unicode(console) else ", ").join(parts)
-
-
-def _table(console: Console, result: BenchResult) -> None:
-    head = f"{'':<{NAME}}{'figure':>{VALUE}}{'±95 %':>{ERROR}}  {'of its limit':<{LIMIT}}  spread"
-    console.print(Text(head, style="dim"), soft_wrap=True)
-    # Where nothing can be struck through, a word says it.
-    says_invalid = not console.is_terminal or console.no_color
-    for workload in result.workloads:
-        if not workload.metrics:
-            console.print(Text.assemble(f"{workload.name:<{NAME}}", ("failed".rjust(VALUE), "red")), soft_wrap=True)
-            continue
-        names = list(workload.metrics)
-        first = f"{workload.name} {names[0]}"
-        if len(first) >= NAME:
-            console.print(Text(workload.name), soft_wrap=True)
-            first = f"  {names[0]}"
-        for position, (name, metric) in enumerate(workload.metrics.items()):
-            row = _row(
-                first if position == 0 else f"  {name}", metric, struck=not workload.valid, says_invalid=says_invalid
-            )
-            console.print(row, soft_wrap=True)
-
-
-def _row(label: str, metric: Metric, *, struck: bool, says_invalid: bool) -> Text:
-    text = Text(f"{label[: NAME - 1]:<{NAME}}")
-    style = "strike dim" if struck else ""
-    unit = "" if metric.unit in ("1", "ratio") else f" {metric.unit}"
-    value = number(metric.value) + unit
-    text.append(" " * max(VALUE - len(value), 0))
-    text.append(value, style=style or "bold")
-    half = half_width(metric)
-    text.append(f"{percent(half) if half is not None else '':>{ERROR}}  ", style="dim" if struck else "")
-    limit = metric.limit
-    text.append(
-        f"{bar(limit.percent / 100)} {limit.percent:>4.0f} %" if limit else " " * LIMIT, style="dim" if struck else ""
-    )
-    spread = "invalid" if struck and says_invalid else sparkline(metric.samples)
-    text.append(f"  {spread}", style="dim")
-    text.rstrip()
-    return text
-
-
-def half_width(metric: Metric) -> float | None:
-    """Half the 95 % interval over the value: a ratio; None where there is no interval."""
-    if metric.ci95 is None or not metric.value:
-        return None
-    return (metric.ci95[1] - metric.ci95[0]) / 2 / abs(metric.value)
 
 
 def _alike(failed: Sequence[WorkloadResult]) -> Iterator[list[WorkloadResult]]:
@@ -260,4 +214,4 @@ def _rest(console: Console, result: BenchResult) -> None:
             hanging(console, Text.assemble((", ".join(names), "bold"), f": {reason}"), 5, Text("   "))
     for note in result.notes:
         console.print()
-        hanging(console, Text(f"Note: {note}", style="yellow"), 0)
+        wrapped(console, Text(f"Note: {note}", style="yellow"))

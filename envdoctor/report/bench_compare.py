@@ -24,7 +24,9 @@ from envdoctor.report.text import hanging, speaks_unicode
 from envdoctor.report.words import SEPARATOR
 
 COLOURS = {"faster": "green", "better": "green", "slower": "red", "worse": "red"}
-NAME, VALUE, RATIO, INTERVAL = 26, 10, 8, 14
+VALUE, RATIO, INTERVAL = 10, 8, 14
+REST = 2 * VALUE + RATIO + INTERVAL + 12
+"""Characters of a line beside its name: the verdict has ten and a gap."""
 MOST_CONFOUNDERS = 12
 
 
@@ -110,35 +112,55 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
 
 def _table(console: Console, baseline: Side, found: Against) -> None:
     ratio = f"{found.other}/{baseline.name}"
-    head = f"{'':<{NAME}}{baseline.name:>{VALUE}}{found.other:>{VALUE}}{ratio:>{RATIO}}{'95 %':>{INTERVAL}}  verdict"
+    name, unicode = _name_width(found.rows, console.width), speaks_unicode(console)
+    head = f"{'':<{name}}{baseline.name:>{VALUE}}{found.other:>{VALUE}}{ratio:>{RATIO}}{'95 %':>{INTERVAL}}  verdict"
     console.print(Text(head, style="dim"), soft_wrap=True)
+    above = ""
     for row in found.rows:
         if row.ratio is None:
-            text = Text.assemble(f"{row.workload[:NAME]:<{NAME}}", (f"{row.verdict}: {row.why}", "dim"))
-            hanging(console, text, 0)
+            lead = Text(f"{row.workload:<{name}} ")
+            hanging(console, Text(f"{row.verdict}: {row.why}", style="dim"), len(lead), lead)
             continue
         style = "strike dim" if row.verdict == INVALID else ""
-        line = Text(f"{row.workload} {row.metric}"[: NAME - 1].ljust(NAME), style=style)
-        for value in (row.baseline, row.other):
-            line.append(f"{number(value):>{VALUE}}", style=style)
-        line.append(f"{ratio_words(row.ratio):>{RATIO}}", style=style or "bold")
+        label = f"{row.workload} {row.metric}"
+        if row.workload == above or len(label) >= name:
+            if row.workload != above:
+                console.print(Text(row.workload), soft_wrap=True)
+            label = f"  {row.metric}"
+        above = row.workload
+        line = Text(label.ljust(name))
         interval = f"{row.interval[0]:.3f}-{row.interval[1]:.3f}" if row.interval else ""
-        line.append(f"{interval:>{INTERVAL}}", style=style)
-        line.append(f"  {short_verdict(row)}", style=COLOURS.get(row.verdict, "dim"))
+        cells = (
+            (number(row.baseline), VALUE, ""),
+            (number(row.other), VALUE, ""),
+            (ratio_words(row.ratio), RATIO, "bold"),
+        )
+        for text, width, plain in (*cells, (interval, INTERVAL, "")):
+            line.append(" " * (width - len(text)))
+            line.append(text, style=style or plain)
+        line.append(f"  {short_verdict(row, unicode=unicode)}", style=COLOURS.get(row.verdict, "dim"))
         console.print(line, soft_wrap=True)
 
 
-def short_verdict(row: Row) -> str:
+def _name_width(rows: Sequence[Row], width: int) -> int:
+    """Room for the names: whole ones, even where lines get longer than the terminal."""
+    whole = max((len(f"{row.workload} {row.metric}") for row in rows), default=0) + 1
+    parts = max((len(part) for row in rows for part in (row.workload, f"  {row.metric}")), default=0) + 1
+    return max(min(whole, width - REST), parts)
+
+
+def short_verdict(row: Row, *, unicode: bool = True) -> str:
     """The verdict in the ten characters that a terminal has left for it."""
     if row.verdict == NO_DIFFERENCE and row.detectable is not None:
-        return f"= (±{(row.detectable - 1) * 100:.{1 if row.detectable < 1.1 else 0}f} %)"
+        return f"= ({'±' if unicode else '+-'}{(row.detectable - 1) * 100:.{1 if row.detectable < 1.1 else 0}f} %)"
     return row_verdict(row) if row.verdict in COLOURS else row.verdict
 
 
 def _below(console: Console, baseline: Side, found: Against) -> None:
     rows = found.rows
     if any(row.verdict == NO_DIFFERENCE for row in rows):
-        words = "= (±N %): no difference shown; N is the smallest that would show in 4 of 5 such comparisons."
+        mark = "±" if speaks_unicode(console) else "+-"
+        words = f"= ({mark}N %): no difference shown; N is the smallest that would show in 4 of 5 such comparisons."
         hanging(console, Text(words, style="dim"), 0)
     for line in legend([row for row in rows if row.verdict != NO_DIFFERENCE]):
         hanging(console, Text(line, style="dim"), 0)

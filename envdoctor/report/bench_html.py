@@ -10,6 +10,7 @@ from envdoctor import __version__
 from envdoctor.bench.compare import INVALID, Against, Comparison, Row
 from envdoctor.bench.results import BenchResult, Metric, WorkloadResult
 from envdoctor.report import bench, bench_compare, bench_plots
+from envdoctor.report.bench_table import half_width
 from envdoctor.report.figures import percent, quantity
 
 PAGE = Path(__file__).parent / "pages" / "bench.html.j2"
@@ -178,7 +179,7 @@ def _figures(result: BenchResult) -> Section:
 
 
 def _figure_row(workload: WorkloadResult, name: str, metric: Metric) -> TableRow:
-    half = bench.half_width(metric)
+    half = half_width(metric)
     spread = (
         f"{quantity(metric.p10, '')} to {quantity(metric.p90, '')}" if metric.p10 is not None and metric.n > 1 else ""
     )

@@ -37,10 +37,10 @@ def percent(ratio: float) -> str:
     return f"{value:.1f} %" if value < 9.95 else f"{min(value, 999):.0f} %"
 
 
-def bar(share: float, width: int = 8) -> str:
-    """A bar for a share of 1; what exceeds 1 fills it."""
+def bar(share: float, width: int = 8, *, plain: bool = False) -> str:
+    """A bar for a share of 1; what exceeds 1 fills it. `plain`: in ASCII."""
     full = round(max(0.0, min(share, 1.0)) * width)
-    return FULL * full + EMPTY * (width - full)
+    return ("=" if plain else FULL) * full + ("." if plain else EMPTY) * (width - full)
 
 
 def sparkline(samples: Sequence[float], width: int = 8) -> str:

@@ -12,10 +12,11 @@ from rich.console import Console
 
 from envdoctor.bench.compare import compare
 from envdoctor.bench.peaks import with_peaks
-from envdoctor.bench.results import BenchResult, Diagnosed, Failure, Skipped, WorkloadResult
+from envdoctor.bench.results import BenchResult, Diagnosed, Failure, Limit, Skipped, WorkloadResult
 from envdoctor.errors import InputError
 from envdoctor.report.bench import print_result
 from envdoctor.report.bench_compare import print_comparison, to_markdown
+from envdoctor.report.bench_table import print_table
 from envdoctor.report.figures import number, percent, sparkline
 from tests.bench.made import metric, result, watts, workload
 
@@ -65,12 +66,71 @@ def test_the_report_says_what_the_card_is_good_at_and_what_is_wrong() -> None:
 def test_struck_figures_are_struck_on_a_terminal_and_called_invalid_elsewhere() -> None:
     piped = next(line for line in text().splitlines() if line.startswith("conv.fwd throughput"))
     assert piped.endswith("invalid") and "300 TFLOP/s" in piped
-    drawn = next(line for line in text(terminal=True).splitlines() if line.startswith("conv.fwd throughput"))
+    drawn = next(line for line in text(terminal=True).splitlines() if "conv.fwd" in line and "throughput" in line)
     assert "\x1b[2;9m300 TFLOP/s" in drawn
 
 
 def test_nothing_is_wider_than_the_terminal() -> None:
     assert max(len(line) for line in text().splitlines()) <= 80
+
+
+def table(*workloads: WorkloadResult, width: int = 80, encoding: str = "utf-8") -> list[str]:
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict")
+    print_table(Console(file=out, width=width, highlight=False), workloads)
+    out.flush()
+    out.seek(0)
+    return out.read().splitlines()
+
+
+GPU_RUN = (
+    workload("matmul.bf16", metrics={"throughput": metric((794, 796, 792)), "skinny": metric((12.1, 12.2, 12.0))}),
+    workload("transfer.h2d.pageable", metrics={"bandwidth": metric((11.2, 11.3, 11.1), "GB/s")}),
+    workload(
+        "refcnn.train",
+        metrics={
+            "article_throughput": metric(
+                (2750, 2760, 2740), "img/s", limit=Limit(value=8100, percent=34, what="the kernel-sum roofline")
+            ),
+            "article_peak_memory": metric((10.6, 10.6, 10.6), "GB", "lower"),
+            "gain_channels_last": metric((1.12, 1.13, 1.11), "ratio"),
+        },
+    ),
+    workload(
+        "refcnn.finetune",
+        metrics={
+            "all_layers_throughput": metric((123456, 123470, 123440), "tokens/s"),
+            "from_scratch_accuracy": metric((68.9, 69, 68.8), "%"),
+        },
+        invalid_because=("the SM clock drifted",),
+    ),
+)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_every_name_is_whole_and_columns_line_up_at_any_width(width: int, encoding: str) -> None:
+    lines = table(*GPU_RUN, width=width, encoding=encoding)
+    assert max(map(len, lines)) <= width and all(line == line.rstrip() for line in lines)
+    for one in GPU_RUN:
+        for name in one.metrics:
+            (line,) = (line for line in lines if f" {name} " in line)
+            assert line.startswith(("  ", one.name)), line
+    assert sum(line.endswith("invalid") for line in lines) == 2, "struck figures are called so in a pipe"
+    units = {lines[i].index(unit) for i, unit in ((2, "TFLOP/s"),)}
+    assert {
+        line.index(unit) for line in lines[1:] for unit in ("TFLOP/s", "GB/s", "img/s", "GB ") if unit in line
+    } == units
+
+
+def test_a_wide_terminal_says_which_limit_it_is() -> None:
+    assert any("34 % of the kernel-sum roofline" in line for line in table(*GPU_RUN, width=120))
+    narrow = table(*GPU_RUN, width=80)
+    assert any(line.endswith("34 %") for line in narrow) and not any("roofline" in line for line in narrow)
+
+
+def test_a_terminal_of_ascii_gets_no_signs_that_it_lacks() -> None:
+    page = "\n".join(table(*GPU_RUN, encoding="ascii"))
+    assert "===....." in page and "+-95 %" in page and "spread" not in page
 
 
 NUMBERS = [
@@ -110,6 +170,22 @@ def test_a_comparison_in_the_terminal_and_in_markdown() -> None:
     page = to_markdown(found)
     assert "| matmul.bf16 | throughput | 700 TFLOP/s | 350 TFLOP/s | 0.50x |" in page
     assert "b\\|b.json" in page and "~~300 TFLOP/s~~" in page and "invalid: the SM clock drifted" in page
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_comparison_shows_every_name_whole(width: int, encoding: str) -> None:
+    found = compare([("a.json", result(*GPU_RUN)), ("b.json", result(*GPU_RUN))])
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict")
+    print_comparison(Console(file=out, width=width, highlight=False), found)
+    out.flush()
+    out.seek(0)
+    lines = out.read().splitlines()
+    assert max(map(len, lines)) <= width
+    for one in GPU_RUN:
+        for name in one.metrics:
+            assert sum(f" {name} " in line for line in lines) == 1, name
+    assert any("= (+-" in line for line in lines) is (encoding == "ascii")
 
 
 # --- the page -------------------------------------------------------------------------------------------------------------
