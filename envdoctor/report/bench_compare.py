@@ -25,8 +25,8 @@ from envdoctor.report.words import SEPARATOR
 
 COLOURS = {"faster": "green", "better": "green", "slower": "red", "worse": "red"}
 VALUE, RATIO, INTERVAL = 10, 8, 14
-REST = 2 * VALUE + RATIO + INTERVAL + 12
-"""Characters of a line beside its name: the verdict has ten and a gap."""
+REST = 2 * VALUE + RATIO + INTERVAL + 13
+"""Characters of a line beside its name: the verdict has eleven and a gap."""
 MOST_CONFOUNDERS = 12
 
 
@@ -150,7 +150,7 @@ def _name_width(rows: Sequence[Row], width: int) -> int:
 
 
 def short_verdict(row: Row, *, unicode: bool = True) -> str:
-    """The verdict in the ten characters that a terminal has left for it."""
+    """The verdict in the eleven characters that a terminal has left for it."""
     if row.verdict == NO_DIFFERENCE and row.detectable is not None:
         return f"= ({'±' if unicode else '+-'}{(row.detectable - 1) * 100:.{1 if row.detectable < 1.1 else 0}f} %)"
     return row_verdict(row) if row.verdict in COLOURS else row.verdict
