@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from typing import Any, Callable, Dict
+from collections.abc import Callable
+from typing import Any
 
 from benchmarks.pipeline.errors import PipelineError, ValidationError
 
-CASES: Dict[str, Callable[[], Any]] = {}
+CASES: dict[str, Callable[[], Any]] = {}
 
 
 def case(function: Callable[[], Any]) -> Callable[[], Any]:
@@ -28,10 +29,14 @@ def refusal(function: Callable[..., Any], *arguments: Any, **options: Any) -> st
 
 def main() -> None:
     """Runs them all; a case that breaks is told, and the others still run."""
-    found: Dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, function in CASES.items():
-        try:
-            found[name] = function()
-        except Exception:  # noqa: BLE001
-            found[name] = {"broken": traceback.format_exc()}
+        found[name] = _found(function)
     sys.stdout.write(json.dumps(found))
+
+
+def _found(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except Exception:  # noqa: BLE001
+        return {"broken": traceback.format_exc()}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
 import random
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import torch
 
@@ -107,7 +109,7 @@ def dot(size: int = 9) -> torch.Tensor:
     return made
 
 
-def places(pictures: torch.Tensor) -> List[Any]:
+def places(pictures: torch.Tensor) -> list[Any]:
     return [divmod(int(picture.argmax()), picture.shape[-1]) for picture in pictures[:, 0]]
 
 
@@ -123,8 +125,12 @@ def cropped() -> Any:
     return {
         "shape": list(augment.random_crop(dot(), 2, seeded(3)).shape),
         "shifts": sorted({(row - 4, column - 6) for row, column in shifted}),
-        "same seed": bool(torch.equal(augment.random_crop(dot(), 2, seeded(3)), augment.random_crop(dot(), 2, seeded(3)))),
-        "other seed": bool(torch.equal(augment.random_crop(dot(), 2, seeded(3)), augment.random_crop(dot(), 2, seeded(4)))),
+        "same seed": bool(
+            torch.equal(augment.random_crop(dot(), 2, seeded(3)), augment.random_crop(dot(), 2, seeded(3)))
+        ),
+        "other seed": bool(
+            torch.equal(augment.random_crop(dot(), 2, seeded(3)), augment.random_crop(dot(), 2, seeded(4)))
+        ),
         "none": bool(torch.equal(augment.random_crop(dot(), 0, seeded(3)), dot())),
     }
 
@@ -184,11 +190,11 @@ def split() -> Any:
     return {
         "counts": [torch.bincount(labels[part], minlength=3).tolist() for part in made],
         "all, once": everything.tolist() == list(range(160)),
-        "same seed": all(torch.equal(a, b) for a, b in zip(made, stratified_split(labels, [0.1, 0.2], seed=0))),
-        "other seed": all(torch.equal(a, b) for a, b in zip(made, stratified_split(labels, [0.1, 0.2], seed=1))),
+        "same seed": all(map(torch.equal, made, stratified_split(labels, [0.1, 0.2], seed=0))),
+        "other seed": all(map(torch.equal, made, stratified_split(labels, [0.1, 0.2], seed=1))),
         "tiny": [len(part) for part in stratified_split(torch.tensor([0] * 3 + [1] * 4), [0.1, 0.2], seed=0)],
         "greedy": [len(part) for part in stratified_split(torch.tensor([0] * 5), [0.9, 0.9], seed=0)],
-        "too few": refusal(stratified_split, torch.tensor([0] * 9 + [1] * 2), [0.1, 0.2], seed=0),
+        "too few": refusal(stratified_split, torch.tensor([0] * 9 + [1] * 2), [0.1, 0.2], 0, ("cat", "dog")),
     }
 
 
@@ -199,7 +205,7 @@ def few() -> Any:
     return {
         "counts": torch.bincount(labels[made]).tolist(),
         "other seed": bool(torch.equal(made, few_labels(labels, 3, seed=6))),
-        "too many": refusal(few_labels, labels, 11, seed=0),
+        "too many": refusal(few_labels, labels, 11, 0, ("cat", "dog", "owl", "yak")),
     }
 
 
@@ -230,7 +236,7 @@ def labelled(count: int) -> Images:
     return Images(pixels, torch.arange(count), tuple(str(n) for n in range(count)), "numbers", "d")
 
 
-def handed_out(batches: Batches) -> List[List[int]]:
+def handed_out(batches: Batches) -> list[list[int]]:
     return [labels.tolist() for _, labels in batches]
 
 
@@ -247,12 +253,13 @@ def batches() -> Any:
     small = Batches(labelled(5), 8, CPU, seed=1, whole_only=True)
     return {
         "sizes": [len(batch) for batch in first],
-        "each once": sorted(sum(first, [])) == list(range(21)),
+        "each once": sorted(itertools.chain(*first)) == list(range(21)),
         "labels fit": all(pairs),
-        "second epoch": second != first and sorted(sum(second, [])) == list(range(21)),
+        "second epoch": second != first and sorted(itertools.chain(*second)) == list(range(21)),
         "same seed": handed_out(again) == first,
         "other seed": handed_out(other) == first,
-        "in order": handed_out(Batches(labelled(21), 8, CPU)) == [list(range(8)), list(range(8, 16)), list(range(16, 21))],
+        "in order": handed_out(Batches(labelled(21), 8, CPU))
+        == [list(range(8)), list(range(8, 16)), list(range(16, 21))],
         "whole only": [len(batch) for batch in handed_out(whole)] + [len(whole)],
         "less than a batch": [len(batch) for batch in handed_out(small)] + [len(small)],
     }
@@ -281,7 +288,7 @@ def loss() -> Any:
     return float(loss_function()(logits, torch.tensor([0, 1])))
 
 
-def stepped(name: str, gradients: List[float], **options: Any) -> List[float]:
+def stepped(name: str, gradients: list[float], **options: Any) -> list[float]:
     """A weight of 1 after each step with these gradients."""
     weight = torch.nn.Parameter(torch.tensor([1.0]))
     optimiser = optimise.make_optimiser(name, [weight], options.get("rate", 0.1), options.get("decay", 0.0), False)
@@ -311,7 +318,7 @@ def optimisers() -> Any:
     }
 
 
-def rates(name: str, steps: int) -> List[float]:
+def rates(name: str, steps: int) -> list[float]:
     weight = torch.nn.Parameter(torch.ones(1))
     optimiser = optimise.make_optimiser("sgd", [weight], 0.8, 0.0, False)
     schedule = optimise.make_schedule(name, optimiser, 0.8, steps)
@@ -325,7 +332,7 @@ def rates(name: str, steps: int) -> List[float]:
 
 @case
 def schedules() -> Any:
-    made: Dict[str, Any] = {name: rates(name, 100) for name in optimise.SCHEDULES}
+    made: dict[str, Any] = {name: rates(name, 100) for name in optimise.SCHEDULES}
     made["short"] = {name: rates(name, 1) for name in optimise.SCHEDULES}
     weight = torch.nn.Parameter(torch.ones(1))
     optimiser = optimise.make_optimiser("sgd", [weight], 0.8, 0.0, False)
@@ -431,10 +438,8 @@ def resumed() -> Any:
             checkpoint.save(at.state(), SCRATCH / "half.pt")
             raise Stopped("here")
 
-    try:
+    with contextlib.suppress(Stopped):
         half.train(after_step=stop)
-    except Stopped:
-        pass
     torch.manual_seed(12345)
     torch.rand(100)
     rest = run(replace(chosen, seed=0))
@@ -446,8 +451,7 @@ def resumed() -> Any:
         "began at": begun_at,
         "steps": [rest.steps, whole.steps],
         "weights": checkpoint.digest(rest.weights()) == checkpoint.digest(whole.weights()),
-        "losses": [a["loss"] == b["loss"] and a["validation_loss"] == b["validation_loss"]
-                   for a, b in zip(rest.history, whole.history)],
+        "losses": [losses(line) for line in rest.history] == [losses(line) for line in whole.history],
         "optimiser": sorted(state["optimiser"]),
         "keys": sorted(state),
         "without the optimiser": _resumed_without(state, whole, "optimiser"),
@@ -455,10 +459,14 @@ def resumed() -> Any:
         "without the augmentation's": _resumed_without(state, whole, "augmentation_rng"),
         "without the loader's place": _resumed_without(state, whole, "loader"),
         "without the schedule": _resumed_without(state, whole, "schedule"),
-    }  # fmt: skip
+    }
 
 
-def _resumed_without(state: Dict[str, Any], whole: Run, name: str) -> bool:
+def losses(line: dict[str, Any]) -> list[float]:
+    return [line["loss"], line["validation_loss"]]
+
+
+def _resumed_without(state: dict[str, Any], whole: Run, name: str) -> bool:
     """Whether the run still ends with the same bits when this part of the state is lost: each part must matter."""
     fresh = run(whole.settings)
     lost = fresh.state()[name]
@@ -475,7 +483,7 @@ def _resumed_without(state: Dict[str, Any], whole: Run, name: str) -> bool:
 
 @case
 def scores() -> Any:
-    def of(matrix: List[List[int]]) -> Dict[str, Any]:
+    def of(matrix: list[list[int]]) -> dict[str, Any]:
         return evaluate.scores_from(torch.tensor(matrix), 0.5).summary()
 
     return {
@@ -505,7 +513,7 @@ def random_matrices() -> Any:
 def evaluated() -> Any:
     """A 'model' that says what the pixels say."""
 
-    class Oracle(torch.nn.Module):
+    class Oracle(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.weight = torch.nn.Parameter(torch.ones(1))
@@ -519,7 +527,7 @@ def evaluated() -> Any:
     pictures = torch.tensor([0.0, 1.0, 2.0, 2.0]).view(4, 1, 1, 1)
     labels = torch.tensor([0, 1, 2, 0])
     made = evaluate.evaluate(model, [(pictures[:3], labels[:3]), (pictures[3:], labels[3:])], 3, loss_function())
-    expected = float(loss_function()(model(pictures), labels))
+    expected = float(loss_function()(model(pictures), labels).detach())
     return {"scores": made._asdict(), "loss off": abs(made.loss - expected), "training again": model.training}
 
 
@@ -530,12 +538,14 @@ def evaluated() -> Any:
 def tuned() -> Any:
     donor = SimpleCNN(classes=5, size=8)
     weights = donor.state_dict()
-    found: Dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for freeze in (True, False):
         model = build(2, 8, 0.5, 3)
         fresh_head = model.fc2.weight.detach().clone()
         finetune.take_backbone(model, weights, "donor.pt")
-        taken = all(torch.equal(model.state_dict()[name], weights[name]) for name in weights if not name.startswith("fc2"))
+        taken = all(
+            torch.equal(model.state_dict()[name], weights[name]) for name in weights if not name.startswith("fc2")
+        )
         if freeze:
             finetune.freeze_backbone(model)
         before = {name: value.detach().clone() for name, value in model.named_parameters()}
@@ -563,7 +573,7 @@ def backbones_that_do_not_fit() -> Any:
 # --- checkpoints ------------------------------------------------------------------------------------------------------
 
 
-class LiteralCNN(torch.nn.Module):
+class LiteralCNN(torch.nn.Module):  # type: ignore[misc]
     """The article's class as it is printed, of 16 pixels: 128 * 4 * 4 where it has 128 * 56 * 56."""
 
     def __init__(self) -> None:
@@ -622,7 +632,7 @@ def no_checkpoints() -> Any:
     torch.save(SimpleCNN(classes=2, size=8).state_dict(), whole)
     (SCRATCH / "cut.pt").write_bytes(whole.read_bytes()[:-5000])
     names = ("text", "empty", "dict", "list", "harmful", "cut", "absent")
-    found: Dict[str, Any] = {name: refusal(checkpoint.load, SCRATCH / (name + ".pt")) for name in names}
+    found: dict[str, Any] = {name: refusal(checkpoint.load, SCRATCH / (name + ".pt")) for name in names}
     found["folder"] = refusal(checkpoint.load, SCRATCH)
     found["code ran"] = (SCRATCH / "code ran").exists()
     return found
@@ -643,13 +653,19 @@ def digests() -> Any:
 
 @case
 def kept() -> Any:
-    """What a run's folder holds, and what it takes, after training and in mid-run."""
+    """What a run's folder holds, and what it takes, while it trains, at its end, and when it was stopped."""
     folder = RunFolder(SCRATCH / "run")
-    told: List[str] = []
+    told: list[str] = []
     made = run(settings())
     keeper = Keeper(folder, lambda event, **_fields: told.append(event), every_steps=2)
     made.train(keeper.after_step, keeper.after_epoch)
-    sizes = {path.name: path.stat().st_size for path in folder.path.iterdir()}
+    last = checkpoint.load(folder.last)
+    sizes = [{path.name: path.stat().st_size for path in folder.path.iterdir()}]
+    keeper.save_final(made, made.weights(), made.epoch)
+    keeper.slim(made)
+    sizes.append({path.name: path.stat().st_size for path in folder.path.iterdir()})
+    again = run(settings())
+    again.restore(checkpoint.load(folder.last))
     stopped = run(settings())
     other = Keeper(RunFolder(SCRATCH / "stopped"), lambda _event, **_fields: None)
     other.ask_to_stop("SIGTERM")
@@ -657,14 +673,35 @@ def kept() -> Any:
         stopped.train(other.after_step, other.after_epoch)
     except Stopped as error:
         reason = str(error)
+    final = checkpoint.load(folder.path / "final.pt")
     return {
-        "files": sorted(sizes),
         "weights": 4 * parameter_count(2, 8),
         "sizes": sizes,
         "checkpoints told": told.count("checkpoint"),
-        "last": checkpoint.load(folder.last)["steps"],
-        "best": checkpoint.load(folder.path / "best.pt")["epoch"] == made.best["epoch"],
+        "last": last["steps"],
+        "best": [checkpoint.load(folder.path / "best.pt")["epoch"], made.best["epoch"], made.epoch],
+        "links": (folder.path / "final.pt").stat().st_nlink,
+        "final": checkpoint.digest(final["model"]) == checkpoint.digest(made.weights()),
+        "judged again": checkpoint.digest(again.weights()) == checkpoint.digest(made.weights()),
         "stopped": [reason, checkpoint.load(other.folder.last)["steps"]],
+    }
+
+
+@case
+def best_that_is_not_last() -> Any:
+    """The validation labels are wrong, so the first epoch is the best one: final.pt must not be best.pt under another name."""
+    data = parts()
+    made = run(
+        settings(dropout=0.0), data._replace(validation=replace(data.validation, labels=1 - data.validation.labels))
+    )
+    keeper = Keeper(RunFolder(SCRATCH / "worse"), lambda _event, **_fields: None)
+    made.train(keeper.after_step, keeper.after_epoch)
+    keeper.save_final(made, made.weights(), made.epoch)
+    best, final = (checkpoint.load(SCRATCH / "worse" / name) for name in ("best.pt", "final.pt"))
+    return {
+        "epochs": [best["epoch"], final["epoch"]],
+        "equal": checkpoint.digest(best["model"]) == checkpoint.digest(final["model"]),
+        "final": checkpoint.digest(final["model"]) == checkpoint.digest(made.weights()),
     }
 
 
@@ -677,7 +714,7 @@ def first_steps() -> Any:
     made = images(16)
     pictures = Preparation((0.5,), (0.2,), settings(), False).for_evaluation(made.pixels)
     before = checkpoint.digest(model.state_dict())
-    found: Dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for precision in ("fp32", "default", "bf16"):
         compared = first_step.compare_first_step(model, pictures, made.labels, replace(PLAIN, precision=precision), CPU)
         found[precision] = [compared.cosine, compared.relative, refusal(first_step.judge, compared, precision)]
@@ -703,7 +740,7 @@ def first_steps() -> Any:
 
 @case
 def settings_that_cannot_be() -> Any:
-    given: List[Dict[str, Any]] = [
+    given: list[dict[str, Any]] = [
         {"preset": "fast"}, {"optimiser": "adagrad"}, {"schedule": "wave"}, {"epochs": 0}, {"size": 30}, {"dropout": 1.0},
         {"rate": 0.0}, {"crop": 17}, {"freeze": True}, {"warp": 9},
     ]  # fmt: skip
