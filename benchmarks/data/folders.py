@@ -63,7 +63,7 @@ def _read(
     return Images(pixels, labels, files.classes, files.name, files.digest), cleaning.notes()
 
 
-class FileReader(torch.utils.data.Dataset):  # type: ignore[type-arg]
+class FileReader(torch.utils.data.Dataset):  # type: ignore[misc]
     """A map-style dataset of (uint8 (3, size, size), label) for a DataLoader; label -1 where the file cannot be read."""
 
     def __init__(self, files: ImageFiles) -> None:

@@ -57,11 +57,12 @@ def load(settings: Settings, progress: Callable[[int, int], None] = lambda _done
     wanted = settings.validation_share
     if dataset.held_out is not None:
         share = min(wanted, LARGEST_VALIDATION / len(source))
-        train, validation = stratified_split(source.labels, [share], SPLIT_SEED)
+        train, validation = stratified_split(source.labels, [share], SPLIT_SEED, source.classes)
         parts = source.pick(train), source.pick(validation), dataset.held_out.resized(settings.size)
     else:
         share = min(wanted, LARGEST_VALIDATION / len(source))
-        train, validation, test = stratified_split(source.labels, [share, settings.test_share], SPLIT_SEED)
+        shares = [share, settings.test_share]
+        train, validation, test = stratified_split(source.labels, shares, SPLIT_SEED, source.classes)
         parts = source.pick(train), source.pick(validation), source.pick(test)
     mean, std = _statistics(parts[0])
     return Parts(*parts, mean, std, source.digest, dataset.notes)
@@ -69,7 +70,7 @@ def load(settings: Settings, progress: Callable[[int, int], None] = lambda _done
 
 def with_few_labels(parts: Parts, per_class: int, seed: int) -> Parts:
     """The same validation and test images, and so many training images of each class."""
-    chosen = few_labels(parts.train.labels, per_class, seed)
+    chosen = few_labels(parts.train.labels, per_class, seed, parts.classes)
     train = parts.train.pick(chosen)
     mean, std = _statistics(train)
     return parts._replace(train=train, mean=mean, std=std)

@@ -1,7 +1,7 @@
 """Checkpoints: written whole or not at all, read without running code from them.
 
 A checkpoint is written beside its place and renamed: a process that is killed, or a disk that is full, leaves the one before.
-`last.pt` holds everything that the rest of the run depends on; `best.pt` the weights alone.
+`last.pt` holds everything that the rest of the run depends on; `best.pt` and `final.pt` the weights alone.
 """
 
 from __future__ import annotations
@@ -60,6 +60,19 @@ def save(state: Mapping[str, Any], path: Path) -> None:
         raise PipelineError(cannot_write(path, reason)) from error
 
 
+def link(path: Path, place: Path) -> bool:
+    """Give a checkpoint a second name instead of a second gigabyte; False where that cannot be (a file system without links)."""
+    temporary = place.with_name(place.name + ".writing")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        os.link(str(path), str(temporary))
+        temporary.replace(place)
+    except OSError:
+        return False
+    return True
+
+
 def cannot_write(path: Path, error: OSError) -> str:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     hint = "; free some space and continue the run with --resume" if full else ""
@@ -75,7 +88,8 @@ def load(path: Path) -> Dict[str, Any]:
     except OSError as error:
         raise PipelineError("cannot read the checkpoint {}: {}".format(path, error.strerror or error)) from error
     except Exception as error:
-        reason = str(error).strip().splitlines()[0][:200]
+        # An empty file is an error without words.
+        reason = (str(error).strip().splitlines() or ["it is empty or cut off"])[0][:200]
         if "weights_only" in reason:  # torch goes on with how to run the code in it
             reason = "it holds more than tensors, or is no file of torch.save"
         raise PipelineError("{} is no checkpoint that can be read safely: {}".format(path, reason)) from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, Optional
 
 from benchmarks.pipeline import checkpoint
+from benchmarks.pipeline.errors import PipelineError
 from benchmarks.pipeline.run_folder import RunFolder
 from benchmarks.pipeline.training import Run, Stopped, Tell
 
@@ -40,7 +42,7 @@ class Keeper:
     def after_epoch(self, run: Run) -> None:
         """Metrics at once; the weights if they are the best so far; everything if it is due."""
         self.folder.write_metrics(run.history)
-        if run.best and run.best["epoch"] != self._best:
+        if run.best and run.best_weights is not None and run.best["epoch"] != self._best:
             self._best = run.best["epoch"]
             checkpoint.save(weights_only(run, run.best_weights, run.best["epoch"]), self.folder.path / "best.pt")
         over = run.stopped_early or run.epoch == run.settings.epochs
@@ -56,6 +58,19 @@ class Keeper:
         self._saved = time.monotonic()
         self._cost = self._saved - begun
         self.tell("checkpoint", path=str(self.folder.last), epoch=run.epoch, steps=run.steps, seconds=self._cost)
+
+    def save_final(self, run: Run, weights: Any, epoch: int) -> None:
+        """The weights that are judged; where they are the best ones too, one file under two names."""
+        best, final = self.folder.path / "best.pt", self.folder.path / "final.pt"
+        # Only what this process has written, or has read, is known to be these weights.
+        same = self._best == epoch == run.best.get("epoch") and best.exists()
+        if not (same and checkpoint.link(best, final)):
+            checkpoint.save(weights_only(run, weights, epoch), final)
+
+    def slim(self, run: Run) -> None:
+        """Of a run that has come to its end, keep what judges it again; a full disk leaves the larger file."""
+        with contextlib.suppress(PipelineError):
+            checkpoint.save(run.final_state(), self.folder.last)
 
     def _due(self) -> bool:
         return time.monotonic() - self._saved > max(LEAST_S, SHARE * self._cost)

@@ -18,7 +18,7 @@ from benchmarks.models.simple_cnn import SimpleCNN, parameter_count
 from benchmarks.pipeline import checkpoint, export, finetune, first_step
 from benchmarks.pipeline.errors import PipelineError, ValidationError
 from benchmarks.pipeline.evaluate import Scores
-from benchmarks.pipeline.keeping import Keeper, weights_only
+from benchmarks.pipeline.keeping import Keeper
 from benchmarks.pipeline.model import build
 from benchmarks.pipeline.optimise import is_fused
 from benchmarks.pipeline.recipes import settings_for
@@ -82,7 +82,7 @@ class Session:
             self.keeper.ask_to_stop(self._stop)
         trained_from = run.steps
         run.train(self.keeper.after_step, self.keeper.after_epoch)
-        self._finish(run, folder, comparison, knobs_used, started, run.steps - trained_from)
+        self._finish(run, self.keeper, comparison, knobs_used, started, run.steps - trained_from)
 
     # --- the stages --------------------------------------------------------------------------------------------------
 
@@ -175,22 +175,23 @@ class Session:
     def _finish(
         self,
         run: Run,
-        folder: RunFolder,
+        keeper: Keeper,
         comparison: Optional[Dict[str, Any]],
         knobs: Dict[str, Any],
         started: float,
         steps: int,
     ) -> None:
-        settings, parts = run.settings, run.parts
+        settings, parts, folder = run.settings, run.parts, keeper.folder
         chosen = "last"
-        if settings.patience and run.best_weights is not None:
+        if settings.patience and run.best:
             # Early stopping ends after the best epoch: that one's weights are what it stopped for.
-            run.step.model.load_state_dict(run.best_weights)
+            if run.best_weights is not None:  # else this run had come to its end, and they are in place
+                run.step.model.load_state_dict(run.best_weights)
             chosen = "best"
         scores = run.evaluate(parts.test)
         weights = run.weights()
         epoch = run.best["epoch"] if chosen == "best" else run.epoch
-        checkpoint.save(weights_only(run, weights, epoch), folder.path / "final.pt")
+        keeper.save_final(run, weights, epoch)
         speeds = [line["images_per_second"] for line in run.history if line["images_per_second"]]
         result: Dict[str, Any] = {
             "test": scores.summary(),
@@ -220,6 +221,7 @@ class Session:
         except ValidationError as error:
             result.update(valid=False, invalid_because=[str(error)])
         folder.write_json("result.json", dict(result, schema=SCHEMA))
+        keeper.slim(run)
         self.events.emit("finished", **result)
         if not result["valid"]:
             raise ValidationError(result["invalid_because"][0])
@@ -228,7 +230,7 @@ class Session:
         self.tell("progress", phase="export", step=0, steps=1)
         batches = run._batches(run.parts.test, 16, shuffle=False)
         images = run.preparation.for_evaluation(next(iter(batches))[0])
-        found = export.export_onnx(run.step.model, images, path)  # type: ignore[arg-type]
+        found = export.export_onnx(run.step.model, images, path)
         return dict(found._asdict(), path=str(path))
 
     # --- what is told ------------------------------------------------------------------------------------------------

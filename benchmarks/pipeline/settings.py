@@ -145,7 +145,8 @@ def autocast(device: torch.device, precision: str) -> ContextManager[Any]:
     dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16}
     if precision not in dtypes:
         return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=dtypes[precision])
+    context: ContextManager[Any] = torch.autocast(device.type, dtype=dtypes[precision])
+    return context
 
 
 def set_fp32_policy(precision: str) -> None:

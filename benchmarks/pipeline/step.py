@@ -82,7 +82,8 @@ class TrainingStep:
 
     def restore(self, state: Dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        if state["optimiser"] is not None:  # of a run that has come to its end, nothing depends on it
+            self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         if self.scaler is not None and state["scaler"] is not None:
             self.scaler.load_state_dict(state["scaler"])

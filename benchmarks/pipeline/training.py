@@ -181,6 +181,7 @@ class Run:
         return {name: value.detach().cpu().clone() for name, value in self.step.model.state_dict().items()}
 
     def state(self) -> Dict[str, Any]:
+        """All that the rest of the run depends on. The best weights are in best.pt; only early stopping needs them again."""
         return {
             "format": checkpoint.FORMAT,
             "settings": self.settings.as_dict(),
@@ -198,9 +199,13 @@ class Run:
             "seen": self.seen,
             "history": self.history,
             "best": self.best,
-            "best_weights": self.best_weights,
+            "best_weights": self.best_weights if self.settings.patience else None,
             "stopped_early": self.stopped_early,
         }
+
+    def final_state(self) -> Dict[str, Any]:
+        """What it takes to judge a run again that has come to its end, a quarter of `state()`."""
+        return dict(self.state(), optimiser=None, best_weights=None)
 
     def restore(self, state: Dict[str, Any]) -> None:
         """Take up a run where `state()` left it."""

@@ -82,6 +82,10 @@ def test_digits_are_learnt_and_a_kill_in_mid_epoch_costs_nothing(tmp_path: Path,
     assert resumed["outcome"]["weights"]["digest"] == whole["outcome"]["weights"]["digest"]
     assert [e["loss"] for e in resumed["epochs"]] == [e["loss"] for e in whole["epochs"]]
     assert (killed / "curves.svg").exists() and "95 % interval" in (killed / "MODEL_CARD.md").read_text()
+    code, again, err = train(tmp_path, python, "-o", killed, "--resume", small=False)  # it is judged again
+    assert code == 0 and again["outcome"]["weights"] == whole["outcome"]["weights"], err
+    assert again["outcome"]["test"] == whole["outcome"]["test"] and len(again["epochs"]) == 4
+    assert again["files"]["last.pt"] < 1.1 * again["files"]["final.pt"]  # nothing goes on from it
 
 
 def _trains(process: Path, folder: Path) -> bool:
