@@ -10,7 +10,7 @@ import pytest
 
 from envdoctor.bench import references
 from envdoctor.bench.references import find, of_device
-from envdoctor.bench.results import save
+from envdoctor.bench.results import load, save
 from envdoctor.errors import InputError
 from envdoctor.resources import resource_folder
 from tests.bench.made import result, workload
@@ -53,7 +53,7 @@ def test_where_there_is_none_that_is_said_with_a_way_out() -> None:
 
 def test_every_bundled_reference_is_valid_whole_and_of_three_launches() -> None:
     for path in (resource_folder("benchmarks") / "reference").glob("*.json"):
-        found = references.load(path)
+        found = load(path)
         assert found.valid and found.launches >= 3 and found.device is not None and found.device.type == "cuda", path
 
 
