@@ -10,7 +10,7 @@ import gc
 import math
 import time
 import traceback
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 import torch
 
@@ -181,8 +181,3 @@ def _seconds_to_reach(context: Context) -> float:
     if not math.isfinite(excess):
         return 2 * context.budget_s
     return max(LEAST_EXTENSION_S, 1.33 * context.budget_s * min(excess**2 - 1, 4.0))
-
-
-def in_order(names: Sequence[str]) -> List[str]:
-    """As the table has them, each once."""
-    return [known for known in workloads.WORKLOADS if known in set(names)]

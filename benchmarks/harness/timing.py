@@ -7,6 +7,7 @@ them. Marks are CUDA events on a GPU, the wall clock on a CPU; the loop is the s
 from __future__ import annotations
 
 import math
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
@@ -118,11 +119,14 @@ def measure(
     timing = Timing() if timing is None else timing
     timing.target, timing.wanted = rules.target, rules.min_samples
     timing.flushed = timing.flushed or flush
-    sample_s = _warm_up(device, step, rules, deadline, timing, flush, progress)
-    start, blocks, checked = time.monotonic(), 0, 0
+    # Steps a sample that a gate can hold.
+    most_inner = max(1, QUEUE // launches) if gated else sys.maxsize
+    sample_s = _warm_up(device, step, rules, deadline, timing, flush, progress, most_inner)
+    flush_s = _flush_seconds(device) if flush else 0.0
+    start, checked = time.monotonic(), 0
     while True:
-        _block(device, step, _block_samples(rules, sample_s, deadline, gated, launches * timing.inner), timing, gated)
-        blocks += 1
+        count = _block_samples(rules, sample_s + flush_s, deadline, gated, launches * timing.inner)
+        _block(device, step, count, timing, gated, launches)
         sample_s = timing.median * timing.inner
         progress("measure", timing.n, timing.median)
         late = time.monotonic() + sample_s >= deadline
@@ -143,6 +147,7 @@ def _warm_up(
     timing: Timing,
     flush: bool,
     progress: Progress,
+    most_inner: int,
 ) -> float:
     """Step until the last five agree with the five before; sets cold start and `inner`; returns seconds a sample."""
     start = time.monotonic()
@@ -174,7 +179,7 @@ def _warm_up(
         if len(times) == 2 and not again and not flush:
             # Long enough for its marks; longer where there is much time, but what is averaged over many steps shows no spread.
             wanted = min(max(rules.sample_s, (deadline - start) / rules.most_samples), 5 * rules.sample_s)
-            inner = max(1, math.ceil(wanted / max(min(times), 1e-8)))
+            inner = min(max(1, math.ceil(wanted / max(min(times), 1e-8))), most_inner)
         progress("warmup", steps, times[-1])
     timing.inner = inner
     timing.warmup_steps += steps
@@ -195,14 +200,24 @@ def _block_samples(rules: Rules, sample_s: float, deadline: float, gated: bool, 
     return min(count, max(1, QUEUE // max(1, launches))) if gated else count
 
 
-def _block(device: Device, step: Callable[[], Any], count: int, timing: Timing, gated: bool) -> None:
+def _flush_seconds(device: Device) -> float:
+    """What emptying the cache costs: it takes most of a block where steps are short."""
+    device.flush_cache()
+    device.synchronize()
+    begun = time.perf_counter()
+    device.flush_cache()
+    device.synchronize()
+    return time.perf_counter() - begun
+
+
+def _block(device: Device, step: Callable[[], Any], count: int, timing: Timing, gated: bool, launches: int) -> None:
     """Take `count` samples with one synchronisation."""
     marks = []
     inner, flush = timing.inner, timing.flushed
     device.synchronize()
     if gated:
         # Long enough to launch the whole block behind it: 20 us a launch is slow for a host.
-        timing.gated = device.gate(min(1.0, 2e-5 * count * inner + 1e-3)) or timing.gated
+        timing.gated = device.gate(min(1.0, 2e-5 * count * inner * launches + 1e-3)) or timing.gated
     begun = time.perf_counter()
     if flush:
         for _ in range(count):

@@ -26,19 +26,12 @@ from benchmarks.harness.context import Context, Result, Skip
 from benchmarks.harness.device import Device
 from benchmarks.harness.timing import Timing
 from benchmarks.models.simple_cnn import TIERS, SimpleCNN
+from benchmarks.workloads.refcnn_train import tier
 
 VERSION = 1
 BLOCK_S = 0.05
 CPU_BATCH = 16
 WARMUP_STEPS = 5
-
-
-def tier(device: Device) -> str:
-    if device.is_cuda:
-        for name in ("224", "112"):
-            if device.memory_bytes >= TIERS[name].memory_bytes:
-                return name
-    return "32"
 
 
 def unavailable(member: str, device: Device) -> str:

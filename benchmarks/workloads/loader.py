@@ -30,8 +30,8 @@ from benchmarks.harness import precision
 from benchmarks.harness import training as common
 from benchmarks.harness.context import Context, Result, Skip
 from benchmarks.harness.device import Device
-from benchmarks.models.simple_cnn import SimpleCNN
-from benchmarks.workloads import ablation, photographs
+from benchmarks.models.simple_cnn import TIERS, SimpleCNN
+from benchmarks.workloads import photographs, refcnn_train
 
 VERSION = 1
 FILES = 48
@@ -134,8 +134,8 @@ def _round(source: Iterator[Any], workers: int) -> Callable[[], Any]:
 
 def _feed(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -> Result:
     device = context.device
-    model = ablation.tier(device)
-    size, batch, workers = ablation.TIERS[model].size, BATCH[tier], _usable_workers(context)[-1]
+    model = refcnn_train.tier(device)
+    size, batch, workers = TIERS[model].size, BATCH[tier], _usable_workers(context)[-1]
     dtype = common.autocast_dtype(device)
     fused = common.fused(torch.optim.Adam, device)
     context.declare(

@@ -3,13 +3,14 @@
 Measures    C = A B with A (m x k) and B (k x n), both normal random: zeros run up to 13 % faster, as fewer bits switch and the
             power limit allows higher clocks. `square`: m = n = k = 8192 (the compute limit). `skinny`: 64 x 401408 x 1024, the
             first fully connected layer of the reference CNN at batch 64: every weight is used 64 times only, so it is bound
-            by memory, and held against the lesser of the two ceilings.
+            by memory, and held against the bound that follows from this run's product and copy ceilings.
             Operands rotate through more than twice the last cache, so that none is found there.
 Formula     2 m n k FLOP over the median time of a product.
 Unit        TFLOP/s (10^12 floating-point operations a second).
-Tiers       gpu (8192, skinny as above; 4 GB and more), small (4096, 64 x 100352 x 1024), cpu (1024, 64 x 6272 x 1024).
+Tiers       gpu (8192, skinny as above; 8 GB and more), small (4096, 64 x 100352 x 1024), cpu (1024, 64 x 6272 x 1024).
+            --parameter size=N multiplies other squares, and is then no ceiling.
 fp8         torch._scaled_mm, e4m3 operands with unit scales, bf16 result; from compute capability 8.9.
-Checked     64 rows of the last product against float64, with the gates of harness/gates.py; poisoned with NaN first.
+Checked     64 rows and 256 columns of a last square product, written over NaN, against float64 (harness/gates.py).
 Source      Williams, Waterman and Patterson, Roofline (CACM 2009); ml-engineering's mamf-finder for the choice of shapes.
 """
 
@@ -20,22 +21,17 @@ from typing import Any, Callable, Tuple
 
 import torch
 
-from benchmarks.harness import precision
+from benchmarks.harness import gates, precision
 from benchmarks.harness.context import Context, Result
 from benchmarks.harness.device import Device
+from benchmarks.workloads.memory import tier
 
 VERSION = 1
 SQUARE = {"gpu": 8192, "small": 4096, "cpu": 1024}
 SKINNY = {"gpu": (64, 401408, 1024), "small": (64, 100352, 1024), "cpu": (64, 6272, 1024)}
 """(m, k, n)"""
 BYTES = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
-
-
-def tier(device: Device) -> str:
-    if not device.is_cuda:
-        return "cpu"
-    # fp32 operands of the skinny product are 1.7 GB, and the square one's rotate through three sets of 0.8 GB.
-    return "gpu" if device.memory_bytes >= 7 << 30 else "small"
+RESULT_BYTES = {**BYTES, "fp8": 2}
 
 
 def square_size(device: Device) -> int:
@@ -98,9 +94,22 @@ def operands(device: Device, dtype: str, m: int, n: int, k: int) -> Tuple[Any, A
     return a.to(kind), torch.randn(k, n, device=device.torch_device).to(kind)
 
 
+def checked(device: Device, dtype: str, n: int) -> gates.Verdict:
+    """Judge a part of a square product of fresh operands. Its operands are rounded already, so the error is the product's."""
+    a, b = operands(device, dtype, n, n, n)
+    made = torch.bfloat16 if dtype == "fp8" else precision.DTYPES[dtype]
+    # fp8's product is a new tensor: what lay there before is poisoned instead.
+    gates.poison_free_memory((n, n), made, device.torch_device)
+    answer = product(device, dtype)(a, b, gates.poison((n, n), made, device.torch_device))
+    device.synchronize()
+    rows, columns = torch.randperm(n)[:64].to(device.torch_device), torch.randperm(n)[:256].to(device.torch_device)
+    left, right = a.float()[rows].cpu().double(), b.float()[:, columns].cpu().double()
+    return gates.judge(answer[rows][:, columns].cpu(), left @ right, "matmul", dtype)
+
+
 def rotating_product(device: Device, dtype: str, m: int, n: int, k: int) -> Callable[[], Any]:
     """A step that multiplies; each call takes the next of several sets of operands, together over twice the last cache."""
-    size = BYTES[dtype] * (m * k + k * n) + m * n * (2 if dtype == "fp8" else BYTES[dtype])
+    size = BYTES[dtype] * (m * k + k * n) + RESULT_BYTES[dtype] * m * n
     count = max(2, min(64, math.ceil(2 * device.cache_bytes / size) + 1))
     made = torch.bfloat16 if dtype == "fp8" else precision.DTYPES[dtype]
     sets = [
@@ -134,11 +143,19 @@ def measure(context: Context) -> Result:
         step = rotating_product(device, dtype, size, size, size)
         square = context.time(step, "square", 0.6, figure=lambda s: flop / s / 1e12, unit="TFLOP/s")
         metrics["throughput"] = context.metric(square, "TFLOP/s", lambda s: flop / s / 1e12)
-        context.ceilings.adopt("matmul." + dtype, metrics["throughput"]["p90"] * 1e12)
+        if size == square_size(device):
+            context.ceilings.adopt("matmul." + dtype, metrics["throughput"]["p90"] * 1e12)
         del step
+        verdict = checked(device, dtype, size)
+        for reason in verdict.reasons:
+            context.invalid("numerics: " + reason)
+        context.detail("checked", {"relative_error": verdict.error, "gate": verdict.gate})
 
         flop = 2.0 * m * n * k
+        bound = context.ceilings.bound(flop, BYTES[dtype] * (m * k + k * n) + RESULT_BYTES[dtype] * m * n, dtype)
         step = rotating_product(device, dtype, m, n, k)
         skinny = context.time(step, "skinny", 1.0, figure=lambda s: flop / s / 1e12, unit="TFLOP/s")
-    metrics["skinny"] = context.metric(skinny, "TFLOP/s", lambda s: flop / s / 1e12)
+    metrics["skinny"] = context.metric(
+        skinny, "TFLOP/s", lambda s: flop / s / 1e12, "higher", flop / bound / 1e12, "its roofline"
+    )
     return context.result(metrics)

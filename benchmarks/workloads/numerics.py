@@ -90,8 +90,6 @@ def product_error(device: Device, dtype: str, m: int, n: int, k: int) -> gates.V
 def _matmul(context: Context) -> Result:
     device, tier = context.device, _tier(context.device)
     dtypes = [dtype for dtype in DTYPES if not matmul.unsupported(device, dtype)]
-    if not device.is_cuda:
-        dtypes = [dtype for dtype in dtypes if dtype != "fp16"]
     context.declare(VERSION, {"tier": tier, "dtypes": dtypes, "shapes": [list(s) for s in SHAPES[tier]]}, {})
 
     def shapes(dtype: str) -> List[Tuple[int, int, int]]:

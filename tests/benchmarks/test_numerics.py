@@ -80,6 +80,12 @@ def test_the_workloads_pass_on_a_device_that_computes_correctly(judged: Judged, 
     assert judged[f"workload {workload}, correct"] == []
 
 
+def test_a_speed_of_wrong_products_is_invalid(judged: Judged) -> None:
+    assert judged["speed of matmul, correct"] == []
+    (reason,) = judged["speed of matmul, wrong rows"]
+    assert reason.startswith("numerics: fp32 matmul: relative error ")
+
+
 @pytest.mark.parametrize("case", ["matmul, wrong tile", "conv, wrong tile", "determinism, one bit"])
 def test_the_workloads_are_invalid_on_a_device_that_does_not(judged: Judged, case: str) -> None:
     (reason, *_) = judged[f"workload {case}"]

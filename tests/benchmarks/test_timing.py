@@ -28,6 +28,19 @@ def test_a_host_that_launches_too_slowly_is_part_of_the_figure_unless_the_stream
     assert device.gated
 
 
+def test_a_gate_holds_until_all_launches_of_many_launch_steps_are_queued(clock: Clock) -> None:
+    device = Stream(clock, launch_s=5e-6)
+
+    def step() -> None:
+        for _ in range(100):
+            device.launch(2e-6)
+
+    taken = take(device, step, gated=True, launches=100)
+    assert taken.median == pytest.approx(2e-4, rel=0.01)
+    # What does not fit into a stream's queue would hold the host while the gate holds the stream.
+    assert taken.inner * taken.block * 100 <= 500
+
+
 def test_where_nothing_can_hold_the_stream_the_result_does_not_claim_it(clock: Clock) -> None:
     device = Stream(clock, can_gate=False)
     assert not take(device, lambda: device.launch(1e-3), gated=True).gated
@@ -37,9 +50,15 @@ def test_flushing_the_cache_is_not_in_the_figure(clock: Clock) -> None:
     device = Stream(clock, flush_s=5e-3)
     taken = take(device, lambda: device.launch(1e-3), flush=True)
     assert taken.median == pytest.approx(1e-3, rel=1e-2)
-    assert device.flushed == taken.n
+    assert device.flushed == taken.n + 2  # and two to learn what they cost
     assert taken.inner == 1
     assert taken.host_gap is None
+
+
+def test_a_block_of_short_steps_with_flushes_is_no_longer_than_others(clock: Clock) -> None:
+    device = Stream(clock, flush_s=5e-3)
+    taken = take(device, lambda: device.launch(1e-4), flush=True)
+    assert taken.block == pytest.approx(0.25 / 5.1e-3, rel=0.05)
 
 
 def test_a_block_is_250_ms_with_one_synchronisation(clock: Clock) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import benchmarks
@@ -16,6 +16,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of the machine, which may be loaded
 @given(st.dictionaries(st.text(), VALUES, max_size=5))
 def test_the_order_of_parameters_does_not_matter(parameters: dict[str, object]) -> None:
     backwards = dict(reversed(list(parameters.items())))

@@ -16,7 +16,7 @@ from benchmarks.harness.device import Device
 from benchmarks.harness.events import Events
 from benchmarks.harness.roofline import Ceilings
 from benchmarks.harness.timing import Rules
-from benchmarks.workloads import numerics
+from benchmarks.workloads import WORKLOADS, numerics
 
 torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
 M, N, K = 192, 256, 512
@@ -93,17 +93,17 @@ found["sign of zero"] = ["differ"] * gates.different_bits(torch.zeros(3), -torch
 
 
 class Faulty:
-    """torch.mm or torch.conv2d of a device that computes one tile wrongly."""
+    """torch.mm or torch.conv2d of a device that computes one tile, or one row of `every`, wrongly."""
 
-    def __init__(self, real: Any) -> None:
-        self.real = real
+    def __init__(self, real: Any, every: int = 1 << 20) -> None:
+        self.real, self.every = real, every
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         out = self.real(*arguments, **options)
         # The reference is float64 and stays right.
         if out.dtype != torch.float64:
             with torch.no_grad():
-                out[:1].zero_()
+                out[:: self.every].zero_()
         return out
 
 
@@ -111,17 +111,19 @@ def whole_workload(name: str, place: Any = None, attribute: str = "", replacemen
     """A workload's own judgement, on a device that is faulty in that way."""
     device = Device()
     said = io.StringIO()
-    context = Context(name, device, Events(said), Ceilings(device), Rules(), seed=3, budget_s=1.0)
+    context = Context(name, device, Events(said), Ceilings(device), Rules(), seed=3, budget_s=1.0, options=OPTIONS)
     real = getattr(place, attribute) if place else None
     if place:
         setattr(place, attribute, replacement or Faulty(real))
     try:
-        return numerics.measure(context).invalid_because
+        reasons = WORKLOADS[name].load()(context).invalid_because
+        return [reason for reason in reasons if not reason.startswith("interval not reached")]
     finally:
         if place:
             setattr(place, attribute, real)
 
 
+OPTIONS = {"size": "128"}
 calls = iter(range(10**6))
 
 
@@ -139,6 +141,8 @@ with contextlib.redirect_stdout(sys.stderr):
     found["workload conv, correct"] = whole_workload("numerics.conv")
     found["workload gradients, correct"] = whole_workload("numerics.gradients")
     found["workload determinism, correct"] = whole_workload("numerics.determinism")
+    found["speed of matmul, correct"] = whole_workload("matmul.fp32") + whole_workload("matmul.bf16")
+    found["speed of matmul, wrong rows"] = whole_workload("matmul.fp32", torch, "mm", Faulty(torch.mm, every=4))
     found["workload matmul, wrong tile"] = whole_workload("numerics.matmul", torch, "mm")
     found["workload conv, wrong tile"] = whole_workload("numerics.conv", torch.nn.functional, "conv2d")
     found["workload determinism, one bit"] = whole_workload(
