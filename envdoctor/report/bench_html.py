@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,14 +41,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
+    """A row; `group`: its one cell is the title of those that follow."""
+
     cells: Sequence[Cell]
     struck: bool = False
+    group: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
     head: Sequence[Cell]
     rows: Sequence[TableRow]
+
+    @property
+    def titled(self) -> bool:
+        return any(cell.text for cell in self.head)
 
 
 @dataclass(frozen=True)
@@ -115,24 +122,40 @@ def _sides(comparison: Comparison) -> Section:
 
 def _against(found: Against, baseline: str, plot: str) -> Section:
     head = [
-        Cell("workload"), Cell("figure"), Cell(baseline, n=True), Cell(found.other, n=True), Cell("ratio", n=True),
+        Cell("figure"), Cell(baseline, n=True), Cell(found.other, n=True), Cell("ratio", n=True),
         Cell("95 %", n=True), Cell("verdict"),
     ]  # fmt: skip
-    rows = [_comparison_row(row) for row in found.rows]
+    rows = [each for row, first in _with_first(found.rows) for each in _comparison_rows(row, first=first)]
     note = " ".join(bench_compare.legend(found.rows))
     return Section(f"{found.other} against {baseline}", plot=plot, table=Table(head, rows), note=note)
 
 
+def _with_first(rows: Sequence[Row]) -> Iterator[tuple[Row, bool]]:
+    """Each row, and whether it is the first of its workload."""
+    above = None
+    for row in rows:
+        yield row, row.workload != above
+        above = row.workload
+
+
+def _group(workload: str) -> TableRow:
+    return TableRow([Cell(workload)], group=True)
+
+
+def _comparison_rows(row: Row, *, first: bool) -> Iterator[TableRow]:
+    if first:
+        yield _group(row.workload)
+    yield _comparison_row(row)
+
+
 def _comparison_row(row: Row) -> TableRow:
     if row.ratio is None:
-        why = Cell(f"{row.verdict}: {row.why}", tone="soft")
-        return TableRow([Cell(row.workload), *[Cell("")] * 5, why])
+        return TableRow([*[Cell("")] * 5, Cell(f"{row.verdict}: {row.why}", tone="soft")])
     struck = row.verdict == INVALID
     interval = f"{row.interval[0]:.3f} to {row.interval[1]:.3f}" if row.interval else ""
     verdict = f"invalid: {row.why}" if struck else bench_compare.row_verdict(row) + (f" ({row.why})" if row.why else "")
     return TableRow(
         [
-            Cell(row.workload),
             Cell(row.metric),
             Cell(quantity(row.baseline, row.unit), n=True, struck=struck),
             Cell(quantity(row.other, row.unit), n=True, struck=struck),
@@ -167,13 +190,17 @@ def run_page(result: BenchResult) -> str:
 
 def _figures(result: BenchResult) -> Section:
     head = [
-        Cell("workload"), Cell("figure"), Cell("value", n=True), Cell("± 95 %", n=True), Cell("10th to 90th percentile", n=True),
+        Cell("figure"), Cell("value", n=True), Cell("± 95 %", n=True), Cell("10th to 90th percentile", n=True),
         Cell("samples", n=True), Cell("of its limit"),
     ]  # fmt: skip
     rows = [
-        _figure_row(workload, name, metric)
+        row
         for workload in result.workloads
-        for name, metric in workload.metrics.items()
+        if workload.metrics
+        for row in (
+            _group(workload.name),
+            *(_figure_row(workload, name, metric) for name, metric in workload.metrics.items()),
+        )
     ]
     return Section("Figures", table=Table(head, rows))
 
@@ -186,7 +213,6 @@ def _figure_row(workload: WorkloadResult, name: str, metric: Metric) -> TableRow
     limit = f"{metric.limit.percent:.0f} % of {metric.limit.what or 'its limit'}" if metric.limit else ""
     struck = not workload.valid
     cells = [
-        Cell(workload.name),
         Cell(name),
         Cell(quantity(metric.value, metric.unit), n=True, struck=struck),
         Cell(percent(half) if half is not None else "", n=True, struck=struck),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -232,6 +233,14 @@ def test_a_page_is_one_file_with_distributions_for_dark_mode_and_print() -> None
         assert text.count("<svg") == 2 and "currentColor" in text and "#010203" not in text
         assert "FillBetweenPolyCollection" in text or "PolyCollection" in text, "distributions, not only points"
         assert "<s>300 TFLOP/s</s>" in text and "b<b>" not in text
+        for each in text.split("<table>")[1:]:
+            widths = {_columns(row) for row in each.partition("</table>")[0].split("<tr")[1:]}
+            assert len(widths) == 1, "a row of another width than its table"
+
+
+def _columns(row: str) -> int:
+    spans = [int(span) for span in re.findall(r'colspan="(\d+)"', row)]
+    return len(re.findall(r"<t[dh][ >]", row)) - len(spans) + sum(spans)
 
 
 def test_without_matplotlib_a_page_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
