@@ -250,6 +250,13 @@ class Context:
             "ci95": None, "n": 1, "rcv": None, "drift": None, "outliers": 0, "limit": found,
         }  # fmt: skip
 
+    def ratio(self, over: Timing, under: Timing, better: str = "higher") -> Dict[str, Any]:
+        """Median over median of two timings taken one after the other; its interval from theirs, added in squares."""
+        made = self.figure(over.median / under.median, "ratio", better)
+        made["ci95"] = statistics.ratio_interval(made["value"], over.half_width, under.half_width)
+        made["n"] = min(over.n, under.n)
+        return made
+
     def _judge(self, timing: Timing) -> None:
         if timing.key not in self.judged:
             self.judged[timing.key] = timing

@@ -101,6 +101,12 @@ def half_width(values: Sequence[float], block: int = 1, seed: int = 0, resamples
     return (bounds[1] - bounds[0]) / 2 / abs(middle) if bounds and middle else math.inf
 
 
+def ratio_interval(ratio: float, *halves: float) -> Optional[List[float]]:
+    """The interval of a ratio of independent figures from their half widths (ratios); None where one of them is unknown."""
+    half = math.sqrt(sum(one**2 for one in halves))
+    return [ratio * (1 - half), ratio * (1 + half)] if math.isfinite(half) else None
+
+
 def summarise(values: Sequence[float], block: int = 1, seed: int = 0) -> Dict[str, Any]:
     """value (median), p10, p90, ci95 (None: too few samples), n, rcv, drift (ratios), outliers (count).
 

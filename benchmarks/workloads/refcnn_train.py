@@ -5,7 +5,8 @@ Measures    training steps (cross entropy, Adam 1e-3) on uint8 images that lie o
             autocast, fused Adam, the loss never read, on a GPU torch.compile. A ladder from one to the other, a knob a
             rung, where the time allows it (--parameter ladder=true; the full suite).
 Formula     batch over the median time of a step. roofline: the kernel-sum bound (models/simple_cnn_costs.py) from this run's own
-            matmul and copy ceilings, over that time. speedup: median article step over median tuned step, of one run.
+            matmul and copy ceilings, over that time. speedup: median article step over median tuned step, of one run; its
+            interval from both, added in squares. gain_X (ladder): a rung's step over the next one's.
 Unit        img/s, ms, % (roofline), ratio, GB (10^9 bytes), s.
 Tiers       224 (10.5 GiB and more), 112 (4 GiB), 32 (the rest, CPUs). --parameter tier=224, batch=N make it other work;
             --preset article or tuned measures that one alone.
@@ -15,7 +16,7 @@ Source      the article's SimpleCNN; Williams et al., Roofline (2009).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import torch
 
@@ -92,7 +93,7 @@ def measure(context: Context) -> Result:
         timings[name] = _time(context, name, knobs, size, batch, share / (len(sides) - index))
         metrics.update(_figures(context, name, knobs, timings[name], size, batch))
     if len(sides) == 2:
-        metrics["speedup"] = context.figure(timings["article"].median / timings["tuned"].median, "ratio")
+        metrics["speedup"] = context.ratio(timings["article"], timings["tuned"])
     if climb:
         metrics.update(_climb(context, ladder(tuned), size, batch))
     return context.result(metrics)
@@ -171,10 +172,10 @@ def _figures(context: Context, name: str, knobs: Knobs, timing: Timing, size: in
 def _climb(context: Context, rungs: List[Tuple[str, Knobs]], size: int, batch: int) -> Dict[str, Any]:
     """How much faster each rung is than the one below it."""
     figures: Dict[str, Any] = {}
-    below = 0.0
+    below: Optional[Timing] = None
     for index, (name, knobs) in enumerate(rungs):
         timing = _time(context, "ladder." + name, knobs, size, batch, 1.0 / (len(rungs) - index))
-        if below:
-            figures["gain_" + name] = context.figure(below / timing.median, "ratio")
-        below = timing.median
+        if below is not None:
+            figures["gain_" + name] = context.ratio(below, timing)
+        below = timing
     return figures

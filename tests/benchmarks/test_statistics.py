@@ -95,3 +95,19 @@ def test_no_samples_are_an_error() -> None:
 @pytest.mark.parametrize(("n", "block", "length"), [(30, 1, 4), (30, 100, 5), (1000, 1, 10), (1000, 40, 40), (6, 6, 1)])
 def test_blocks_of_the_bootstrap_follow_the_blocks_of_the_measurement(n: int, block: int, length: int) -> None:
     assert statistics.block_length(n, block) == length
+
+
+def test_the_interval_of_a_ratio_holds_the_true_one_as_often_as_it_says() -> None:
+    noise = random.Random(5)
+    held = 0
+    for _ in range(200):
+        over, under = ([noise.gauss(mean, 0.05 * mean) for _ in range(60)] for mean in (2.4, 1.0))
+        found = statistics.median(over) / statistics.median(under)
+        halves = (statistics.half_width(values, resamples=200) for values in (over, under))
+        low, high = statistics.ratio_interval(found, *halves) or (0.0, 0.0)
+        held += low <= 2.4 <= high
+    assert 180 <= held <= 199
+
+
+def test_a_ratio_to_something_unknown_has_no_interval() -> None:
+    assert statistics.ratio_interval(2.0, 0.01, math.inf) is None
