@@ -233,3 +233,18 @@ def test_nobody_listening_any_more_ends_it_without_a_traceback() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=100, check=False)
     assert '"hello"' in done.stdout
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+def test_every_field_that_is_sent_is_in_the_readme(said: list[dict[str, Any]], faults: list[dict[str, Any]]) -> None:
+    text = (ROOT / "benchmarks" / "README.md").read_text()
+    words = set(re.findall(r"\w+", text[text.index("## Events") : text.index("## How it is measured")]))
+    sent = {key for event in said + faults for key in event}
+    for event in said + faults:
+        if event["event"] == "hello":
+            sent |= set(event["device"])
+        if event["event"] == "result":
+            workload = event["workload"]
+            sent |= set(workload)
+            sent |= {key for metric in workload["metrics"].values() for key in (*metric, *(metric["limit"] or ()))}
+            sent |= {key for timing in workload["details"]["timing"].values() for key in timing}
+    assert sent - words == set()
