@@ -12,6 +12,7 @@ from envdoctor.diagnosis.comparable import Value
 from envdoctor.diagnosis.difference import Compared, Difference, Weight
 from envdoctor.diagnosis.model import Diagnosed, Finding, Severity
 from envdoctor.facts.model import Snapshot
+from envdoctor.report.lines import wrapped
 from envdoctor.report.words import gibibytes, headline
 
 SCHEMA = "envdoctor.diff/1"
@@ -100,14 +101,14 @@ def conclusion(compared: Compared) -> str | None:
 def print_difference(console: Console, compared: Compared, sides: Sequence[Side], *, everything: bool = False) -> None:
     """Both verdicts, the findings that only one has, then the facts, the telling ones first."""
     for side in sides:
-        _hanging(console, Text(f"{side.letter}  ", style="bold"), Text(f"{side.name}: {_verdict(side)}"))
+        wrapped(console, Text(f"{side.name}: {_verdict(side)}"), Text(f"{side.letter}  ", style="bold"))
     for side, found in _only(compared, sides):
         console.print()
         console.print(Text(f"Only {side.letter} has", style="bold"))
         width = max(len(finding.code) for finding in found)
         for finding in found:
             colour = _COLOURS[finding.severity or Severity.ERROR]
-            _hanging(console, Text(f"  {finding.code:<{width}}  ", style=colour), Text(finding.title))
+            wrapped(console, Text(finding.title), Text(f"  {finding.code:<{width}}  ", style=colour))
     for heading, chosen in sections(compared):
         console.print()
         console.print(Text(heading, style="bold"))
@@ -136,7 +137,7 @@ def _rows(console: Console, chosen: Sequence[Difference]) -> None:
             continue
         console.print(Text(f"  {name}", style="dim"), soft_wrap=True)
         for letter, text in (("A", a), ("B", b)):
-            _hanging(console, Text(f"    {letter}  ", style="dim"), Text(text))
+            wrapped(console, Text(text), Text(f"    {letter}  ", style="dim"))
 
 
 def _one_sided(console: Console, chosen: Sequence[Difference]) -> None:
@@ -149,15 +150,7 @@ def _one_sided(console: Console, chosen: Sequence[Difference]) -> None:
             other = "B" if letter == "A" else "A"
             more = f" and {len(names) - _SHOWN_ONE_SIDED} more (--all)" if len(names) > _SHOWN_ONE_SIDED else ""
             text = f"{', '.join(names[:_SHOWN_ONE_SIDED])}{more}"
-            _hanging(console, Text(f"  {NOT_KNOWN} of {other}  ", style="dim"), Text(text))
-
-
-def _hanging(console: Console, lead: Text, body: Text) -> None:
-    """Wrapped to the terminal, later lines under the first, without padding at the line ends."""
-    for line in body.wrap(console, max(console.width - lead.cell_len, 20)):
-        line.rstrip()
-        console.print(lead + line, soft_wrap=True)
-        lead = Text(" " * lead.cell_len)
+            wrapped(console, Text(text), Text(f"  {NOT_KNOWN} of {other}  ", style="dim"))
 
 
 def to_markdown(compared: Compared, sides: Sequence[Side]) -> str:

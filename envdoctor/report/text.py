@@ -9,6 +9,7 @@ from rich.text import Text
 
 from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity
 from envdoctor.facts.model import Snapshot
+from envdoctor.report.lines import wrapped
 from envdoctor.report.words import SEPARATOR, headline, machine_lines
 
 TONES = {
@@ -87,12 +88,8 @@ def _folded(console: Console, parts: Sequence[str]) -> str:
 
 
 def hanging(console: Console, body: Text, indent: int, first: Text | None = None) -> None:
-    """Prints `body` wrapped to the terminal and indented, without the padding at line ends that rich's tables leave."""
-    lead = first or Text(" " * indent)
-    for line in body.wrap(console, max(console.width - indent, 20)):
-        line.rstrip()
-        console.print(Text.assemble(lead, line), soft_wrap=True)
-        lead = Text(" " * indent)
+    """Prints `body` wrapped, its lines indented, the first by what stands in `first`."""
+    wrapped(console, body, first or Text(" " * indent), indent)
 
 
 def _finding(console: Console, number: int | None, finding: Finding, diagnosed: Diagnosed) -> None:
