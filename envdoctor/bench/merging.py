@@ -60,6 +60,11 @@ def windows(name: str, launches: Sequence[Launch]) -> tuple[tuple[float, float],
     return tuple(window for part in parts for window in part.windows)
 
 
+def spans(name: str, launches: Sequence[Launch]) -> tuple[tuple[float, float], ...]:
+    """The whole time that a workload took in each launch, in time.monotonic()."""
+    return tuple(launch.spans[name] for launch in launches if name in launch.spans)
+
+
 def _gathered(said: Sequence[tuple[int, str]], launches: int) -> list[str]:
     """The reasons of all launches; those that differ in their numbers only become one, with the launches that it is from."""
     found: dict[str, tuple[str, list[int]]] = {}

@@ -105,8 +105,12 @@ class Launch:
     notes: list[str] = field(default_factory=list)
     garbage: int = 0
     garbage_lines: list[str] = field(default_factory=list)
+    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """From the announcement of each workload to its result, in time.monotonic(): set-up and checks are in it."""
     current: str | None = None
     """The workload under way."""
+    begun: float = 0.0
+    """When it was announced."""
     restarts: int = 0
     complete: bool = False
 
@@ -202,7 +206,7 @@ class Runner:
                 self._offset = _offset(hello, event)
             elif event.name == "workload":
                 name = event.fields.get("name")
-                launch.current = str(name)
+                launch.current, launch.begun = str(name), event.arrived
                 budget = float(event.fields.get("budget_s") or 0.0)
                 child.deadline = time.monotonic() + OVERRUN_FACTOR * budget + OVERRUN_S
             elif event.name == "progress":
@@ -210,6 +214,8 @@ class Runner:
             elif event.name == "result":
                 measured = msgspec.convert(event.fields["workload"], Measured, strict=False)
                 launch.measured[measured.name] = _placed(measured, self._offset)
+                if launch.current == measured.name:
+                    launch.spans.setdefault(measured.name, (launch.begun, event.arrived))
                 self._settle(launch, child)
             elif event.name == "skipped":
                 launch.skipped[str(name)] = str(event.fields.get("reason", ""))

@@ -88,8 +88,10 @@ def _result(
     workloads = []
     for name in merging.names(launches):
         merged = with_energy(merging.merge(name, launches), launches, watch.during)
-        seen = watch.during(merging.windows(name, launches))
-        workload = judged(msgspec.structs.replace(merged, telemetry=seen), declared, watch.sharing)
+        windows = merging.windows(name, launches)
+        seen = watch.during(windows)
+        around = None if windows else watch.during(merging.spans(name, launches))
+        workload = judged(msgspec.structs.replace(merged, telemetry=seen), declared, watch.sharing, around)
         workloads.append(_diagnosed(workload, snapshot))
     done = {workload.name for workload in workloads}
     skipped = {name: reason for launch in launches for name, reason in launch.skipped.items() if name not in done}

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from envdoctor.bench.compare import RATES, TIMES
 from envdoctor.bench.results import Telemetry, WorkloadResult
 
 MOST_THROTTLED = 0.01
@@ -37,16 +38,27 @@ SHARED = {
 }
 
 
-def judged(workload: WorkloadResult, declared: Sequence[str] = (), sharing: Sequence[str] = ()) -> WorkloadResult:
+def judged(
+    workload: WorkloadResult,
+    declared: Sequence[str] = (),
+    sharing: Sequence[str] = (),
+    around: Telemetry | None = None,
+) -> WorkloadResult:
     """The workload with what its telemetry tells added to its reasons and warnings.
 
-    `sharing`: ways in which the GPU is shared; those that the user has `declared` warn only.
+    `sharing`: ways in which the GPU is shared; those that the user has `declared` warn only. `around`: what was seen during all
+    of a workload that names no windows. Its set-up is in that, and its answers count though its speed may not: only what makes
+    answers doubtful strikes it, the rest warns where it tells a speed.
     """
     if not workload.metrics:
         return workload
     seen = workload.telemetry
     reasons = [*workload.invalid_because, *(invalid(seen) if seen else ())]
     warnings = [*workload.warnings, *(warned(seen) if seen else ())]
+    if around is not None:
+        reasons += _ill(around)
+        if any(metric.unit in (*RATES, *TIMES) for metric in workload.metrics.values()):
+            warnings += [f"its speed would not count: {reason}" for reason in _slowed(around)]
     for way in sharing:
         text = SHARED.get(way, f"the GPU is shared ({way})")
         (warnings if way in declared else reasons).append(
@@ -62,26 +74,36 @@ def judged(workload: WorkloadResult, declared: Sequence[str] = (), sharing: Sequ
 
 def invalid(seen: Telemetry) -> Iterator[str]:
     """The reasons why figures measured under these circumstances do not count."""
-    for reason, words in SLOWDOWNS.items():
-        share = seen.throttled.get(reason, 0.0)
-        if share > MOST_THROTTLED:
-            yield f"{words}, in {share:.0%} of the samples ({reason})"
-    if seen.foreign:
-        yield f"other processes computed on the GPU: {', '.join(seen.foreign)}"
+    yield from _slowed(seen)
     if seen.sm_clock is not None and seen.samples >= FEW:
         low, middle, _ = seen.sm_clock
         if low < LEAST_CLOCK * middle:
             yield f"the SM clock was unsteady: a tenth of the samples at or below {low:.0f} MHz, the median {middle:.0f} MHz"
     if seen.sm_clock_drift is not None and abs(seen.sm_clock_drift) > MOST_DRIFT:
         yield f"the SM clock drifted by {seen.sm_clock_drift:+.1%} from the first third to the last"
+    yield from _ill(seen)
+
+
+def _slowed(seen: Telemetry) -> Iterator[str]:
+    """What took from the speed, whenever it is looked at."""
+    for reason, words in SLOWDOWNS.items():
+        share = seen.throttled.get(reason, 0.0)
+        if share > MOST_THROTTLED:
+            yield f"{words}, in {share:.0%} of the samples ({reason})"
+    if seen.foreign:
+        yield f"other processes computed on the GPU: {', '.join(seen.foreign)}"
+    if seen.others_cpu is not None and seen.others_cpu > MOST_OTHERS:
+        yield f"other processes took {seen.others_cpu:.0%} of the CPUs' time ({MOST_OTHERS:.0%} is the most that is let pass)"
+
+
+def _ill(seen: Telemetry) -> Iterator[str]:
+    """What makes any answer of the device doubtful."""
     if seen.lost:
         yield "the GPU fell off its bus while it was measured (NVML: GPU is lost)"
     for words in seen.ecc:
         yield f"{words} while it was measured"
     if seen.xids:
         yield f"the driver reported Xid {', '.join(str(xid) for xid in dict.fromkeys(seen.xids))} while it was measured"
-    if seen.others_cpu is not None and seen.others_cpu > MOST_OTHERS:
-        yield f"other processes took {seen.others_cpu:.0%} of the CPUs' time ({MOST_OTHERS:.0%} is the most that is let pass)"
 
 
 def warned(seen: Telemetry) -> Iterator[str]:

@@ -34,6 +34,7 @@ SPEED = 100.0
 SECONDS = 0.0
 WATCHED = False  # whether what else goes on in this machine counts
 METRICS = {}
+NO_WINDOWS = False  # it does not say when it measured
 DETAILS = {}
 TIMED = None  # the unit of a throughput whose own windows are told
 def hello():
@@ -63,7 +64,7 @@ def measure(name):
         metrics["throughput"].update(unit=TIMED, timing="step")
         details["timing"] = {"step": {"host_gap": 0.0, "windows": [[began, time.monotonic()]]}}
     emit("result", workload=dict(work, metrics=metrics, valid=True, invalid_because=[], warnings=[],
-         windows=[[began, time.monotonic()]] if WATCHED else [], details=details))
+         windows=[[began, time.monotonic()]] if WATCHED and not NO_WINDOWS else [], details=details))
 """
 )
 MAIN = """
@@ -82,7 +83,7 @@ def script(folder: Path, body: str, name: str = "child.py") -> Path:
 
 
 def benchmark(folder: Path, settings: str = "", name: str = "benchmark.py", main: str = MAIN) -> Path:
-    """A whole benchmark; `settings` overrides FAULTS, DEVICE, SPEED, SECONDS, WATCHED, METRICS, DETAILS, TIMED."""
+    """A whole benchmark; `settings` overrides FAULTS, DEVICE, SPEED, SECONDS, WATCHED, METRICS, NO_WINDOWS, DETAILS, TIMED."""
     path = folder / name
     path.write_text(BENCHMARK + settings + main)
     return path

@@ -102,6 +102,12 @@ def spoilt() -> Iterator[Any]:
     yield pytest.param({"xid": "0 then 79 after 1"}, "Xid 79", id="Xid")
 
 
+def test_an_xid_spoils_a_workload_that_names_no_windows(tmp_path: Path) -> None:
+    gpu = FakeGpu(H100, xid="0 then 79 after 1", throttle_reasons=())
+    code, data, out = measure(tmp_path, gpu, seconds=1.8, more="NO_WINDOWS = True\n")
+    assert code == 1 and "Xid 79" in out and only(data)["telemetry"] is None
+
+
 @pytest.mark.parametrize(("values", "words"), [*spoilt()])
 def test_what_spoils_a_figure_strikes_it_with_the_reason(tmp_path: Path, values: dict[str, Any], words: str) -> None:
     code, data, out = measure(tmp_path, FakeGpu(H100, **{"throttle_reasons": (), **values}), seconds=1.8)

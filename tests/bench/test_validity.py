@@ -54,6 +54,23 @@ def test_reasons_are_added_to_those_of_the_workload_and_the_figure_is_kept() -> 
     assert judged(WorkloadResult(name="x", metrics=metrics)).valid
 
 
+BUSY = Telemetry(others_cpu=0.5, throttled={"hw_slowdown": 1.0}, sm_clock_drift=-0.5)
+
+
+@pytest.mark.parametrize(("unit", "warns"), [("img/s", True), ("s", True), ("%", False), ("ratio", False)])
+def test_without_windows_a_busy_machine_spoils_no_answers_but_a_speed_is_warned_of(unit: str, warns: bool) -> None:
+    workload = WorkloadResult(name="x", metrics={"a": Metric(value=5.0, unit=unit)})
+    found = judged(workload, around=BUSY)
+    assert found.valid and bool(found.warnings) is warns
+    assert all("speed would not count" in text and "drift" not in text for text in found.warnings)
+
+
+@pytest.mark.parametrize("seen", [{"xids": (79,)}, {"lost": True}, {"ecc": ("1 uncorrected memory errors (ECC)",)}])
+def test_without_windows_too_ill_hardware_makes_answers_worthless(seen: dict[str, Any]) -> None:
+    workload = WorkloadResult(name="numerics.matmul", metrics={"error": Metric(value=1e-7, unit="ratio")})
+    assert not judged(workload, around=Telemetry(**seen)).valid
+
+
 def _samples(clocks: list[int], **more: Any) -> list[Sample]:
     return [Sample(t=0.1 * i, sm_clock=clock, **more) for i, clock in enumerate(clocks)]
 
