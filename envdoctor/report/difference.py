@@ -137,7 +137,7 @@ def _rows(console: Console, chosen: Sequence[Difference]) -> None:
             continue
         console.print(Text(f"  {name}", style="dim"), soft_wrap=True)
         for letter, text in (("A", a), ("B", b)):
-            wrapped(console, Text(text), Text(f"    {letter}  ", style="dim"))
+            wrapped(console, Text(text), Text(f"    {letter}  ", style="dim"), whole=False)
 
 
 def _one_sided(console: Console, chosen: Sequence[Difference]) -> None:

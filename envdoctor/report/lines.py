@@ -6,14 +6,16 @@ from rich.console import Console
 from rich.text import Text
 
 
-def wrapped(console: Console, text: Text, lead: str | Text = "", indent: int | None = None) -> None:
+def wrapped(
+    console: Console, text: Text, lead: str | Text = "", indent: int | None = None, *, whole: bool = True
+) -> None:
     """Wrapped to the terminal; later lines `indent` columns in, by default under the first. No padding at line ends, so that
-    pipes stay clean. A path or an address that is longer than a line stays whole, to be copied and clicked.
+    pipes stay clean. A `whole` path or address that is longer than a line is not broken, so that it can be copied and clicked.
     """
     first = Text(lead) if isinstance(lead, str) else lead
     indent = first.cell_len if indent is None else indent
     text = text.copy()
-    text.overflow = "ignore"  # as an argument of wrap() it would mean not to wrap at all
+    text.overflow = "ignore" if whole else "fold"  # as an argument of wrap() it would mean not to wrap at all
     for line in text.wrap(console, max(console.width - max(first.cell_len, indent), 20)):
         line.rstrip()
         console.print(first + line, soft_wrap=True)
