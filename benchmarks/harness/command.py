@@ -66,10 +66,13 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return _list(options.events)
     events = Events.take_stdout() if options.events else Lines()
     try:
-        return _run(options, events, started)
-    except ValueError as error:
-        print("benchmarks: {}".format(error), file=sys.stderr)
-        return USAGE
+        try:
+            names, parameters, remarks = _checked(options)
+            device = _device(options)
+        except ValueError as error:
+            print("benchmarks: {}".format(error), file=sys.stderr)
+            return USAGE
+        return _run(options, events, device, names, parameters, remarks, started)
     except BrokenPipeError:
         # Nobody listens any more. Python would complain once more when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -78,15 +81,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return 130
 
 
-def _run(options: argparse.Namespace, events: Events, started: float) -> int:
-    if not options.workload and not options.suite:
-        raise ValueError("name a --suite or a --workload; --list shows them")
-    # Both: these workloads, by the suite's rules and within its budget.
-    names = workloads.select(options.workload) if options.workload else workloads.suite(options.suite)
-    parameters, remarks = _checked(options, names)
-    budget = options.budget
-    if budget is None:
-        budget = BUDGETS[options.suite] if options.suite else WORKLOAD_BUDGET * len(names)
+def _device(options: argparse.Namespace) -> Any:
+    """Import torch and open the device. Raises ValueError saying why that cannot be."""
     if options.threads is not None:
         # Read when torch's thread pools start.
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(options.threads)
@@ -97,15 +93,32 @@ def _run(options: argparse.Namespace, events: Events, started: float) -> int:
     except ImportError as error:
         raise ValueError("{} cannot import torch: {}".format(sys.executable, error)) from None
     from .device import default_device, open_device
-    from .runner import Runner
-    from .timing import Rules
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     try:
-        device = open_device(options.device or default_device())
+        return open_device(options.device or default_device())
     except RuntimeError as error:
         raise ValueError("the device cannot be used: {}".format(str(error).strip().splitlines()[0])) from None
+
+
+def _run(
+    options: argparse.Namespace,
+    events: Events,
+    device: Any,
+    names: List[str],
+    parameters: Dict[str, str],
+    remarks: List[str],
+    started: float,
+) -> int:
+    import torch
+
+    from .runner import Runner
+    from .timing import Rules
+
+    budget = options.budget
+    if budget is None:
+        budget = BUDGETS[options.suite] if options.suite else WORKLOAD_BUDGET * len(names)
     events.emit("hello", **hello(torch, device, options.seed))
     for remark in remarks:
         events.emit("log", text=remark)
@@ -150,8 +163,12 @@ def hello(torch: Any, device: Any, seed: int) -> Dict[str, Any]:
     }
 
 
-def _checked(options: argparse.Namespace, names: List[str]) -> Tuple[Dict[str, str], List[str]]:
-    """The parameters, and remarks. Raises ValueError for an option that makes no sense, before torch's slow import."""
+def _checked(options: argparse.Namespace) -> Tuple[List[str], Dict[str, str], List[str]]:
+    """Workloads, parameters and remarks. Raises ValueError for an option that makes no sense, before torch's slow import."""
+    if not options.workload and not options.suite:
+        raise ValueError("name a --suite or a --workload; --list shows them")
+    # Both: these workloads, by the suite's rules and within its budget.
+    names = workloads.select(options.workload) if options.workload else workloads.suite(options.suite)
     if options.budget is not None and not 0 < options.budget < math.inf:
         raise ValueError("--budget {:g}: not a time".format(options.budget))
     most = THREADS_A_CPU * (os.cpu_count() or 1)
@@ -171,7 +188,7 @@ def _checked(options: argparse.Namespace, names: List[str]) -> Tuple[Dict[str, s
     unused = ["--parameter " + key for key in workloads.check_parameters(names, parameters)]
     if options.data is not None and not any(workloads.WORKLOADS[name].reads_data for name in names):
         unused.append("--data")
-    return parameters, ["{}: none of these workloads uses it".format(option) for option in unused]
+    return names, parameters, ["{}: none of these workloads uses it".format(option) for option in unused]
 
 
 def _list(as_json: bool) -> int:

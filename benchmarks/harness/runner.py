@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import math
+import sys
 import time
 import traceback
 from typing import Any, Dict, Mapping, Optional, Sequence
@@ -131,8 +132,9 @@ class Runner:
         except RuntimeError as error:
             # A device that was lost raises at every call; `alive` is asked next.
             self.events.emit("log", text="releasing the device's memory: {}".format(error))
-        dynamo = getattr(torch, "_dynamo", None)  # torch >= 2.0, and only where something was compiled
-        if dynamo is not None and hasattr(dynamo, "reset"):
+        # Only where it is there already: asking torch for the attribute would import it, which takes seconds.
+        dynamo = sys.modules.get("torch._dynamo")
+        if dynamo is not None:
             dynamo.reset()
 
 

@@ -27,6 +27,8 @@ def faults() -> list[dict[str, Any]]:
     assert "a library that prints" in done.stderr
     assert "C code that prints" in done.stderr
     assert "a child that prints" in done.stderr
+    # A second or more, which a run that compiles nothing need not spend.
+    assert "torch._dynamo imported: False" in done.stderr
     return events(done)
 
 
@@ -72,6 +74,12 @@ def test_a_device_that_is_lost_ends_the_process_before_the_next_workload() -> No
     said = events(done)
     assert done.returncode == 4
     assert [e["event"] for e in said if e["event"] in ("error", "result", "bye")] == ["error"]
+
+
+def test_a_defect_of_the_harness_is_not_told_as_wrong_usage() -> None:
+    done = scenario("faults.py", "--events", "--device=cpu", "--workload=planted.harness", "--budget=3")
+    assert done.returncode == 1
+    assert "ValueError: a defect of the harness itself" in done.stderr and "Traceback" in done.stderr
 
 
 def test_an_interrupt_ends_it_quietly() -> None:

@@ -347,5 +347,6 @@ def test_a_gradient_that_is_missing_not_finite_or_turned_round_agrees_with_nothi
 def test_settings_that_cannot_be_are_refused_by_name(found: dict[str, Any]) -> None:
     said = found["settings_that_cannot_be"]
     words = ["'fast'", "'adagrad'", "'wave'", "epochs", "multiple of 4", "dropout", "rate", "crop of 17"]
-    words += ["--finetune-from", "warp"]
+    words += ["--finetune-from", "warp", "crop must", "weight decay", "clip norm", "workers", "test share must"]
+    words += ["leave nothing to train on", "rotation", "two classes", "target accuracy", "learning rate"]
     assert [word for word, text in zip(words, said, strict=True) if word not in text] == []

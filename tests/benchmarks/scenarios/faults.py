@@ -64,11 +64,19 @@ def lost(context: Context) -> Result:
     raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
+def harness(context: Context) -> Result:
+    def broken(*arguments: Any) -> None:
+        raise ValueError("a defect of the harness itself")
+
+    Device.alive = broken  # type: ignore[method-assign, assignment]
+    return good(context)
+
+
 def interrupted(context: Context) -> Result:
     raise KeyboardInterrupt
 
 
-for function in (oom, exception, cuda, cudnn, nan, skip, undeclared, noisy, good, lost, interrupted):
+for function in (oom, exception, cuda, cudnn, nan, skip, undeclared, noisy, good, lost, harness, interrupted):
     module: Any = types.ModuleType("benchmarks.workloads.planted_" + function.__name__)
     module.measure = function
     sys.modules[module.__name__] = module
@@ -76,4 +84,6 @@ for function in (oom, exception, cuda, cudnn, nan, skip, undeclared, noisy, good
         "planted_" + function.__name__, "", ("quick",)
     )
 workloads.WORKLOADS["planted.after"] = workloads.Entry("planted_good", "", ())
-sys.exit(command.main())
+code = command.main()
+sys.stderr.write("torch._dynamo imported: {}\n".format("torch._dynamo" in sys.modules))
+sys.exit(code)

@@ -743,6 +743,9 @@ def settings_that_cannot_be() -> Any:
     given: list[dict[str, Any]] = [
         {"preset": "fast"}, {"optimiser": "adagrad"}, {"schedule": "wave"}, {"epochs": 0}, {"size": 30}, {"dropout": 1.0},
         {"rate": 0.0}, {"crop": 17}, {"freeze": True}, {"warp": 9},
+        {"crop": -2}, {"weight_decay": -1.0}, {"clip_norm": float("nan")}, {"workers": -3}, {"test_share": 2.0},
+        {"test_share": 0.6, "validation_share": 0.5}, {"rotation": float("inf")}, {"classes": 0}, {"target_accuracy": 97.0},
+        {"rate": float("inf")},
     ]  # fmt: skip
     return [refusal(Settings.from_dict, values) for values in given]
 
