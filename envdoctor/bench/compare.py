@@ -27,6 +27,9 @@ NO_VERDICT = "no verdict"
 DIFFERENT_WORK = "different work"
 INVALID = "invalid"
 ABSENT = "not in both"
+PASSED = "both pass"
+GATE = "the gate"
+"""The limit of a figure that is an answer's error: it passes or not, and less of it is no better."""
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,8 +131,8 @@ def compare(
     baseline = named[0][1]
     against = []
     for side, (source, other) in zip(sides[1:], named[1:], strict=True):
-        found = _against(side.name, baseline, other, invalid)
-        if not any(row.ratio is not None or row.verdict == INVALID for row in found.rows):
+        found = _against(labels[0], side.name, baseline, other, invalid)
+        if not any(row.ratio is not None or row.verdict in (INVALID, PASSED) for row in found.rows):
             raise InputError(f"{named[0][0]} and {source} cannot be compared: {_why_nothing(found.rows)}")
         costly = (sides[0].price, side.price)
         efficiency = tuple(_efficiency(baseline, other, found.rows, costly, currency))
@@ -158,20 +161,21 @@ def _why_nothing(rows: Sequence[Row]) -> str:
     return "they have no workload in common"
 
 
-def _against(label: str, baseline: BenchResult, other: BenchResult, invalid: bool) -> Against:
+def _against(first: str, label: str, baseline: BenchResult, other: BenchResult, invalid: bool) -> Against:
     rows: list[Row] = []
     common: list[tuple[WorkloadResult, WorkloadResult]] = []
     for name in dict.fromkeys(w.name for w in (*baseline.workloads, *other.workloads)):
         a, b = baseline.workload(name), other.workload(name)
         if a is None or b is None:
-            rows.append(Row(workload=name, metric="", verdict=ABSENT, why="in one of the two only"))
+            rows.append(Row(workload=name, metric="", verdict=ABSENT, why=f"only in {first if b is None else label}"))
         elif not a.metrics or not b.metrics:
-            rows.append(Row(workload=name, metric="", verdict=INVALID, why=_first_reason(a, b)))
+            rows.append(Row(workload=name, metric="", verdict=INVALID, why=_reason(first, a, label, b)))
         elif a.work_hash != b.work_hash:
             rows.append(Row(workload=name, metric="", verdict=DIFFERENT_WORK, why=_difference(a, b)))
         else:
             trusted = invalid or (a.valid and b.valid)
-            rows += _rows(a, b, trusted)
+            reason = None if trusted else _reason(first, a, label, b)
+            rows += list(_rows(a, b, reason)) or [_gated(name, reason)]
             if trusted and _speed(a) is not None and _speed(b) is not None:
                 common.append((a, b))
     rows = _firm(rows)
@@ -209,8 +213,19 @@ def _notes(
         yield "One of the runs is partial."
 
 
-def _first_reason(*workloads: WorkloadResult) -> str:
-    return next((reason for w in workloads for reason in w.invalid_because), "no figures")
+def _reason(first: str, a: WorkloadResult, label: str, b: WorkloadResult) -> str:
+    """Why a side does not count: its first reason, with its name."""
+    sides = ((first, a), (label, b))
+    return next((f"in {name}, {reason}" for name, w in sides for reason in w.invalid_because), "no figures")
+
+
+def _gated(name: str, reason: str | None) -> Row:
+    """A workload that tells of answers only."""
+    if reason is not None:
+        return Row(workload=name, metric="", verdict=INVALID, why=reason)
+    return Row(
+        workload=name, metric="", verdict=PASSED, why="an answer passes its gate or not; less error is no better"
+    )
 
 
 def _difference(a: WorkloadResult, b: WorkloadResult) -> str:
@@ -228,7 +243,8 @@ def _brief(value: Any) -> str:
 # --- the figures of one workload ------------------------------------------------------------------------------------------
 
 
-def _rows(a: WorkloadResult, b: WorkloadResult, trusted: bool) -> Iterator[Row]:
+def _rows(a: WorkloadResult, b: WorkloadResult, reason: str | None) -> Iterator[Row]:
+    """The figures that can be compared. `reason`: why they do not count."""
     for name, first in a.metrics.items():
         second = b.metrics.get(name)
         if second is None or second.unit != first.unit or not _comparable(first, second):
@@ -240,8 +256,8 @@ def _rows(a: WorkloadResult, b: WorkloadResult, trusted: bool) -> Iterator[Row]:
         verdict = {"higher": words[0], "lower": words[1]}.get(ratio.verdict or "", ratio.verdict or NO_VERDICT)
         few = min(len(first.launches), len(second.launches))
         why = None if ratio.verdict else f"{few} launch{'es' if few > 1 else ''} a side"
-        if not trusted:
-            verdict, why = INVALID, _first_reason(a, b)
+        if reason is not None:
+            verdict, why = INVALID, reason
         yield Row(
             workload=a.name,
             metric=name,
@@ -260,7 +276,9 @@ def _rows(a: WorkloadResult, b: WorkloadResult, trusted: bool) -> Iterator[Row]:
 
 
 def _comparable(first: Metric, second: Metric) -> bool:
-    """A dimensionless figure (an error against its gate) is judged by its gate, not against another one."""
+    """A count, and an error that has a gate, are not held against another one."""
+    if any(metric.limit is not None and metric.limit.what == GATE for metric in (first, second)):
+        return False
     positive = all(value > 0 for value in (*first.launches, *second.launches))
     return first.unit != "1" and bool(first.launches) and bool(second.launches) and positive
 

@@ -13,12 +13,14 @@ from envdoctor.bench.compare import (
     DIFFERENT_WORK,
     INVALID,
     NO_DIFFERENCE,
+    PASSED,
     Against,
     Comparison,
     Efficiency,
     Row,
     Side,
 )
+from envdoctor.report.bench import grouped
 from envdoctor.report.figures import number, quantity
 from envdoctor.report.text import hanging, speaks_unicode
 from envdoctor.report.words import SEPARATOR
@@ -90,6 +92,17 @@ def legend(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def aside(rows: Sequence[Row]) -> list[str]:
+    """What is in the results and not in the table: gates that both pass, and what only one of them has."""
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        if row.verdict in (ABSENT, PASSED):
+            said.setdefault("both pass their gates" if row.verdict == PASSED else row.why or row.verdict, []).append(
+                row.workload
+            )
+    return [f"{words}: {', '.join(names)}" for words, names in said.items()]
+
+
 # --- the terminal ---------------------------------------------------------------------------------------------------------
 
 
@@ -117,6 +130,8 @@ def _table(console: Console, baseline: Side, found: Against) -> None:
     console.print(Text(head, style="dim"), soft_wrap=True)
     above = ""
     for row in found.rows:
+        if row.verdict in (ABSENT, PASSED):
+            continue
         if row.ratio is None:
             lead = Text(f"{row.workload:<{name}} ")
             hanging(console, Text(f"{row.verdict}: {row.why}", style="dim"), len(lead), lead)
@@ -164,8 +179,11 @@ def _below(console: Console, baseline: Side, found: Against) -> None:
         hanging(console, Text(words, style="dim"), 0)
     for line in legend([row for row in rows if row.verdict != NO_DIFFERENCE]):
         hanging(console, Text(line, style="dim"), 0)
-    for reason in dict.fromkeys(f"{row.workload}: {row.why}" for row in rows if row.verdict == INVALID and row.ratio):
-        hanging(console, Text(f"invalid, {reason}", style="red"), 3, Text("   "))
+    struck = dict.fromkeys((row.workload, row.why or "") for row in rows if row.verdict == INVALID and row.ratio)
+    for names, why in grouped(list(struck)):
+        hanging(console, Text.assemble(("invalid: ", "red"), f"{', '.join(names)}: {why}"), 3, Text("   "))
+    for line in aside(rows):
+        hanging(console, Text(line), 3, Text("   "))
     if found.efficiency:
         console.print()
         for gain in found.efficiency:
@@ -216,8 +234,9 @@ def _markdown(comparison: Comparison) -> Iterator[str]:
         yield f"| workload | figure | {baseline.name} | {found.other} | ratio | 95 % | verdict |"
         yield "|---|---|---:|---:|---:|---|---|"
         for row in found.rows:
-            yield _markdown_row(row)
-        for line in legend(found.rows):
+            if row.verdict not in (ABSENT, PASSED):
+                yield _markdown_row(row)
+        for line in (*aside(found.rows), *legend(found.rows)):
             yield f"\n{line}"
         if found.efficiency:
             yield ""
@@ -236,7 +255,7 @@ def _markdown_row(row: Row) -> str:
     if row.verdict == INVALID:
         values = [f"~~{value}~~" for value in values]
     interval = f"{row.interval[0]:.3f}-{row.interval[1]:.3f}" if row.interval and row.verdict != INVALID else ""
-    why = f": {_cell(row.why)}" if row.why and row.verdict in (INVALID, DIFFERENT_WORK, ABSENT) else ""
+    why = f": {_cell(row.why)}" if row.why and row.verdict in (INVALID, DIFFERENT_WORK) else ""
     return f"| {row.workload} | {row.metric} | {' | '.join(values)} | {interval} | {row_verdict(row)}{why} |"
 
 

@@ -60,6 +60,7 @@ def _trends(console: Console, past: Sequence[Past], workloads: Sequence[str]) ->
         if len(values) > 1:
             drawn = f"{_line(values)}  " if speaks_unicode(console) else ""
             line.append(f"{drawn}{number(min(values))} to {number(max(values))}", style="dim")
+        line.rstrip()
         console.print(line, soft_wrap=True)
 
 

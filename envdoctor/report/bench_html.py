@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from envdoctor import __version__
-from envdoctor.bench.compare import INVALID, Against, Comparison, Row
+from envdoctor.bench.compare import ABSENT, INVALID, PASSED, Against, Comparison, Row
 from envdoctor.bench.results import BenchResult, Metric, WorkloadResult
 from envdoctor.report import bench, bench_compare, bench_plots
 from envdoctor.report.bench_table import half_width
@@ -125,9 +125,11 @@ def _against(found: Against, baseline: str, plot: str) -> Section:
         Cell("figure"), Cell(baseline, n=True), Cell(found.other, n=True), Cell("ratio", n=True),
         Cell("95 %", n=True), Cell("verdict"),
     ]  # fmt: skip
-    rows = [each for row, first in _with_first(found.rows) for each in _comparison_rows(row, first=first)]
+    shown = [row for row in found.rows if row.verdict not in (ABSENT, PASSED)]
+    rows = [each for row, first in _with_first(shown) for each in _comparison_rows(row, first=first)]
     note = " ".join(bench_compare.legend(found.rows))
-    return Section(f"{found.other} against {baseline}", plot=plot, table=Table(head, rows), note=note)
+    lines = [Line(f"{line[0].upper()}{line[1:]}", "soft") for line in bench_compare.aside(found.rows)]
+    return Section(f"{found.other} against {baseline}", plot=plot, table=Table(head, rows), lines=lines, note=note)
 
 
 def _with_first(rows: Sequence[Row]) -> Iterator[tuple[Row, bool]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
 from envdoctor.bench.compare import compare
-from envdoctor.bench.results import BenchResult
+from envdoctor.bench.results import BenchResult, Limit
 from envdoctor.errors import InputError
 from tests.bench.made import metric, result, watts, workload
 
@@ -64,12 +65,34 @@ def test_invalid_figures_are_shown_and_not_judged_unless_asked_for() -> None:
     (found,) = compare(sides(a, b)).against
     assert (
         found.rows[0].verdict == "invalid"
-        and found.rows[0].why == "throttled"
+        and found.rows[0].why == "in B, throttled"
         and found.rows[0].ratio == pytest.approx(2, rel=1e-3)
     )
     assert found.common == 1 and found.mean == pytest.approx(1)
     (asked,) = compare(sides(a, b), invalid=True).against
     assert asked.rows[0].verdict == "faster" and asked.common == 2 and "found invalid" in asked.notes[0]
+
+
+def test_errors_are_judged_by_their_gates_and_not_against_each_other() -> None:
+    def run(error: float, **more: Any) -> BenchResult:
+        gate = Limit(value=1e-5, percent=3, what="the gate")
+        figures = {"error_fp32": metric((error,) * 3, "ratio", "lower", limit=gate)}
+        return result(workload("numerics.matmul", metrics=figures, **more))
+
+    (found,) = compare(sides(run(2e-7), run(4e-7))).against
+    (row,) = found.rows
+    assert row.verdict == "both pass" and row.ratio is None and found.common == 0
+    (found,) = compare(sides(run(2e-7), run(4e-4, invalid_because=("numerics: error 4e-4",)))).against
+    assert (found.rows[0].verdict, found.rows[0].why) == ("invalid", "in B, numerics: error 4e-4")
+
+
+def test_what_only_one_side_has_is_said_of_that_side() -> None:
+    both, mine, theirs = workload("x"), workload("mine"), workload("theirs")
+    (found,) = compare(sides(result(both, mine), result(both, theirs))).against
+    assert {row.workload: row.why for row in found.rows if row.verdict == "not in both"} == {
+        "mine": "only in A",
+        "theirs": "only in B",
+    }
 
 
 def test_gates_and_counts_are_not_compared() -> None:

@@ -170,7 +170,7 @@ def test_a_comparison_in_the_terminal_and_in_markdown() -> None:
     assert max(len(line) for line in out.getvalue().splitlines()) <= 80
     page = to_markdown(found)
     assert "| matmul.bf16 | throughput | 700 TFLOP/s | 350 TFLOP/s | 0.50x |" in page
-    assert "b\\|b.json" in page and "~~300 TFLOP/s~~" in page and "invalid: the SM clock drifted" in page
+    assert "b\\|b.json" in page and "~~300 TFLOP/s~~" in page and "invalid: in A, the SM clock drifted" in page
 
 
 @pytest.mark.parametrize("width", [80, 120])
