@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from envdoctor.bench.results import save
+from tests.bench.made import result, watts
+from tests.bench.made import workload as made
 from tests.bench.scripts import bench, benchmark, envdoctor, saved, workload
 
 
@@ -81,3 +85,106 @@ def test_the_list_names_every_workload_and_suite(tmp_path: Path) -> None:
     assert code == 0 and "matmul.bf16" in out and "quick (about 1 min" in out
     code, out, _ = envdoctor("bench", "list", "--format", "json", home=tmp_path)
     assert code == 0 and {w["name"] for w in json.loads(out)["workloads"]} >= {"matmul.fp32", "memory.copy"}
+
+
+# --- what scripts rely on -------------------------------------------------------------------------------------------------
+
+
+def test_the_files_fields_keep_their_names(tmp_path: Path) -> None:
+    """Fields may be added; one that is renamed or gone breaks scripts."""
+    file = tmp_path / "result.json"
+    fault = "emit('error', workload=name, kind='exception', message='no', traceback='', log_tail=[]); "
+    program = benchmark(tmp_path, f"FAULTS = {{'beta.one': {fault + 'raise SystemExit(0)'!r}}}\n")
+    assert bench(tmp_path, program, "--save", file)[0] == 1
+    data = saved(file)
+    assert data.keys() >= {
+        "schema", "snapshot", "workloads", "envdoctor", "created", "seconds", "suite", "launches", "device", "environment",
+        "skipped", "partial", "partial_because", "notes",
+    }  # fmt: skip
+    assert data["device"].keys() >= {"type", "index", "name", "capability", "memory_bytes", "uuid"}
+    assert data["environment"].keys() >= {
+        "python",
+        "torch",
+        "cuda",
+        "cudnn",
+        "driver",
+        "threads",
+        "power_limit",
+        "seed",
+    }
+    good, failed = workload(data, "alpha"), workload(data, "beta.one")
+    assert good.keys() >= {
+        "name", "version", "parameters", "work_hash", "knobs", "metrics", "valid", "invalid_because", "warnings", "launches",
+        "failure", "telemetry", "details",
+    }  # fmt: skip
+    assert good["metrics"]["throughput"].keys() >= {
+        "value", "unit", "better", "samples", "p10", "p90", "ci95", "n", "rcv", "drift", "outliers", "limit", "launches",
+    }  # fmt: skip
+    assert good["metrics"]["throughput"]["limit"].keys() >= {"value", "percent", "what"}
+    assert failed["failure"].keys() >= {"kind", "message", "launch", "traceback", "log_tail", "diagnosed"}
+    assert failed["metrics"] == {} and failed["valid"] is False and failed["invalid_because"] == ["no"]
+
+
+def test_the_same_result_is_written_the_same_and_read_back_whole(tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    assert bench(tmp_path, benchmark(tmp_path), "--save", file)[0] == 0
+    code, out, _ = envdoctor("bench", "show", file, "--format", "json", home=tmp_path)
+    assert code == 0 and out == file.read_text()
+
+
+def test_exit_codes_of_what_looks_at_results(tmp_path: Path) -> None:
+    def kept(name: str, rate: float, **more: Any) -> Path:
+        path = tmp_path / f"{name}.json"
+        save(result(made("x", (rate, rate * 1.001, rate * 0.999), **more)), path)
+        return path
+
+    fast, slow, struck = kept("fast", 200), kept("slow", 100), kept("struck", 100, invalid_because=("throttled",))
+    other = kept("other", 100, work_hash="other", parameters={"batch": 8})
+    expected: list[tuple[int, tuple[str | Path, ...]]] = [
+        (0, ("show", fast)),
+        (1, ("show", struck)),
+        (2, ("show", tmp_path / "none.json")),
+        (0, ("compare", fast, slow)),
+        (1, ("compare", fast, slow, "--fail-slower")),
+        (0, ("compare", slow, fast, "--fail-slower")),
+        (0, ("compare", fast, struck, "--fail-slower")),
+        (1, ("compare", fast, struck, "--fail-slower", "--include-invalid")),
+        (2, ("compare", fast, other)),
+        (2, ("compare", fast, slow, "-o", "/no/such/folder/x.txt")),
+        (2, ("compare", fast, slow, "--price", "1EUR", "--price", "1USD")),
+        (0, ("history",)),
+        (0, ("list",)),
+    ]
+    for code, arguments in expected:
+        got, out, err = envdoctor("bench", *arguments, home=tmp_path)
+        assert got == code, (arguments, out, err)
+        assert (code != 2) or (out == "" and err.startswith("Error: ") and err.count("\n") == 1), (arguments, err)
+
+
+def test_the_comparisons_json_keeps_its_names(tmp_path: Path) -> None:
+    for name, rate in (("a", 100.0), ("b", 120.0)):
+        save(result(made("x", (rate, rate + 1, rate - 1), telemetry=watts(500))), tmp_path / f"{name}.json")
+    code, out, _ = envdoctor(
+        "bench", "compare", tmp_path / "a.json", tmp_path / "b.json", "--format", "json", home=tmp_path
+    )
+    data = json.loads(out)
+    assert code == 0 and data["schema"] == "envdoctor.compare/1"
+    assert data["sides"][0].keys() >= {"name", "source", "device", "torch", "driver", "created", "launches", "partial"}
+    found = data["against"][0]
+    assert found.keys() >= {
+        "other", "rows", "mean", "interval", "verdict", "common", "efficiency", "confounders", "notes",
+    }  # fmt: skip
+    assert found["rows"][0].keys() >= {
+        "workload", "metric", "unit", "better", "baseline", "other", "ratio", "interval", "detectable", "p", "verdict", "firm",
+    }  # fmt: skip
+    assert found["efficiency"][0].keys() >= {"workload", "unit", "baseline", "other"}
+
+
+def test_the_page_on_benchmarks_names_every_workload_and_every_exit_code(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    _, out, _ = envdoctor("bench", "list", "--format", "json", home=tmp_path)
+    for each in json.loads(out)["workloads"]:
+        family, _, member = each["name"].partition(".")
+        assert family in page and (not member or member.split(".")[0] in page), each["name"]
+    for code in (0, 1, 2, 130):
+        assert f"\n| {code} | " in page
