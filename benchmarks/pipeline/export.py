@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.models.simple_cnn import SimpleCNN
 from benchmarks.pipeline.checkpoint import cannot_write
-from benchmarks.pipeline.errors import PipelineError, ValidationError
+from benchmarks.pipeline.errors import PipelineError, ValidationError, install
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 RELATIVE, LARGEST = 1e-5, 1e-4
@@ -42,7 +42,8 @@ def require_packages() -> None:
     """Raises PipelineError naming what an export needs and this Python lacks: to be asked before training, not after."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        raise PipelineError("the ONNX export needs {0}: pip install {0}".format(" ".join(missing)))
+        words = " ".join(missing)
+        raise PipelineError("the ONNX export needs {}: {}".format(words, install(words)))
 
 
 def export_onnx(model: SimpleCNN, images: torch.Tensor, path: Path) -> Export:
@@ -87,7 +88,8 @@ def judge(result: Export, path: Path) -> None:
         return
     raise ValidationError(
         "{}: onnxruntime {} does not compute what torch computes: relative L2 {:.2g} (gate {:g}), largest difference {:.2g} of "
-        "the largest logit (gate {:g}), {}. Do not deploy it".format(
+        "the largest logit (gate {:g}), {}. Do not deploy it. The trained weights are not in doubt: export them again with newer "
+        "onnxruntime and onnxscript".format(
             path.name,
             result.onnxruntime,
             result.relative,

@@ -118,10 +118,24 @@ class Settings:
                 raise PipelineError("{} must be 1 or more, not {}".format(name, getattr(self, name)))
         if self.size % 4:
             raise PipelineError("the image size must be a multiple of 4 (it is halved twice), not {}".format(self.size))
-        if not 0 <= self.dropout < 1:
-            raise PipelineError("dropout must be from 0 to below 1, not {}".format(self.dropout))
-        if not self.rate > 0:
+        for name in ("patience", "crop", "workers", "labels_per_class", "weight_decay", "clip_norm"):
+            if not 0 <= getattr(self, name) < float("inf"):  # NaN neither
+                raise PipelineError("{} must be 0 or more, not {}".format(_words(name), getattr(self, name)))
+        for name in ("dropout", "test_share", "validation_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise PipelineError("{} must be from 0 to below 1, not {}".format(_words(name), getattr(self, name)))
+        if self.test_share + self.validation_share >= 1:
+            raise PipelineError(
+                "the test and validation shares leave nothing to train on: together they must be below 1"
+            )
+        if not 0 <= self.target_accuracy <= 1:
+            raise PipelineError("the target accuracy must be from 0 to 1, not {}".format(self.target_accuracy))
+        if not 0 < self.rate < float("inf"):
             raise PipelineError("the learning rate must be above 0, not {}".format(self.rate))
+        if not 0 <= self.rotation <= 180:
+            raise PipelineError("rotation must be from 0 to 180 degrees, not {}".format(self.rotation))
+        if self.classes < 2:
+            raise PipelineError("synthetic images need two classes or more, not {}".format(self.classes))
         if self.crop * 2 > self.size:
             raise PipelineError("a crop of {} pixels is too much for images of {}".format(self.crop, self.size))
         if self.freeze and not self.finetune_from:
@@ -138,6 +152,10 @@ class Settings:
         if unknown:
             raise PipelineError("unknown settings {}: this run was made by another version".format(", ".join(unknown)))
         return replace(cls(), **values)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def autocast(device: torch.device, precision: str) -> ContextManager[Any]:

@@ -185,6 +185,8 @@ def _require_start(python: str, training: Training) -> None:
         message = str(error.get("message"))
         if "cannot import torch" in message:
             raise startup_error(python, msgspec.structs.replace(ending, stderr=message), TRAIN)
+        if message.startswith("no CUDA device"):
+            message += ". `envdoctor check` says why; --device cpu trains without one"
         raise InputError(message)
     if error is not None or training.hello is not None or training.stopped:
         return

@@ -118,6 +118,8 @@ def command(
         raise InputError("--freeze needs a trained backbone: name a checkpoint with --finetune-from")
     if export is not None and not Path(export).absolute().parent.is_dir():
         raise InputError(f"--export {export}: there is no folder {Path(export).absolute().parent}")
+    if export is not None and Path(export).is_dir():
+        raise InputError(f"--export {export} is a folder; name a file in it: {Path(export) / 'model.onnx'}")
     chosen = choose(Machine.here(), python)
     if chosen.executable is None:
         raise InputError("there is no Python on PATH to train with; name one with --python")

@@ -382,6 +382,7 @@ def test_a_run_that_cannot_begin_is_one_clear_line(tmp_path: Path, fault: str, c
         (["--setting", "crop"], "KEY=VALUE"),
         (["--freeze"], "--finetune-from"),
         (["--export", "/no/such/folder/m.onnx"], "/no/such/folder"),
+        (["--export", "/tmp"], "/tmp/model.onnx"),
         (["--python", "/no/such/python"], "/no/such/python"),
         (["-o", "/dev/null"], "is a file"),
         (["-o", "/dev/null/run"], "cannot make /dev/null/run"),
