@@ -90,8 +90,12 @@ def _columns(workloads: Sequence[WorkloadResult], width: int, *, unicode: bool, 
 
     # What gives way first is what a reader misses least.
     narrow = ((0, spread),) if struck else ((share, 0), (0, 0))
-    for shown in ((share + what, spread), (share, spread), *narrow):
-        if rest(*shown) >= least:
+    for shown, room in (
+        ((share + what, spread), wanted),
+        ((share, spread), least),
+        *((each, least) for each in narrow),
+    ):
+        if rest(*shown) >= room:
             break
     name = max(min(wanted, rest(*shown)), least)
     return _Columns(name, digits, unit, min(shown[0], share), max(shown[0] - share, 0), shown[1])
