@@ -22,7 +22,7 @@ BUDGETS = {"quick": 60.0, "standard": 300.0, "full": 1500.0, "soak": 600.0}
 WORKLOAD_BUDGET = 10.0
 """For each workload that is named without a budget."""
 # The block that is under way when time is up, the last events, and leaving an interpreter that holds torch.
-CLOSING_S = 2.0
+CLOSING_S = 3.0
 # More threads than that only wait for each other; a number with a zero too many would exhaust the machine.
 THREADS_A_CPU = 16
 USAGE = 2

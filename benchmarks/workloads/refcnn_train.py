@@ -161,6 +161,8 @@ def _figures(context: Context, name: str, knobs: Knobs, timing: Timing, size: in
     if name in context.kept.get("peak", {}):
         figures[before + "peak_memory"] = context.figure(context.kept["peak"][name] / 1e9, "GB", "lower")
     context.detail("bound", bounds.compulsory_by)  # of the last one timed: the tuned one, where both are
+    # Of the last side that is measured: the tuned one, where there are two.
+    context.detail("bound", bounds.compulsory_by)
     context.detail(
         name,
         {
