@@ -46,7 +46,7 @@ def print_result(console: Console, result: BenchResult) -> None:
         console.print()
         print_table(console, result.workloads)
     _meaning(console, result)
-    for workloads in _alike([workload for workload in result.workloads if workload.failure is not None]):
+    for workloads in alike([workload for workload in result.workloads if workload.failure is not None]):
         _failure(console, workloads)
     _why(console, result)
     _rest(console, result)
@@ -120,7 +120,7 @@ def _joined(console: Console, parts: list[str]) -> str:
     return (SEPARATOR if speaks_unicode(console) else ", ").join(parts)
 
 
-def _alike(failed: Sequence[WorkloadResult]) -> Iterator[list[WorkloadResult]]:
+def alike(failed: Sequence[WorkloadResult]) -> Iterator[list[WorkloadResult]]:
     """Those that failed of the same cause together, in their order; one whose cause is not known stands alone."""
     groups: dict[tuple[str, ...], list[WorkloadResult]] = {}
     for workload in failed:

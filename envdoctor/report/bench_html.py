@@ -27,6 +27,8 @@ class Line:
 
     text: str
     tone: str = ""
+    code: str = ""
+    """Commands, one a line."""
 
 
 @dataclass(frozen=True)
@@ -231,17 +233,24 @@ def _troubles(result: BenchResult) -> list[Section]:
     if struck:
         lines = [Line(f"{', '.join(names)}: {text}") for names, text in bench.grouped(struck)]
         sections.append(Section("Struck, because", lines=lines))
-    found = [
-        Line(f"{w.name}: {d.code}: {d.title}. {d.summary}" + (f" Fix: {d.fix}" if d.fix else ""), "bad")
-        for w in result.workloads
-        if w.failure is not None
-        for d in w.failure.diagnosed
-    ]
+    found = list(_causes(result))
     if found:
-        sections.append(Section("Diagnoses", lines=found))
-    notes = [Line(f"{w.name}: {text}") for w in result.workloads if w.valid for text in w.warnings]
+        sections.append(Section("Causes", lines=found))
+    warnings = [(w.name, text) for w in result.workloads if w.valid for text in w.warnings]
+    notes = [Line(f"{', '.join(names)}: {text}") for names, text in bench.grouped(warnings)]
     notes += [Line(note) for note in result.notes]
-    notes += [Line(f"{s.name} skipped: {s.reason}", "soft") for s in result.skipped]
+    skipped = bench.grouped([(s.name, s.reason) for s in result.skipped])
+    notes += [Line(f"{', '.join(names)} skipped: {reason}", "soft") for names, reason in skipped]
     if notes:
         sections.append(Section("Good to know", lines=notes))
     return sections
+
+
+def _causes(result: BenchResult) -> Iterator[Line]:
+    """What is known of the causes of failures, each once, and its repair."""
+    for workloads in bench.alike([w for w in result.workloads if w.failure is not None]):
+        names = ", ".join(w.name for w in workloads)
+        for found in workloads[0].failure.diagnosed if workloads[0].failure else ():
+            yield Line(f"{names}: {found.code}: {found.summary or found.title}", "bad")
+            if found.fix:
+                yield Line(f"Fix: {found.fix}", code="\n".join(found.commands))
