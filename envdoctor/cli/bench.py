@@ -105,8 +105,8 @@ def command(
     from envdoctor.report.bench_live import live
 
     target = Path(save) if save else None
-    if target is not None and not target.absolute().parent.is_dir():
-        raise InputError(f"--save {save}: there is no folder {target.absolute().parent}")
+    if target is not None:
+        _writable(target)
     machine = Machine.here()
     listed = suites.listing(machine, benchmarks)
     plan = suites.plan(listed, suite=suite, workloads=workloads, launches=launches, budget=budget)
@@ -154,6 +154,22 @@ def _facts(machine: Machine, python: str | None) -> Snapshot:
     from envdoctor.facts.redaction import redact
 
     return redact(collect(machine, python=python, live=False))
+
+
+def _writable(target: Path) -> None:
+    """Raises InputError where a file cannot be put there: better now than after five minutes."""
+    import tempfile
+
+    folder = target.absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"--save {target}: there is no folder {folder}")
+    if target.is_dir():
+        raise InputError(f"--save {target}: this is a folder; give the name of a file")
+    try:  # only a try tells: root may write anywhere but where nobody can
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"--save {target}: cannot write in {folder}: {error.strerror or error}") from None
 
 
 def _saved(result: BenchResult, target: Path) -> InputError | None:

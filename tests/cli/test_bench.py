@@ -44,6 +44,8 @@ def test_three_launches_are_three_processes_and_the_interval_is_of_their_medians
         (["--workload", "alhpa"], ["alhpa", "alpha"]),
         (["--python", "/no/such/python"], ["/no/such/python"]),
         (["--save", "/no/such/folder/x.json"], ["/no/such/folder"]),
+        (["--save", "/tmp"], ["/tmp", "folder"]),
+        (["--save", "/proc/x.json"], ["/proc"]),
         (["--suite", "endless"], ["endless"]),
         (["--launches", "0"], ["--launches"]),
         (["--parameter", "size"], ["KEY=VALUE"]),
