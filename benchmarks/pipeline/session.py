@@ -270,8 +270,8 @@ def _require_accuracy(scores: Scores, settings: Settings) -> None:
     """Raises ValidationError below the target; synthetic labels have none."""
     if settings.data != SYNTHETIC and settings.target_accuracy and not scores.accuracy >= settings.target_accuracy:
         raise ValidationError(
-            "test accuracy {:.2%} after {} epochs; at least {:.2%} is expected of this data. Either the settings were made worse "
-            "than the defaults, or this machine trains wrongly: envdoctor bench --workload numerics tells".format(
-                scores.accuracy, settings.epochs, settings.target_accuracy
+            "test accuracy {:.2%} after {} epoch{}; at least {:.2%} is expected of this data. Either the settings were made "
+            "worse than the defaults, or this machine trains wrongly: envdoctor bench --workload numerics tells".format(
+                scores.accuracy, settings.epochs, "" if settings.epochs == 1 else "s", settings.target_accuracy
             )
         )

@@ -11,6 +11,8 @@ from envdoctor.bench.verdict import INPUT_BOUND, Statement
 SYNTHETIC = "synthetic"
 OVERFITTED = 1.5
 """Times the lowest validation loss that the last one is: the later epochs made the model worse at what it has not seen."""
+NOTICEABLE = 0.05
+"""Nats of validation loss that it must be worse by: one image of a few hundred that is taken for another costs some 0.02."""
 NOTHING = 0.02
 """Accuracy above that of naming the most frequent class every time, below which nothing was learnt."""
 LEARNT_BY_HEART = 0.10
@@ -68,7 +70,8 @@ def _fit(result: TrainingResult, outcome: Finished) -> Iterator[Statement]:
         return
     if len(known) > 2:
         best, last = _best(known), known[-1]
-        if (last.validation_loss or 0.0) > OVERFITTED * (best.validation_loss or 0.0) and last.epoch - best.epoch > 2:
+        lowest, now = best.validation_loss or 0.0, last.validation_loss or 0.0
+        if now > max(OVERFITTED * lowest, lowest + NOTICEABLE) and last.epoch - best.epoch > 2:
             text = (
                 f"The validation loss was lowest in epoch {best.epoch} (best.pt) and is {last.validation_loss:.3g} now: "
                 "--patience 3 would have stopped there"

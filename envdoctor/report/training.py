@@ -247,15 +247,19 @@ def _commands(result: TrainingResult) -> Iterator[tuple[str, str]]:
     elif result.resumable and result.status != "invalid":
         yield "Resume with", result.resume
     elif result.status == "invalid" and not (failure and failure.diagnosed):
-        yield "Check the arithmetic", "envdoctor bench --workload numerics"
+        device = f"--device={result.device.type} " if result.device else ""
+        yield "Check the arithmetic", f"envdoctor bench {device}{_python(result)}--workload numerics"
     outcome = result.outcome
     if result.status == "trained" and outcome is not None and result.settings.get("data") != SYNTHETIC:
         if outcome.export is None:
             yield "Export it", f"{result.resume} --export model.onnx"
         weights = Path(result.folder) / "final.pt"
-        python = f"--python={shlex.quote(result.python)} " if result.python else ""
-        command = f"envdoctor train {python}--finetune-from {shlex.quote(str(weights))} --data YOUR_IMAGES"
+        command = f"envdoctor train {_python(result)}--finetune-from {shlex.quote(str(weights))} --data YOUR_IMAGES"
         yield "Fine-tune it", command
+
+
+def _python(result: TrainingResult) -> str:
+    return f"--python={shlex.quote(result.python)} " if result.python else ""
 
 
 def _percent(share: float) -> str:

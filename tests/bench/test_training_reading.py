@@ -59,6 +59,10 @@ def test_a_slow_start_and_a_late_best_epoch_are_no_overfitting() -> None:
     assert said(result((2.0, 1.0, 0.5, 0.4, 0.41)), "bad") == ""
 
 
+def test_a_loss_that_wavers_close_to_zero_is_no_overfitting() -> None:
+    assert "lowest in epoch" not in said(result((0.9, 0.004, 0.006, 0.008, 0.01, 0.012)), "bad")
+
+
 def test_early_stopping_tells_which_epoch_was_kept() -> None:
     assert "since epoch 2" in said(result((0.9, 0.3, 0.6, 0.7), stopped_early=True), "plain")
 
