@@ -50,13 +50,11 @@ def outliers(values: Sequence[float]) -> int:
     return sum(abs(value - middle) > OUTLIER_Z * sigma for value in values) if sigma else 0
 
 
-def drift(values: Sequence[float]) -> float:
-    """Median of the last third over that of the first, less 1: a ratio; 0 for fewer than 6 samples."""
+def drift(values: Sequence[float]) -> Optional[float]:
+    """Median of the last third over that of the first, less 1: a ratio; None for fewer than 6 samples."""
     third = len(values) // 3
-    if third < 2:
-        return 0.0
-    first = median(values[:third])
-    return median(values[-third:]) / first - 1 if first else 0.0
+    first = median(values[:third]) if third >= 2 else 0.0
+    return median(values[-third:]) / first - 1 if first else None
 
 
 def block_length(n: int, block: int = 1) -> int:
@@ -108,7 +106,7 @@ def ratio_interval(ratio: float, *halves: float) -> Optional[List[float]]:
 
 
 def summarise(values: Sequence[float], block: int = 1, seed: int = 0) -> Dict[str, Any]:
-    """value (median), p10, p90, ci95 (None: too few samples), n, rcv, drift (ratios), outliers (count).
+    """value (median), p10, p90, ci95, n, rcv, drift (ratios), outliers (count); ci95 and drift None: too few samples.
 
     Raises ValueError on an empty sequence.
     """

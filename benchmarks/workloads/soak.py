@@ -4,7 +4,7 @@ Measures    rounds of matrix products, memory copies and training steps of the r
             round's answers must equal the first round's bit for bit (deterministic algorithms). A device that overheats
             slows down; one with failing memory or an unstable clock gives other bits.
 Formula     different: elements that differ from the first round's, over all rounds. matmul, copy: as in their workloads.
-            matmul_drift: the last third's median over the first third's, less 1.
+            matmul_drift: the last third's median over the first third's, less 1; absent for fewer than 6 rounds.
 Unit        1 (a count), TFLOP/s, GB/s, %.
 Length      the budget: 600 s in suite soak; `--workload soak --budget 3600` for an hour.
 Tiers       gpu (products of 8192, buffers of 1 GiB), small (4096, 256 MiB), cpu (1024, 256 MiB).
@@ -65,14 +65,15 @@ def measure(context: Context) -> Result:
     for name, found in different.items():
         if found:
             context.invalid("numerics: {} elements of {} differed from the first round's".format(found, name))
-    return context.result(
-        {
-            "different": context.figure(float(sum(different.values())), "1", "lower"),
-            "matmul": context.metric(rates["matmul"], "TFLOP/s"),
-            "copy": context.metric(rates["copy"], "GB/s"),
-            "matmul_drift": context.figure(100 * statistics.drift(rates["matmul"]), "%"),
-        }
-    )
+    metrics = {
+        "different": context.figure(float(sum(different.values())), "1", "lower"),
+        "matmul": context.metric(rates["matmul"], "TFLOP/s"),
+        "copy": context.metric(rates["copy"], "GB/s"),
+    }
+    drift = statistics.drift(rates["matmul"])
+    if drift is not None:
+        metrics["matmul_drift"] = context.figure(100 * drift, "%")
+    return context.result(metrics)
 
 
 def _repeat(context: Context, step: Any) -> float:

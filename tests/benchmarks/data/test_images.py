@@ -99,6 +99,12 @@ def test_files_read_by_workers_are_the_same_images_and_one_that_vanished_is_coun
     assert case["left"] == 20 and case["unreadable"] == 1
 
 
+@pytest.mark.torch
+def test_files_that_vanish_while_it_trains_cost_their_images_and_not_the_run(found: dict[str, Any]) -> None:
+    case = found["vanishing"]
+    assert case["unreadable"] == case["steps"] == 7 and case["loss"] is True
+
+
 # --- layouts ----------------------------------------------------------------------------------------------------------
 
 
@@ -107,6 +113,8 @@ def test_imagenets_layout_is_judged_by_its_own_validation_part(found: dict[str, 
     case = found["imagenet"]
     assert case["classes"] == ["n01440764", "n01443537"] and case["sizes"] == [22, 2, 10]
     assert case["same validation"] is True and case["digest"] is True
+    (note,) = case["notes"]  # a training image among the test images would be remembered, not recognised
+    assert note.startswith("left out: 1 duplicate, 1 the same image under two classes") and "leaked.png" in note
 
 
 @pytest.mark.torch

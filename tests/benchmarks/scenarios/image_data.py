@@ -21,7 +21,9 @@ from benchmarks.data import bundled, folders, load
 from benchmarks.data.images import Images
 from benchmarks.pipeline import collect
 from benchmarks.pipeline.batches import Batches
-from benchmarks.pipeline.settings import Settings
+from benchmarks.pipeline.model import build
+from benchmarks.pipeline.settings import Knobs, Settings
+from benchmarks.pipeline.training import Run
 from tests.benchmarks.scenarios.cases import case, main, refusal
 
 SCRATCH = Path(tempfile.mkdtemp())
@@ -78,7 +80,7 @@ def dirty_folder() -> Any:
     picture(root / ".hidden/x.png", 81)
     picture(root / "stray.png", 82)
     listing = collect.list_folder(root)
-    cleaned, cleaning = collect.clean_files(listing, folders.check_image, quiet)
+    cleaned, cleaning = collect.clean_files(listing, folders.check_image, quiet, {})
     made = load.load(settings(root))
     return {
         "classes": listing.classes,
@@ -100,7 +102,7 @@ def headers_only() -> Any:
     (root / "cat/nonsense.jpg").write_bytes(b"nonsense")
     usual, collect.DECODE_UP_TO = collect.DECODE_UP_TO, 3
     try:
-        _, cleaning = collect.clean_files(collect.list_folder(root), folders.check_image, quiet)
+        _, cleaning = collect.clean_files(collect.list_folder(root), folders.check_image, quiet, {})
     finally:
         collect.DECODE_UP_TO = usual
     return {"kept": cleaning.kept, "counts": cleaning.counts}
@@ -198,6 +200,18 @@ def from_files() -> Any:
     }
 
 
+@case
+def vanishing() -> Any:
+    """Every file of a class goes while it trains, a batch of one image each: they are counted, and the run goes on."""
+    root = folder("vanishing", cat=10, dog=10)
+    chosen = settings(root, preset="article", batch=1, epochs=1, schedule="constant", optimiser="sgd")
+    parts = load.load(chosen)
+    made = Run(build(2, 8, 0.5, 0), parts, chosen, Knobs(), CPU)
+    shutil.rmtree(root / "cat")
+    made.train()
+    return {"unreadable": made.batches.unreadable, "steps": made.steps, "loss": made.history[0]["loss"] > 0}
+
+
 # --- layouts ----------------------------------------------------------------------------------------------------------
 
 
@@ -207,6 +221,8 @@ def imagenet() -> Any:
     for label, kind in enumerate(("n01440764", "n01443537")):
         for number in range(5):
             picture(root.parent / "val" / kind / f"v{number}.JPEG", 5000 + 100 * label + number)
+    shutil.copy(root / "n01440764/0.png", root.parent / "val/n01440764/leaked.png")
+    shutil.copy(root / "n01440764/1.png", root.parent / "val/n01443537/leaked.png")
     made = load.load(settings(root.parent))
     again = load.load(settings(root.parent, seed=9))
     return {
@@ -214,6 +230,7 @@ def imagenet() -> Any:
         "sizes": [len(made.train), len(made.validation), len(made.test)],
         "same validation": bool(torch.equal(made.validation.labels, again.validation.labels)),
         "digest": made.digest == again.digest,
+        "notes": made.notes,
     }
 
 
