@@ -150,6 +150,17 @@ def test_small_words() -> None:
     assert sparkline([1.0] * 20) == "" and len(sparkline([float(i) for i in range(100)])) == 8
 
 
+def test_what_strikes_everything_is_said_of_all() -> None:
+    def struck(count: int, reason: str = "the GPU was hot") -> str:
+        spoilt = [workload(f"w{i}", invalid_because=(reason,)) for i in range(count)]
+        out = io.StringIO()
+        print_result(Console(file=out, width=100, highlight=False), result(*spoilt, workload("fine")))
+        return out.getvalue()
+
+    assert "all 6: the GPU was hot" in struck(6)
+    assert "w0, w1, w2: the GPU was hot" in struck(3)
+
+
 def compared() -> tuple[BenchResult, BenchResult]:
     other = result(
         workload("matmul.bf16", (350, 351, 349), telemetry=watts(400)),
