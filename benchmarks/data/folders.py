@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import torch
 
@@ -32,20 +32,28 @@ def folder_dataset(name: str, size: int, progress: Callable[[int, int], None], i
     _pillow()
     train = _first_of(path, TRAIN)
     held_out = _first_of(path, HELD_OUT) if train else None
-    source, notes = _read(train or path, size, progress, in_memory)
+    roots = [train or path, *([held_out] if held_out else [])]
+    listings = [collect.list_folder(root) for root in roots]
+    odd = sorted(set(listings[0].classes) ^ set(listings[-1].classes))
+    if odd:
+        raise PipelineError("{} and {} hold different classes: {}".format(train, held_out, ", ".join(odd[:5])))
+    seen: Dict[str, int] = {}
+    source, notes = _read(roots[0], listings[0], size, progress, in_memory, seen)
     if held_out is None:
         return Dataset(source, None, notes)
-    other, other_notes = _read(held_out, size, progress, in_memory)
-    if other.classes != source.classes:
-        odd = sorted(set(other.classes) ^ set(source.classes))
-        raise PipelineError("{} and {} hold different classes: {}".format(train, held_out, ", ".join(odd[:5])))
+    other, other_notes = _read(held_out, listings[1], size, progress, in_memory, seen)
     return Dataset(source, other, notes + other_notes)
 
 
 def _read(
-    root: Path, size: int, progress: Callable[[int, int], None], in_memory: bool
+    root: Path,
+    listing: collect.Listing,
+    size: int,
+    progress: Callable[[int, int], None],
+    in_memory: bool,
+    seen: Dict[str, int],
 ) -> Tuple[Source, Tuple[str, ...]]:
-    listing, cleaning = collect.clean_files(collect.list_folder(root), check_image, progress)
+    listing, cleaning = collect.clean_files(listing, check_image, progress, seen)
     labels = torch.tensor(listing.labels, dtype=torch.int64)
     collect.require_classes(labels, listing.classes, str(root), cleaning.notes())
     mark = hashlib.sha256()

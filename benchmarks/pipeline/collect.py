@@ -73,9 +73,15 @@ def list_folder(root: Path) -> Listing:
 
 
 def clean_files(
-    listing: Listing, check: Callable[[str, bool], Optional[str]], progress: Callable[[int, int], None]
+    listing: Listing,
+    check: Callable[[str, bool], Optional[str]],
+    progress: Callable[[int, int], None],
+    seen: Dict[str, int],
 ) -> Tuple[Listing, Cleaning]:
-    """The sound ones, each once. check(path, thoroughly): why an image cannot be used, None where it can."""
+    """The sound ones, each once. check(path, thoroughly): why an image cannot be used, None where it can.
+
+    seen: the class of each content that was met; one that is passed on keeps training images out of a test part.
+    """
     thoroughly = len(listing.paths) <= DECODE_UP_TO
 
     def inspect(path: str) -> Tuple[Optional[str], str]:
@@ -88,7 +94,6 @@ def clean_files(
         return check(path, thoroughly), mark
 
     paths, labels, reasons, examples = [], [], Counter(), []  # type: List[str], List[int], Counter[str], List[str]
-    seen: Dict[str, int] = {}
     with ThreadPoolExecutor(max_workers=min(16, (os.cpu_count() or 1) + 2)) as pool:
         for number, (path, label, (fault, mark)) in enumerate(
             zip(listing.paths, listing.labels, pool.map(inspect, listing.paths, chunksize=16))
@@ -97,7 +102,8 @@ def clean_files(
             if reason is None and mark and mark in seen:
                 reason = DUPLICATE if seen[mark] == label else CONFLICTING
             if reason is None:
-                seen[mark] = label
+                if mark:
+                    seen[mark] = label
                 paths.append(path)
                 labels.append(label)
             else:

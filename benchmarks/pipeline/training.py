@@ -84,6 +84,8 @@ class Run:
         self.step.model.train()
         clock = _Clock(self)
         for pixels, labels in self.batches:
+            if not len(labels):  # none of its files could be read any more
+                continue
             loss, hits = self.step(*self._ready(pixels, labels, self.preparation.for_training))
             self.loss_sum += loss.double() * len(labels)
             self.hits += hits
@@ -149,6 +151,8 @@ class Run:
         def prepared() -> Iterator[Tuple[torch.Tensor, torch.Tensor]]:
             for number, (pixels, labels) in enumerate(batches):
                 self.tell("progress", phase="evaluate", step=number, steps=len(batches), epoch=self.epoch)
+                if not len(labels):
+                    continue
                 yield self._ready(pixels, labels, self.preparation.for_evaluation)
 
         return evaluate.evaluate(self.step.model, prepared(), len(self.parts.classes), self.step.loss_of)

@@ -39,7 +39,8 @@ def test_a_first_step_unlike_the_cpus_ends_the_run_before_it_costs_anything(tmp_
     assert found["failure"]["kind"] == "validation" and "first step's" in found["invalid_because"][0]
     assert "CPU" in found["invalid_because"][0] and found["epochs"] == [] and found["outcome"] is None
     text = shown(tmp_path, "first step", "--epochs", "2")
-    assert "must not be trusted" in text.splitlines()[0] and "Check the arithmetic: envdoctor bench --device=cpu --python=" in text
+    assert "must not be trusted" in text.splitlines()[0]
+    assert "Check the arithmetic: envdoctor bench --device=cpu --python=" in text
 
 
 def test_a_device_that_fails_after_the_first_step_does_not_reach_the_accuracy(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks.target import LARGEST, ROOT, scenario
+from tests.benchmarks.target import LARGEST, ROOT, SMALLEST, scenario
 
 DATA = ROOT / "benchmarks/data"
 
 
-def cases(script: str, **options: str) -> dict[str, Any]:
-    done = scenario(script, **options)
+def cases(script: str, version: str = SMALLEST) -> dict[str, Any]:
+    done = scenario(script, version=version)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     broken = {name: case["broken"] for name, case in found.items() if isinstance(case, dict) and "broken" in case}
