@@ -13,7 +13,6 @@ from benchmarks.pipeline import collect
 from benchmarks.pipeline.errors import PipelineError, install
 
 TRAIN, HELD_OUT = ("train", "training"), ("val", "valid", "validation", "test")
-CIFAR = "cifar-10-batches-py"
 IN_MEMORY = 1 << 30
 """Decoded images up to so many bytes are kept in memory: reading them again each epoch would cost more than training."""
 
@@ -27,8 +26,8 @@ def folder_dataset(name: str, size: int, progress: Callable[[int, int], None], i
     if not path.is_dir():
         what = "is a file, not a folder" if path.exists() else "does not exist"
         raise PipelineError("the image folder {} {}. Expected: {}/CLASS/IMAGE".format(path, what, path))
-    if path.name == CIFAR or (path / CIFAR).is_dir():
-        return _cifar10(path.parent if path.name == CIFAR else path)
+    if collect.is_cifar10(path):
+        return _cifar10(path.parent if path.name == collect.CIFAR else path)
     _pillow()
     train = _first_of(path, TRAIN)
     held_out = _first_of(path, HELD_OUT) if train else None
@@ -140,7 +139,11 @@ def _cifar10(root: Path) -> Dataset:
         try:
             read = CIFAR10(str(root), train=train, download=False)
         except (RuntimeError, OSError) as error:
-            raise PipelineError("{} holds no whole CIFAR-10: {}".format(root, str(error).splitlines()[0])) from error
+            # torchvision advises its own argument download=True.
+            raise PipelineError(
+                "{} holds no whole CIFAR-10: a file of {} is missing, or its checksum is not that of the original. Unpack "
+                "cifar-10-python.tar.gz there again".format(root, collect.CIFAR)
+            ) from error
         pixels = torch.from_numpy(read.data).permute(0, 3, 1, 2).contiguous()
         digest = "cifar-10 " + CIFAR10.tgz_md5
         parts.append(Images(pixels, torch.tensor(read.targets), tuple(read.classes), "cifar-10", digest))

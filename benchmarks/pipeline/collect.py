@@ -21,6 +21,7 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff",
 DECODE_UP_TO = 50_000
 """Files that are decoded once to prove them sound; of more, only the headers are read, and the rest shows when it is used."""
 TELL_EVERY = 200
+CIFAR = "cifar-10-batches-py"
 MISSING, EMPTY, CORRUPT, DUPLICATE, CONFLICTING = (
     "missing", "empty", "corrupt", "duplicate", "the same image under two classes",
 )  # fmt: skip
@@ -47,6 +48,11 @@ class Cleaning(NamedTuple):
         parts = ", ".join("{} {}".format(count, reason) for reason, count in sorted(self.counts.items()))
         shown = "; for example {}".format("; ".join(self.examples)) if self.examples else ""
         return ("left out: {}{}".format(parts, shown),)
+
+
+def is_cifar10(path: Path) -> bool:
+    """Whether this is CIFAR-10 as it is downloaded, or the folder that it was unpacked into."""
+    return path.name == CIFAR or (path.expanduser() / CIFAR).is_dir()
 
 
 def list_folder(root: Path) -> Listing:

@@ -22,6 +22,7 @@ from benchmarks.data.images import Images
 from benchmarks.pipeline import collect
 from benchmarks.pipeline.batches import Batches
 from benchmarks.pipeline.model import build
+from benchmarks.pipeline.recipes import settings_for
 from benchmarks.pipeline.settings import Knobs, Settings
 from benchmarks.pipeline.training import Run
 from tests.benchmarks.scenarios.cases import case, main, refusal
@@ -266,6 +267,7 @@ def cifar() -> Any:
         "inside": [len(inside.train), len(inside.validation), len(inside.test)],
         "pixels": bool((pixels(made.test)[3].numpy() == first).all()),
         "damaged": refusal(load.load, settings(root.parent, size=32)),
+        "usual": [settings_for({"data": str(path)}).size for path in (root, root.parent, root.parent.parent)],
     }
 
 
