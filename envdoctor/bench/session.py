@@ -19,9 +19,10 @@ from envdoctor.bench import merging
 from envdoctor.bench.child import SILENCE, Event
 from envdoctor.bench.diagnosing import explained
 from envdoctor.bench.energy import with_energy
+from envdoctor.bench.measured import Hello
 from envdoctor.bench.peaks import with_peaks
 from envdoctor.bench.results import BenchResult, Environment, Skipped, WorkloadResult
-from envdoctor.bench.runner import Hello, Launch, Listener, Runner
+from envdoctor.bench.runner import Launch, Listener, Runner
 from envdoctor.bench.signals import terminable, undisturbed
 from envdoctor.bench.suites import Plan
 from envdoctor.bench.telemetry import Watch

@@ -17,8 +17,9 @@ import msgspec
 
 from envdoctor.bench import training_folder
 from envdoctor.bench.child import SILENCE, STARTUP, Child, Ending, Event
+from envdoctor.bench.measured import Hello
 from envdoctor.bench.results import Telemetry
-from envdoctor.bench.runner import Hello, startup_error
+from envdoctor.bench.runner import startup_error
 from envdoctor.bench.signals import deferred, terminable
 from envdoctor.bench.telemetry import Watch
 from envdoctor.bench.training_result import Epoch, Finished

@@ -12,8 +12,9 @@ import msgspec
 from envdoctor import __version__
 from envdoctor.bench import training_folder
 from envdoctor.bench.diagnosing import diagnosed
+from envdoctor.bench.measured import Hello
 from envdoctor.bench.results import Environment, Failure
-from envdoctor.bench.runner import LOG_TAIL, WHOLE_WORDS, Hello
+from envdoctor.bench.runner import LOG_TAIL, WHOLE_WORDS
 from envdoctor.bench.signals import undisturbed
 from envdoctor.bench.training import Training
 from envdoctor.bench.training_result import Status, TrainingResult
