@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envdoctor.cli.bench_results import STYLES, compare_results, list_workloads, show, show_history, show_result
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 SUITES = ("quick", "standard", "full", "soak")
 SHARING = ("mig", "vgpu", "mps")
 INTERRUPTED = 130
-STYLES = ("text", "json", "html")
 
 
 class Bench(click.Group):
@@ -138,7 +138,7 @@ def command(
 
             result = remember(result)
         failed = None if target is None else _saved(result, target)
-    _show(result, style)
+    show(result, style)
     if target is not None and failed is None:
         click.echo(f"Wrote {save}. Compare it with another: envdoctor bench compare {save} OTHER", err=True)
     if failed is not None:
@@ -197,188 +197,5 @@ def _explain(error: StartupError, python: str | None) -> None:
     print_causes(Console(stderr=True, highlight=False), diagnosed(failure, snapshot, whole_machine=True))
 
 
-def _show(result: BenchResult, style: str) -> None:
-    if style == "json":
-        from envdoctor.bench.results import encode
-
-        click.echo(encode(result), nl=False)
-        return
-    if style == "html":
-        from envdoctor.report.bench_html import run_page
-
-        click.echo(run_page(result))
-        return
-    from rich.console import Console
-
-    from envdoctor.report.bench import print_result
-
-    print_result(Console(highlight=False), result)
-
-
-@command.command("show")
-@click.argument("file", metavar="FILE")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
-@click.option("--format", "style", type=click.Choice(STYLES), default="text", show_default=True)
-def show_result(file: str, output: str | None, style: str) -> int:
-    """Show a saved result again (FILE, or @NAME of a reference result): as text, as JSON, or as a page with plots.
-
-    Exit code: as when it was measured: 0 all valid, 1 something is invalid, failed or missing.
-    """
-    from envdoctor.bench.references import find
-
-    result = find(file)[1]
-    if output is None:
-        _show(result, style)
-    elif style == "html":
-        from envdoctor.report.bench_html import run_page
-
-        _write(run_page(result), output)
-    elif style == "json":
-        from envdoctor.bench.results import encode
-
-        _write(encode(result), output)
-    else:
-        import io
-
-        from rich.console import Console
-
-        from envdoctor.report.bench import print_result
-
-        text = io.StringIO()
-        print_result(Console(file=text, width=100, highlight=False), result)
-        _write(text.getvalue(), output)
-    return 0 if result.valid else 1
-
-
-@command.command("list")
-@click.option("--benchmarks", metavar="PATH", help="Other workloads than the bundled ones.")
-@click.option("--format", "style", type=click.Choice(("text", "json")), default="text", show_default=True)
-def list_workloads(benchmarks: str | None, style: str) -> None:
-    """List the workloads, and the suites that they belong to."""
-    from envdoctor.bench.suites import listing
-    from envdoctor.facts.host import Machine
-
-    listed = listing(Machine.here(), benchmarks)
-    if style == "json":
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(listed), indent=2).decode())
-        return
-    from rich.console import Console
-
-    from envdoctor.report.bench import print_listing
-
-    print_listing(Console(highlight=False), listed)
-
-
-@command.command("history")
-@click.option(
-    "--workload", "workloads", metavar="NAME", multiple=True, help="Show the figures of these workloads or families."
-)
-@click.option(
-    "--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="How many runs, newest first."
-)
-@click.option("--format", "style", type=click.Choice(("text", "json")), default="text", show_default=True)
-def show_history(workloads: tuple[str, ...], limit: int, style: str) -> None:
-    """Show what was measured before on this machine, newest first."""
-    from envdoctor.bench import history
-
-    try:
-        past = history.runs(None, limit)
-    except history.HistoryError as error:
-        raise InputError(f"the history cannot be read: {error}") from None
-    if style == "json":
-        from envdoctor.report.bench_history import to_json
-
-        click.echo(to_json(past, workloads))
-        return
-    from rich.console import Console
-
-    from envdoctor.report.bench_history import print_history
-
-    print_history(Console(highlight=False), past, workloads, str(history.path()))
-
-
-@command.command("compare")
-@click.argument("results", nargs=-1, required=True, metavar="A B [C...]")
-@click.option(
-    "--price", "prices", metavar="AMOUNT", multiple=True, help="What each costs, in their order: 1600EUR, $2.49/h."
-)
-@click.option("--include-invalid", is_flag=True, help="Judge figures that were found invalid as well.")
-@click.option("--fail-slower", is_flag=True, help="Exit with 1 where something is surely slower than in A.")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
-@click.option(
-    "--format", "style", type=click.Choice(("text", "json", "markdown", "html")), default="text", show_default=True
-)
-def compare_results(
-    results: tuple[str, ...],
-    prices: tuple[str, ...],
-    include_invalid: bool,
-    fail_slower: bool,
-    output: str | None,
-    style: str,
-) -> int:
-    """Compare results: A is the baseline, each other is held against it.
-
-    A result is a file of `bench --save`, or @NAME for one of the reference results (`@h100`). A verdict needs three launches a
-    side; figures of different work are not compared.
-
-    Exit code: 0 compared, 1 something is surely slower (with --fail-slower), 2 the results cannot be compared.
-    """
-    from envdoctor.bench.compare import compare
-    from envdoctor.bench.references import find
-
-    if len(results) < 2:
-        raise InputError("a comparison needs two results or more: envdoctor bench compare A.json B.json")
-    named = [find(name) for name in results]
-    amounts, currency = _prices(prices)
-    found = compare(named, amounts, currency, invalid=include_invalid)
-    if style == "html":
-        from envdoctor.report.bench_html import comparison_page
-
-        _write(comparison_page(found, [result for _, result in named]), output)
-    elif style in ("json", "markdown"):
-        from envdoctor.report import bench_compare
-
-        _write(bench_compare.to_json(found) + "\n" if style == "json" else bench_compare.to_markdown(found), output)
-    else:
-        from rich.console import Console
-
-        from envdoctor.report.bench_compare import print_comparison
-
-        if output is None:
-            print_comparison(Console(highlight=False), found)
-        else:
-            import io
-
-            text = io.StringIO()
-            print_comparison(Console(file=text, width=100, highlight=False), found)
-            _write(text.getvalue(), output)
-    return int(fail_slower and found.slower)
-
-
-def _prices(given: tuple[str, ...]) -> tuple[list[float], str]:
-    """Amounts and their one currency ('EUR', '$/h')."""
-    import re
-
-    amounts, currencies = [], set()
-    for text in given:
-        match = re.fullmatch(r"\s*(\D*?)\s*(\d[\d,]*(?:\.\d+)?)\s*(\D*?)\s*", text)
-        amount = float(match[2].replace(",", "")) if match else 0.0
-        if match is None or amount <= 0:
-            raise InputError(f"--price {text}: give an amount, such as 1600EUR or $2.49/h")
-        amounts.append(amount)
-        currencies.add(match[1] + match[3])
-    if len(currencies) > 1:
-        raise InputError(f"--price: these are different currencies: {', '.join(sorted(currencies))}")
-    return amounts, next(iter(currencies), "") or "unit of money"
-
-
-def _write(text: str, output: str | None) -> None:
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    from envdoctor.files import write_atomically
-
-    write_atomically(Path(output), text)
-    click.echo(f"Wrote {output}.", err=True)
+for each in (compare_results, list_workloads, show_history, show_result):
+    command.add_command(each)
