@@ -12,7 +12,7 @@ Formula     difference: the harness's median seconds a step over the other loop'
             interval. Rounds go bare, harness, harness, bare, ..., so that what drifts strikes both.
 Limit       a loop by hand: 1 % on a GPU, 3 % on a CPU; triton and timm: 2 %. `agrees`: the whole interval is inside;
             `differs`: all of it is outside; `open`: the machine was too unsteady to tell in the time given.
-Exit code   0 all that could run agree; 1 one does not, or is open; 2 wrong usage.
+Exit code   0 all that could run agree; 1 one does not, is open or failed; 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -317,6 +317,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     options.add_argument("--seconds", type=float, default=60.0, help="the most that a case may take (default 60)")
     options.add_argument("--json", action="store_true", help="one JSON document on stdout")
     given = options.parse_args(arguments)
+    if not 0 < given.seconds < math.inf:
+        print("overhead: --seconds {:g}: not a time".format(given.seconds), file=sys.stderr)
+        return 2
     try:
         device = open_device(given.device or default_device())
     except (ValueError, RuntimeError) as error:
@@ -325,7 +328,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     torch.manual_seed(0)
     report: Dict[str, Any] = {
         "torch": torch.__version__, "device": device.describe(), "threads": torch.get_num_threads(),
-        "compared": [], "not_run": {},
+        "compared": [], "not_run": {}, "failed": {},
     }  # fmt: skip
     say = (lambda text: None) if given.json else print
     say("torch {}, {} ({}), {} CPUs".format(torch.__version__, device.name, device.type, os.cpu_count()))
@@ -336,14 +339,21 @@ def main(arguments: Optional[List[str]] = None) -> int:
             report["not_run"][name] = lacks
             say("{:<10}not run: {}".format(name, lacks))
             continue
-        with precision.tf32(matmul=False, convolution=False), precision.autotuned():
-            found = compare(name, CASES[name](device), device, given.seconds)
-        device.release()
+        try:
+            with precision.tf32(matmul=False, convolution=False), precision.autotuned():
+                found = compare(name, CASES[name](device), device, given.seconds)
+        except (RuntimeError, ImportError) as error:
+            # Too little memory, a triton or timm that does not fit this torch: the other cases are still worth knowing.
+            report["failed"][name] = str(error).strip().splitlines()[0]
+            say("{:<10}failed: {}".format(name, report["failed"][name]))
+            continue
+        finally:
+            device.release()
         report["compared"].append(dict(asdict(found), verdict=found.verdict))
         say(line(found))
     if given.json:
         print(json.dumps(report, indent=1))
-    return int(any(one["verdict"] != "agrees" for one in report["compared"]))
+    return int(bool(report["failed"]) or any(one["verdict"] != "agrees" for one in report["compared"]))
 
 
 def line(found: Comparison) -> str:
@@ -357,4 +367,7 @@ def line(found: Comparison) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

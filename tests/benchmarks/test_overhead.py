@@ -35,7 +35,22 @@ def test_a_harness_that_costs_half_as_much_again_is_found_out() -> None:
     assert found["difference"] > 0.2
 
 
-def test_a_device_that_is_not_there_is_one_line() -> None:
-    done = run("-m", "benchmarks.overhead", "--device=cuda", cwd=ROOT)
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].startswith("overhead: no CUDA device: this torch ")
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("--device=cuda", "overhead: no CUDA device: this torch "),
+        ("--seconds=nan", "overhead: --seconds nan: not a time"),
+    ],
+)
+def test_what_cannot_be_is_one_line(option: str, text: str) -> None:
+    done = run("-m", "benchmarks.overhead", option, cwd=ROOT)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith(text)
+
+
+def test_a_case_that_fails_costs_itself_only() -> None:
+    done = scenario("dragging.py", "--case=copy", "--case=small", "--seconds=1")
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert report["failed"] == {"copy": "CUDA out of memory. Tried to allocate 2.00 GiB"}
+    assert [one["case"] for one in report["compared"]] == ["small"]

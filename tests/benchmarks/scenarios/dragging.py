@@ -24,5 +24,11 @@ def dragging(device: Any, step: Callable[[], Any], *arguments: Any, **options: A
     return measure(device, slower, *arguments, **options)
 
 
+def too_large(device: Any) -> Any:
+    raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB\nand more of that kind")
+
+
+if "--case=copy" in sys.argv:
+    overhead.CASES["copy"] = too_large
 timing.measure = dragging
 sys.exit(overhead.main(["--device=cpu", "--json", "--seconds=15", *sys.argv[1:]]))
