@@ -22,7 +22,7 @@ from benchmarks.harness.context import Context, NumericsError, Result
 from benchmarks.harness.device import Device
 from benchmarks.models.simple_cnn import SimpleCNN
 from benchmarks.pipeline import checkpoint, finetune
-from benchmarks.pipeline.errors import PipelineError, ValidationError
+from benchmarks.pipeline.errors import PipelineError, ValidationError, install
 from benchmarks.pipeline.export import PACKAGES, export_onnx
 from benchmarks.pipeline.model import build
 from benchmarks.pipeline.prepare import Preparation
@@ -34,7 +34,8 @@ IMAGES = 16
 
 def unavailable(member: str, device: Device) -> str:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    return "not installed: {}".format(" ".join(missing)) if missing else ""
+    words = " ".join(missing)
+    return "not installed: {}; {}".format(words, install(words)) if missing else ""
 
 
 def measure(context: Context) -> Result:

