@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import onnx
 from onnx import numpy_helper
 
-from benchmarks.harness import command
 from benchmarks.pipeline import export
 
 compare = export.compare
