@@ -36,15 +36,21 @@ def diagnosed(failure: Failure, snapshot: Snapshot, *, whole_machine: bool) -> t
     """As `explained`; with `whole_machine`, then what `envdoctor check` calls an error: that machine failed."""
     found = {one.code: one for one in explained(failure, snapshot)}
     if whole_machine:
-        from envdoctor.diagnosis.catalogue import all_diagnoses
-        from envdoctor.diagnosis.engine import diagnose
-        from envdoctor.diagnosis.model import Severity
-        from envdoctor.knowledge import load
-
-        for finding in diagnose(snapshot, load(), all_diagnoses()).findings:
-            if finding.severity is Severity.ERROR and finding.consequence_of is None:
-                found.setdefault(finding.code, _diagnosed(finding))
+        for one in errors_of(snapshot):
+            found.setdefault(one.code, one)
     return tuple(found.values())[:MOST]
+
+
+def errors_of(snapshot: Snapshot) -> tuple[Diagnosed, ...]:
+    """What `envdoctor check` calls an error of that machine, and no consequence of another; the first of them."""
+    from envdoctor.diagnosis.catalogue import all_diagnoses
+    from envdoctor.diagnosis.engine import diagnose
+    from envdoctor.diagnosis.model import Severity
+    from envdoctor.knowledge import load
+
+    found = diagnose(snapshot, load(), all_diagnoses()).findings
+    causes = (one for one in found if one.severity is Severity.ERROR and one.consequence_of is None)
+    return tuple(map(_diagnosed, causes))[:MOST]
 
 
 def _diagnosed(cause: Candidate | Finding) -> Diagnosed:

@@ -124,8 +124,17 @@ class WorkloadResult(msgspec.Struct, frozen=True, kw_only=True):
     launches: int = 1
     """How many launches gave figures."""
     failure: Failure | None = None
+    diagnosed: tuple[Diagnosed, ...] = ()
+    """Of a workload whose arithmetic was wrong on a GPU: what `envdoctor check` calls an error there."""
     telemetry: Telemetry | None = None
     details: dict[str, Any] = {}
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the device computed wrongly: the benchmarks begin such a reason with this word."""
+        if self.failure is not None and self.failure.kind == "numerics":
+            return True
+        return any("numerics: " in reason for reason in self.invalid_because)
 
     @property
     def headline(self) -> tuple[str, Metric] | None:

@@ -17,7 +17,7 @@ import msgspec
 from envdoctor import __version__
 from envdoctor.bench import merging
 from envdoctor.bench.child import SILENCE, Event
-from envdoctor.bench.diagnosing import explained
+from envdoctor.bench.diagnosing import diagnosed, errors_of
 from envdoctor.bench.energy import with_energy
 from envdoctor.bench.measured import Hello
 from envdoctor.bench.peaks import with_peaks
@@ -93,7 +93,7 @@ def _result(
         seen = watch.during(windows)
         around = None if windows else watch.during(merging.spans(name, launches))
         workload = judged(msgspec.structs.replace(merged, telemetry=seen), declared, watch.sharing, around)
-        workloads.append(_diagnosed(workload, snapshot))
+        workloads.append(_diagnosed(workload, snapshot, on_gpu=hello is not None and hello.device.type == "cuda"))
     done = {workload.name for workload in workloads}
     skipped = {name: reason for launch in launches for name, reason in launch.skipped.items() if name not in done}
     missing = [name for name in plan.workloads if name not in done and name not in skipped]
@@ -117,10 +117,12 @@ def _result(
     return with_peaks(result)
 
 
-def _diagnosed(workload: WorkloadResult, snapshot: Snapshot) -> WorkloadResult:
+def _diagnosed(workload: WorkloadResult, snapshot: Snapshot, *, on_gpu: bool) -> WorkloadResult:
     if workload.failure is None:
-        return workload
-    failure = msgspec.structs.replace(workload.failure, diagnosed=explained(workload.failure, snapshot))
+        found = errors_of(snapshot) if workload.wrong and on_gpu else ()
+        return msgspec.structs.replace(workload, diagnosed=found)
+    found = diagnosed(workload.failure, snapshot, whole_machine=workload.wrong and on_gpu)
+    failure = msgspec.structs.replace(workload.failure, diagnosed=found)
     return msgspec.structs.replace(workload, failure=failure)
 
 

@@ -1,6 +1,6 @@
 """What the figures of a run mean, in sentences: what the machine is good at, and what holds it back.
 
-Only valid figures speak. Each threshold stands with what it was taken from.
+Only valid figures speak, and wrong results. Each threshold stands with what it was taken from.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def read(result: BenchResult, reference: tuple[str, BenchResult] | None = None) 
         *_ceilings(valid),
         *_dtypes(valid),
         *_held_back(valid),
+        *_wrong(result, "GPU" if on_gpu else "CPU"),
         *(_throttled(result) if on_gpu else ()),
         *(_link(result) if on_gpu else ()),
         *(_against(valid, *reference) if reference else ()),
@@ -148,6 +149,20 @@ def _kind_of_limit(workload: WorkloadResult, what: str) -> str:
     if stated in ("memory", "compute"):
         return f"{stated}-bound"
     return "memory-bound" if "copy" in what or "memory" in what or "bandwidth" in what else "compute-bound"
+
+
+# --- wrong results ----------------------------------------------------------------------------------------------------
+
+
+def _wrong(result: BenchResult, device: str) -> Iterator[Statement]:
+    names = [workload.name for workload in result.workloads if workload.wrong]
+    if names:
+        yield Statement(
+            "bad",
+            "arithmetic",
+            f"this {device} computed wrongly in {', '.join(names)}: trust nothing that it computes. Overclocked or failing "
+            "hardware does this, or a broken library: run `envdoctor check`, then measure at stock clocks and with another torch",
+        )
 
 
 # --- circumstances ----------------------------------------------------------------------------------------------------

@@ -179,6 +179,8 @@ def _why(console: Console, result: BenchResult) -> None:
             all_of_them = len(names) >= MANY and set(names) == everybody
             words = f"all {len(names)}" if all_of_them else ", ".join(names)
             hanging(console, Text.assemble((words, "bold"), f": {text}"), 5, Text("   "))
+        if said is struck:
+            print_causes(console, tuple(dict.fromkeys(one for workload in measured for one in workload.diagnosed)))
 
 
 def grouped(said: Sequence[tuple[str, str]]) -> Iterator[tuple[list[str], str]]:
@@ -191,7 +193,7 @@ def grouped(said: Sequence[tuple[str, str]]) -> Iterator[tuple[list[str], str]]:
         texts = list(dict.fromkeys(text for _, text in members))
         alike = len({re.sub(r"[\d.]+", "#", text) for text in texts}) == 1
         if len(texts) == 1 or not alike:
-            yield names, texts[0] if len(names) == 1 else texts[0].partition(": ")[0]
+            yield names, texts[0] if len(texts) == 1 else texts[0].partition(": ")[0]
         else:
             yield names, _ranged(texts)
 

@@ -36,6 +36,7 @@ WATCHED = False  # whether what else goes on in this machine counts
 METRICS = {}
 NO_WINDOWS = False  # it does not say when it measured
 DETAILS = {}
+REASONS = []  # why the figures are invalid
 TIMED = None  # the unit of a throughput whose own windows are told
 def hello():
     emit("hello", schema="envdoctor.events/1", monotonic=time.monotonic(), pid=os.getpid(), python="3.12.1",
@@ -63,7 +64,7 @@ def measure(name):
     if TIMED:
         metrics["throughput"].update(unit=TIMED, timing="step")
         details["timing"] = {"step": {"host_gap": 0.0, "windows": [[began, time.monotonic()]]}}
-    emit("result", workload=dict(work, metrics=metrics, valid=True, invalid_because=[], warnings=[],
+    emit("result", workload=dict(work, metrics=metrics, valid=not REASONS, invalid_because=REASONS, warnings=[],
          windows=[[began, time.monotonic()]] if WATCHED and not NO_WINDOWS else [], details=details))
 """
 )
@@ -83,7 +84,7 @@ def script(folder: Path, body: str, name: str = "child.py") -> Path:
 
 
 def benchmark(folder: Path, settings: str = "", name: str = "benchmark.py", main: str = MAIN) -> Path:
-    """A whole benchmark; `settings` overrides FAULTS, DEVICE, SPEED, SECONDS, WATCHED, METRICS, NO_WINDOWS, DETAILS, TIMED."""
+    """A whole benchmark; `settings` overrides FAULTS, DEVICE, SPEED and the other names in capitals."""
     path = folder / name
     path.write_text(BENCHMARK + settings + main)
     return path

@@ -116,6 +116,23 @@ def test_what_spoils_a_figure_strikes_it_with_the_reason(tmp_path: Path, values:
     assert words in out and "TFLOP/s" in out
 
 
+WRONG = 'REASONS = ["numerics: fp32 matmul: relative error 0.3, and 1e-5 is allowed"]\n'
+
+
+def test_wrong_arithmetic_comes_with_what_is_wrong_with_the_gpu(tmp_path: Path) -> None:
+    gpu = FakeGpu(H100, throttle_reasons=(), row_remap_failed=1)
+    code, data, out = measure(tmp_path, gpu, more=WRONG)
+    assert code == 1 and only(data)["metrics"]["throughput"]["value"]
+    assert "this GPU computed wrongly in alpha" in out and "relative error 0.3" in out
+    found = only(data)["diagnosed"][0]  # the child is no torch: that there is none is said too
+    assert found["code"] == "gpu-hw-fault" and f"gpu-hw-fault: {found['summary'].split(':')[0]}" in out
+
+
+def test_of_a_gpu_with_nothing_else_wrong_only_the_arithmetic_is_said(tmp_path: Path) -> None:
+    code, _, out = measure(tmp_path, FakeGpu(H100, throttle_reasons=()), more=WRONG)
+    assert code == 1 and "this GPU computed wrongly in alpha" in out and "gpu-hw-fault" not in out
+
+
 def test_a_power_cap_only_warns(tmp_path: Path) -> None:
     code, data, out = measure(tmp_path, FakeGpu(H100, throttle_reasons=("sw_power_cap",)))
     assert code == 0 and "power limit in 100% of the samples" in out

@@ -29,6 +29,15 @@ def test_what_holds_a_training_step_is_what_its_workload_found(bound: str) -> No
     assert f"refcnn.train is {bound}-bound, at 75 % of the kernel-sum roofline" in statement.text
 
 
+def test_who_computed_wrongly_is_named_and_who_was_only_too_slow_to_tell_is_not() -> None:
+    wrong = workload("numerics.matmul", invalid_because=("launch 2: numerics: fp16 matmul: one tile is wrong",))
+    unsure = workload("conv.fwd", invalid_because=("interval not reached in the time given",))
+    (statement,) = said(wrong, unsure, kind="cpu")
+    assert (statement.tone, statement.kind) == ("bad", "arithmetic")
+    assert "this CPU computed wrongly in numerics.matmul: trust" in statement.text
+    assert said(unsure) == []
+
+
 def test_without_its_word_the_name_of_the_limit_tells() -> None:
     assert said(training(what="the bf16 matmul ceiling"))[0].kind == "compute-bound"
     assert said(training(what="the copy bandwidth"))[0].kind == "memory-bound"
