@@ -37,10 +37,6 @@ class Skip(Exception):
     """This workload cannot run here, for a reason that is no fault: `skipped`, not `error`."""
 
 
-class NumericsError(Exception):
-    """The device computed something that cannot be: a non-finite loss, an answer beyond its gate."""
-
-
 @dataclass
 class Result:
     """The `result` event's workload."""
@@ -170,6 +166,11 @@ class Context:
         """The figures are shown, struck, with this reason."""
         if reason not in self._invalid:
             self._invalid.append(reason)
+
+    def wrong(self, objection: str) -> None:
+        """Where there is an objection: the device computed wrongly, so that nothing else from it is to be trusted either."""
+        if objection:
+            self.invalid("numerics: " + objection)
 
     def detail(self, name: str, value: Any) -> None:
         """Something worth keeping beside the metrics."""

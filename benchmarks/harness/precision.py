@@ -36,15 +36,22 @@ def state() -> Dict[str, Any]:
 
 
 @contextlib.contextmanager
-def tf32(matmul: bool, convolution: bool) -> Iterator[None]:
-    """Allow or forbid TF32 for matrix products and for convolutions; put back what was before."""
+def kept() -> Iterator[None]:
+    """Put back afterwards what TF32 was allowed for."""
     cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = cuda.allow_tf32, cudnn.allow_tf32
-    cuda.allow_tf32, cudnn.allow_tf32 = matmul, convolution
     try:
         yield
     finally:
         cuda.allow_tf32, cudnn.allow_tf32 = before
+
+
+@contextlib.contextmanager
+def tf32(matmul: bool, convolution: bool) -> Iterator[None]:
+    """Allow or forbid TF32 for matrix products and for convolutions; put back what was before."""
+    with kept():
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, convolution
+        yield
 
 
 @contextlib.contextmanager

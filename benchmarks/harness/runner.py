@@ -16,8 +16,9 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 import torch
 
 from benchmarks import workloads
+from benchmarks.pipeline.errors import ValidationError
 
-from .context import Context, NumericsError, Result, Skip
+from .context import Context, Result, Skip
 from .device import Device
 from .events import Events
 from .roofline import Ceilings
@@ -151,7 +152,7 @@ def describe(error: BaseException) -> Dict[str, Any]:
 def kind_of(error: BaseException) -> str:
     """'out-of-memory', 'cuda', 'numerics' or 'exception'."""
     text = str(error)
-    if isinstance(error, NumericsError):
+    if isinstance(error, ValidationError):
         return "numerics"
     # torch.cuda.OutOfMemoryError (1.13) is torch.OutOfMemoryError since 2.5; the CPU allocator raises a RuntimeError.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

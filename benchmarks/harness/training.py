@@ -114,5 +114,5 @@ def figures(
     if peak is not None:
         metrics["peak_memory"] = context.figure(peak / 1e9, "GB", "lower")
     if loss is not None and not bool(torch.isfinite(loss).all()):
-        context.invalid("non-finite loss: {}".format(float(loss)))
+        context.wrong("non-finite loss: {}".format(float(loss)))
     return metrics

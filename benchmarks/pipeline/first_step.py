@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from benchmarks.models.simple_cnn import SimpleCNN
-from benchmarks.pipeline.errors import ValidationError
 from benchmarks.pipeline.model import loss_function
 from benchmarks.pipeline.settings import Knobs, autocast, set_fp32_policy
 from benchmarks.pipeline.step import flat_gradients
@@ -73,26 +72,25 @@ def agreement(expected: torch.Tensor, found: Optional[torch.Tensor]) -> "tuple[f
     return product / max((here * there) ** 0.5, 1e-300), (apart / here) ** 0.5
 
 
-def judge(comparison: Comparison, precision: str) -> None:
-    """Raises ValidationError where the comparison is beyond the gates of that precision."""
+def objection(comparison: Comparison, precision: str) -> str:
+    """What speaks against this device: the comparison is beyond the gates of that precision. Empty: nothing."""
     off = abs(comparison.loss - comparison.reference_loss) / max(abs(comparison.reference_loss), 1e-12)
     if not off <= LOSS.get(precision, OTHER_LOSS):  # NaN never passes
-        raise ValidationError(
+        return (
             "the first step's loss is {:.6g} here and {:.6g} on the CPU: this device does not compute what the CPU "
             "computes".format(comparison.loss, comparison.reference_loss)
         )
     if not comparison.cosine >= COSINE:
-        raise ValidationError(
+        return (
             "the first step's gradient of {} points elsewhere than the CPU's: cosine {:.4f}, at least {} is "
             "expected".format(comparison.worst, comparison.cosine, COSINE)
         )
     gate = RELATIVE.get(precision)
     if gate is not None and not comparison.relative <= gate:
-        raise ValidationError(
-            "the first step's gradients differ from the CPU's by {:.2g} (relative L2); {} allows {:g}".format(
-                comparison.relative, precision, gate
-            )
+        return "the first step's gradients differ from the CPU's by {:.2g} (relative L2); {} allows {:g}".format(
+            comparison.relative, precision, gate
         )
+    return ""
 
 
 def _gradients(

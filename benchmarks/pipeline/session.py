@@ -16,7 +16,7 @@ from benchmarks.harness.device import default_device, open_device
 from benchmarks.harness.events import Events
 from benchmarks.models.simple_cnn import SimpleCNN, parameter_count
 from benchmarks.pipeline import checkpoint, export, finetune, first_step
-from benchmarks.pipeline.errors import PipelineError, ValidationError
+from benchmarks.pipeline.errors import PipelineError, ValidationError, insist
 from benchmarks.pipeline.evaluate import Scores
 from benchmarks.pipeline.keeping import Keeper
 from benchmarks.pipeline.model import build
@@ -169,7 +169,7 @@ class Session:
         self.tell("progress", phase="check", step=0, steps=1)
         images = Preparation(parts.mean, parts.std, settings, knobs.channels_last).for_evaluation(pixels)
         found = first_step.compare_first_step(model, images, parts.train.labels[:count], knobs, device)
-        first_step.judge(found, knobs.precision)
+        insist(first_step.objection(found, knobs.precision))
         return dict(found._asdict())
 
     def _finish(
@@ -231,6 +231,7 @@ class Session:
         batches = run._batches(run.parts.test, 16, shuffle=False)
         images = run.preparation.for_evaluation(next(iter(batches))[0])
         found = export.export_onnx(run.step.model, images, path)
+        insist(export.objection(found, path))
         return dict(found._asdict(), path=str(path))
 
     # --- what is told ------------------------------------------------------------------------------------------------

@@ -3,8 +3,8 @@
 Measures    a DataLoader over JPEG files of 500 x 375 that the page cache holds, with 0, 1, 2, 4 ... workers up to the number
             of CPUs (16 at most). article: Pillow decodes, resizes to the tier's size (bilinear), ToTensor, Normalize: fp32
             batches. uint8: libjpeg decodes at reduced scale where that is enough, and bytes are handed on, to be normalised
-            on the device. feed: training steps of the reference CNN fed by the uint8 pipeline with as many workers as CPUs,
-            against the same steps on a batch that is there already.
+            on the device. feed: tuned training steps of the reference CNN (as refcnn.train's) fed by the uint8 pipeline with as
+            many workers as CPUs, against the same steps on a batch that is there already.
 Formula     images over the median time of a round in which each worker delivers one batch. data_wait: 1 less resident over
             fed step time, in percent. workers_needed: resident img/s over one worker's img/s, rounded up.
 Unit        img/s, %, ms, 1.
@@ -24,19 +24,22 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import torch
-import torch.nn.functional as F
 
 from benchmarks.harness import precision
-from benchmarks.harness import training as common
 from benchmarks.harness.context import Context, Result, Skip
 from benchmarks.harness.device import Device
-from benchmarks.models.simple_cnn import TIERS, SimpleCNN
+from benchmarks.models.simple_cnn import TIERS
+from benchmarks.pipeline.model import build
+from benchmarks.pipeline.normalise import IMAGENET_MEAN, IMAGENET_STD
+from benchmarks.pipeline.prepare import Preparation
+from benchmarks.pipeline.settings import Settings, tuned_knobs
+from benchmarks.pipeline.step import TrainingStep
 from benchmarks.workloads import photographs, refcnn_train
 
-VERSION = 1
+VERSION, FEED_VERSION = 1, 2
 FILES = 48
 BATCH = {"gpu": 64, "cpu": 16}
-SIZE = 224
+SIZE, CLASSES = 224, 1000
 MOST_WORKERS = 16
 
 
@@ -136,36 +139,35 @@ def _feed(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -
     device = context.device
     model = refcnn_train.tier(device)
     size, batch, workers = TIERS[model].size, BATCH[tier], _usable_workers(context)[-1]
-    dtype = common.autocast_dtype(device)
-    fused = common.fused(torch.optim.Adam, device)
+    knobs = tuned_knobs(device.torch_device)
     context.declare(
-        VERSION,
-        {"model": "refcnn-" + model, "size": size, "batch": batch, "dtype": dtype + " autocast", "tier": tier, "data": data,
+        FEED_VERSION,
+        {"model": "refcnn-" + model, "size": size, "batch": batch, "dtype": knobs.precision, "tier": tier, "data": data,
          "optimiser": "Adam 1e-4", "loss": "cross entropy"},
-        {"workers": workers, "pinned": device.is_cuda, "channels_last": True, "fused": bool(fused)},
+        dict(knobs.describe(), workers=workers),
     )  # fmt: skip
-    network = SimpleCNN(size=size).to(device.torch_device, memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-4, **fused)
-    labels = torch.randint(0, 1000, (batch,), device=device.torch_device)
+    settings = Settings(data="synthetic", size=size, classes=CLASSES, batch=batch, rate=1e-4, schedule="constant")
+    labels = torch.randint(0, CLASSES, (batch,), device=device.torch_device)
     images: List[Any] = []
-
-    def loss_of(net: Any) -> Any:
-        # Normalised on the device, in its own memory format.
-        pixels = images[0].to(device.torch_device, non_blocking=True)
-        pixels = pixels.to(dtype=torch.float32, memory_format=torch.channels_last).sub_(118.0).div_(58.0)
-        return F.cross_entropy(net(pixels), labels)
 
     def rate(seconds: float) -> float:
         return batch / seconds
 
-    train = common.train_step(device, network, optimiser, loss_of, dtype, [])
-    with precision.autotuned():
+    with precision.kept(), precision.autotuned():
+        step = TrainingStep(
+            build(CLASSES, size, settings.dropout, context.seed), settings, knobs, device.torch_device, 1
+        )
+        prepared = Preparation(IMAGENET_MEAN, IMAGENET_STD, settings, knobs.channels_last).for_evaluation
+
+        def train() -> None:
+            step(prepared(images[0].to(device.torch_device, non_blocking=knobs.pinned)), labels)
+
         one = batches(paths, size, "uint8", batch, min(1, workers), pinned=False)
         single = context.time(_round(one, 1), "one_worker", 0.25, figure=rate, unit="img/s")
         images[:] = [next(one).to(device.torch_device)]
         del one
         resident = context.time(train, "resident", 0.4, figure=rate, unit="img/s")
-        source = batches(paths, size, "uint8", batch, workers, pinned=device.is_cuda)
+        source = batches(paths, size, "uint8", batch, workers, pinned=knobs.pinned)
 
         def fed_step() -> None:
             images[:] = [next(source)]

@@ -148,7 +148,7 @@ def measure(context: Context) -> Result:
         del step
         verdict = checked(device, dtype, size)
         for reason in verdict.reasons:
-            context.invalid("numerics: " + reason)
+            context.wrong(reason)
         context.detail("checked", {"relative_error": verdict.error, "gate": verdict.gate})
 
         flop = 2.0 * m * n * k

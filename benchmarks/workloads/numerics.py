@@ -120,7 +120,7 @@ def _errors(context: Context, found: Dict[str, List[gates.Verdict]]) -> Dict[str
         reasons = [reason for verdict in verdicts for reason in verdict.reasons]
         if reasons:
             times = " ({} of {} checks failed)".format(sum(not v.passed for v in verdicts), len(verdicts))
-            context.invalid("numerics: " + reasons[0] + times)
+            context.wrong(reasons[0] + times)
     return metrics
 
 
@@ -196,11 +196,7 @@ def _gradients(context: Context) -> Result:
             if parameter.dim() < 2:
                 continue
             cosines.setdefault(name, []).append(gates.cosine(parameter.grad.cpu(), reference.grad))
-            reason = (
-                gates.judge_direction(parameter.grad.cpu(), reference.grad, "numerics: bf16 gradient of " + name) or ""
-            )
-            if reason:
-                context.invalid(reason)
+            context.wrong(gates.judge_direction(parameter.grad.cpu(), reference.grad, "bf16 gradient of " + name) or "")
         context.progress("check", number, MOST_ROUNDS)
     metrics = {}
     for name, found in cosines.items():
@@ -248,9 +244,7 @@ def _determinism(context: Context) -> Result:
         rounds += 1
         context.progress("check", number, MOST_ROUNDS)
     if different:
-        context.invalid(
-            "numerics: {} parameters differ between equal runs in deterministic mode, over {} pairs".format(
-                different, rounds
-            )
+        context.wrong(
+            "{} parameters differ between equal runs in deterministic mode, over {} pairs".format(different, rounds)
         )
     return context.result({"different": context.figure(float(different), "1", "lower")})

@@ -327,13 +327,13 @@ def test_checkpoints_come_by_steps_at_the_end_and_when_a_run_is_asked_to_stop(fo
 
 def test_a_correct_first_step_passes_in_every_precision_and_leaves_the_model_alone(found: dict[str, Any]) -> None:
     case = found["first_steps"]
-    assert [case[name][2] for name in ("fp32", "default", "bf16")] == ["accepted"] * 3
+    assert [case[name][2] for name in ("fp32", "default", "bf16")] == [""] * 3
     assert case["fp32"][:2] == [1.0, 0.0] and 0.98 < case["bf16"][0] < 1 and case["untouched"] is True
 
 
 @pytest.mark.parametrize("fault", ["loss", "nan", "direction", "cosine nan", "silent tf32"])
 def test_a_first_step_that_is_wrong_is_refused(found: dict[str, Any], fault: str) -> None:
-    assert found["first_steps"][fault] != "accepted" and "CPU" in found["first_steps"][fault]
+    assert "CPU" in found["first_steps"][fault]
 
 
 def test_a_gradient_that_is_missing_not_finite_or_turned_round_agrees_with_nothing(found: dict[str, Any]) -> None:

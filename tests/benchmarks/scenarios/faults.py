@@ -11,8 +11,9 @@ import torch
 
 from benchmarks import workloads
 from benchmarks.harness import command
-from benchmarks.harness.context import Context, NumericsError, Result, Skip
+from benchmarks.harness.context import Context, Result, Skip
 from benchmarks.harness.device import Device
+from benchmarks.pipeline.errors import ValidationError
 
 
 def good(context: Context) -> Result:
@@ -40,7 +41,7 @@ def cudnn(context: Context) -> Result:
 
 
 def nan(context: Context) -> Result:
-    raise NumericsError("the loss is not finite after 3 steps")
+    raise ValidationError("the loss is not finite after 3 steps")
 
 
 def skip(context: Context) -> Result:

@@ -717,7 +717,7 @@ def first_steps() -> Any:
     found: dict[str, Any] = {}
     for precision in ("fp32", "default", "bf16"):
         compared = first_step.compare_first_step(model, pictures, made.labels, replace(PLAIN, precision=precision), CPU)
-        found[precision] = [compared.cosine, compared.relative, refusal(first_step.judge, compared, precision)]
+        found[precision] = [compared.cosine, compared.relative, first_step.objection(compared, precision)]
     right = first_step.compare_first_step(model, pictures, made.labels, replace(PLAIN, precision="fp32"), CPU)
     nan = float("nan")
     for name, wrong in {
@@ -727,7 +727,7 @@ def first_steps() -> Any:
         "cosine nan": right._replace(cosine=nan),
         "silent tf32": right._replace(relative=5e-3),
     }.items():
-        found[name] = refusal(first_step.judge, wrong, "fp32")
+        found[name] = first_step.objection(wrong, "fp32")
     found["untouched"] = before == checkpoint.digest(model.state_dict())
     found["missing"] = first_step.agreement(torch.ones(3), None)[0]
     found["not finite"] = first_step.agreement(torch.ones(3), torch.tensor([1.0, nan, 1.0]))[0]
