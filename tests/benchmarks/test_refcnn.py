@@ -53,6 +53,7 @@ def test_a_device_whose_first_step_is_not_the_cpus_is_invalid(workload: str) -> 
     (found,) = results(done).values()
     assert not found["valid"] and found["metrics"]["throughput"]["value"] > 0
     assert any(reason.startswith("numerics: the first step's") for reason in found["invalid_because"]), done.stderr
+    assert found["metrics"]["first_step_cosine"]["value"] < 0.98
 
 
 def test_a_pretrained_backbone_helps_where_labels_are_few() -> None:
