@@ -156,7 +156,7 @@ def small_case(device: Device) -> Case:
 
 def train_case(device: Device) -> Case:
     shape, batch = transformer.TIERS[transformer.tier(device)]
-    dtype, fused = common.autocast_dtype(device), common.fused(torch.optim.AdamW, device)
+    dtype, fused = precision.best(device.torch_device), common.fused(torch.optim.AdamW, device)
     network = Transformer(shape).to(device.torch_device)
     tokens = torch.randint(0, shape.words, (batch, shape.length + 1), device=device.torch_device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, **fused)
@@ -200,7 +200,7 @@ def _resnet50_step(device: Device, network: Any = None) -> Tuple[Callable[[], An
     from torchvision import models
 
     batch, pixels = resnet50.TIERS[resnet50.tier(device)]
-    dtype, fused = common.autocast_dtype(device), common.fused(torch.optim.SGD, device)
+    dtype, fused = precision.best(device.torch_device), common.fused(torch.optim.SGD, device)
     network = models.resnet50(weights=None) if network is None else network
     network = network.to(device.torch_device, memory_format=torch.channels_last).train()
     images = torch.randn(batch, 3, pixels, pixels, device=device.torch_device)
@@ -265,7 +265,7 @@ def missing(name: str, device: Device) -> str:
     absent = [package for package in NEEDS.get(name, ()) if importlib.util.find_spec(package) is None]
     if absent:
         return "needs {}, which this Python does not have".format(" and ".join(absent))
-    if name in ("train", "resnet50", "timm") and common.autocast_dtype(device) == "fp16":
+    if name in ("train", "resnet50", "timm") and precision.best(device.torch_device) == "fp16":
         return "needs bf16 (compute capability 8.0)"
     return ""
 

@@ -103,8 +103,16 @@ class Context:
         self._warnings: List[str] = []
         self._details: Dict[str, Any] = {}
         self.judged: Dict[str, Timing] = {}
+        self.setup_s = 0.0
         # Every workload draws the same numbers whatever ran before it.
         torch.manual_seed(self.seed)
+
+    def ended(self) -> None:
+        """Note how much of the time since `begin` was not spent measuring."""
+        measured = [
+            end - start for timing in self.timings.values() for start, end in timing.windows if start >= self.started
+        ]
+        self.setup_s = time.monotonic() - self.started - sum(measured)
 
     @property
     def family(self) -> str:

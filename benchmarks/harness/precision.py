@@ -7,7 +7,7 @@ refuses to mix them with the newer `fp32_precision` ones.
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Dict, Iterator
+from typing import Any, ContextManager, Dict, Iterator
 
 import torch
 
@@ -20,6 +20,30 @@ DTYPES = {
 }
 if hasattr(torch, "float8_e4m3fn"):  # torch >= 2.1
     DTYPES["fp8"] = torch.float8_e4m3fn
+
+
+def best(device: torch.device) -> str:
+    """The dtype to train in: bf16 where the hardware multiplies it, else fp16 on tensor cores that have only that, else fp32."""
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        if capability >= (8, 0):
+            return "bf16"
+        return "fp16" if capability >= (7, 0) else "fp32"
+    # Emulated, bf16 is several times slower than fp32.
+    return "bf16" if any(map(_cpu_has, ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))) else "fp32"
+
+
+def _cpu_has(name: str) -> bool:
+    ask = getattr(torch.cpu, name, None)  # torch >= 2.4 or so
+    return bool(ask is not None and ask())
+
+
+def autocast(device: torch.device, dtype: str) -> ContextManager[Any]:
+    """The context of a forward pass in that dtype; fp32, TF32 and torch's default need none."""
+    if dtype not in ("bf16", "fp16"):
+        return contextlib.nullcontext()
+    context: ContextManager[Any] = torch.autocast(device.type, dtype=DTYPES[dtype])
+    return context
 
 
 def state() -> Dict[str, Any]:

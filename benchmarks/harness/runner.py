@@ -68,8 +68,10 @@ class Runner:
                 return DEVICE_LOST
         while contexts:
             left = end - time.monotonic()
-            widest = max(contexts.values(), key=_excess)
-            if left < LEAST_EXTENSION_S or _excess(widest) <= 1.0:
+            # What sets up for longer than is left would gain nothing, and make the run late.
+            contexts = {name: context for name, context in contexts.items() if context.setup_s < left}
+            widest = max(contexts.values(), key=_excess, default=None)
+            if widest is None or left < LEAST_EXTENSION_S or _excess(widest) <= 1.0:
                 break
             widest.begin(min(left, _seconds_to_reach(widest)))
             if not self._measure(widest):
@@ -111,6 +113,7 @@ class Runner:
             context.progress("setup", 0)
             result: Result = workloads.WORKLOADS[context.name].load()(context)
             self.device.synchronize()
+            context.ended()
             self.events.emit("result", **result.event())
             return result
         except Skip as skip:

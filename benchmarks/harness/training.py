@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from typing import Any, Callable, Dict, List, Optional
 
 import torch
 
+from benchmarks.harness import precision
 from benchmarks.harness.context import Context
 from benchmarks.harness.device import Device
 from benchmarks.harness.timing import Timing
-
-
-def autocast_dtype(device: Device) -> str:
-    """The dtype to train in: bf16 on CPUs and from compute capability 8.0, fp16 with loss scaling on 7.x, fp32 below."""
-    capability = device.capability
-    if capability is None or capability >= (8, 0):
-        return "bf16"
-    return "fp16" if capability >= (7, 0) else "fp32"
-
-
-def autocast(device: Device, dtype: str) -> Any:
-    """The context in which the forward pass runs."""
-    if dtype in ("fp32", "tf32"):
-        return contextlib.nullcontext()
-    return torch.autocast(device.torch_device.type, dtype={"bf16": torch.bfloat16, "fp16": torch.float16}[dtype])
 
 
 def fused(optimiser: Any, device: Device) -> Dict[str, bool]:
@@ -58,7 +43,7 @@ def train_step(
 
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)
-        with autocast(device, dtype):
+        with precision.autocast(device.torch_device, dtype):
             loss = loss_of(network)
         if scaler is None:
             loss.backward()

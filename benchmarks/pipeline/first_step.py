@@ -16,9 +16,10 @@ from typing import Any, Dict, NamedTuple, Optional
 import torch
 from torch import nn
 
+from benchmarks.harness import precision
 from benchmarks.models.simple_cnn import SimpleCNN
 from benchmarks.pipeline.model import loss_function
-from benchmarks.pipeline.settings import Knobs, autocast, set_fp32_policy
+from benchmarks.pipeline.settings import Knobs, set_fp32_policy
 from benchmarks.pipeline.step import flat_gradients
 
 IMAGES = 8
@@ -101,7 +102,7 @@ def _gradients(
     copied: nn.Module = copy.deepcopy(model).to(device=device, memory_format=memory_format)
     # Two devices draw different masks.
     copied.eval()
-    with autocast(device, knobs.precision):
+    with precision.autocast(device, knobs.precision):
         loss = loss_function()(copied(images.to(device, memory_format=memory_format)), labels.to(device))
     loss.backward()
     return {"loss": float(loss.detach()), "gradients": flat_gradients(copied)}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, ContextManager, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional
 
 import torch
 
+from benchmarks.harness import precision
 from benchmarks.pipeline.errors import PipelineError
 from benchmarks.pipeline.optimise import OPTIMISERS, SCHEDULES
 
@@ -55,21 +55,9 @@ def tuned_knobs(device: torch.device, steps: Optional[int] = None) -> Knobs:
 
 
 def best_precision(device: torch.device) -> str:
-    """bf16 where the hardware multiplies it, else fp16 on tensor cores that have only that, else torch's default."""
-    if device.type == "cuda":
-        capability = torch.cuda.get_device_capability(device)
-        if capability >= (8, 0):
-            return "bf16"
-        return "fp16" if capability >= (7, 0) else "default"
-    # Emulated, bf16 is several times slower than fp32.
-    return (
-        "bf16" if any(_cpu_has(name) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")) else "default"
-    )
-
-
-def _cpu_has(name: str) -> bool:
-    ask = getattr(torch.cpu, name, None)  # torch >= 2.4 or so
-    return bool(ask is not None and ask())
+    """The dtype to train in; where that is fp32, torch's default: TF32 is not worse, where there is TF32."""
+    best = precision.best(device)
+    return "default" if best == "fp32" else best
 
 
 def can_compile() -> bool:
@@ -156,15 +144,6 @@ class Settings:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def autocast(device: torch.device, precision: str) -> ContextManager[Any]:
-    """The context of a forward pass in that precision."""
-    dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16}
-    if precision not in dtypes:
-        return contextlib.nullcontext()
-    context: ContextManager[Any] = torch.autocast(device.type, dtype=dtypes[precision])
-    return context
 
 
 def set_fp32_policy(precision: str) -> None:

@@ -17,9 +17,10 @@ from typing import Any, Dict, Optional, Tuple
 import torch
 from torch import nn
 
+from benchmarks.harness import precision
 from benchmarks.pipeline import optimise
 from benchmarks.pipeline.model import loss_function
-from benchmarks.pipeline.settings import Knobs, Settings, autocast, set_fp32_policy
+from benchmarks.pipeline.settings import Knobs, Settings, set_fp32_policy
 
 
 class TrainingStep:
@@ -46,7 +47,7 @@ class TrainingStep:
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
         """(loss, number of images called rightly), both on the device and not waited for."""
         self.optimiser.zero_grad(set_to_none=True)
-        with autocast(self.device, self.knobs.precision):
+        with precision.autocast(self.device, self.knobs.precision):
             logits = self._forward(images)
             loss = self.loss_of(logits, labels)
         if self.scaler is None:

@@ -37,14 +37,14 @@ WARMUP_STEPS = 5
 def unavailable(member: str, device: Device) -> str:
     if member == "compile" and not hasattr(torch, "compile"):
         return "torch.compile came with torch 2.0; this is {}".format(torch.__version__)
-    if member == "amp" and common.autocast_dtype(device) == "fp32":
-        return "this GPU has no tensor cores to gain from"
+    if member == "amp" and precision.best(device.torch_device) == "fp32":
+        return "this {} multiplies in neither bf16 nor fp16".format("GPU" if device.is_cuda else "CPU")
     return ""
 
 
 def measure(context: Context) -> Result:
     device, knob = context.device, context.member
-    dtype = common.autocast_dtype(device)
+    dtype = precision.best(device.torch_device)
     size = tier(device)
     batch = TIERS[size].batch if device.is_cuda else CPU_BATCH
     context.declare(

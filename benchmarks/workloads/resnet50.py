@@ -52,7 +52,7 @@ def measure(context: Context) -> Result:
     size = tier(device)
     batch, pixels = TIERS[size]
     batch = context.option("batch", batch)
-    dtype = common.autocast_dtype(device)
+    dtype = precision.best(device.torch_device)
     article = context.preset == "article"
     optimiser_options = {} if article else common.fused(torch.optim.SGD, device)
     compiled = context.option("compile", False)

@@ -18,6 +18,7 @@ from typing import Any, Dict, List, Tuple
 import torch
 import torch.nn.functional as F
 
+from benchmarks.harness import precision
 from benchmarks.harness import training as common
 from benchmarks.harness.context import Context, Result
 from benchmarks.harness.device import Device
@@ -46,7 +47,7 @@ def measure(context: Context) -> Result:
     size = tier(device)
     shape, batch = TIERS[size]
     batch = context.option("batch", batch)
-    dtype = common.autocast_dtype(device)
+    dtype = precision.best(device.torch_device)
     optimiser_options = {} if context.preset == "article" else common.fused(torch.optim.AdamW, device)
     compiled = context.option("compile", False)
     context.declare(

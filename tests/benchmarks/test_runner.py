@@ -69,6 +69,16 @@ def test_a_skip_has_a_reason_and_is_no_failure(faults: list[dict[str, Any]]) -> 
     assert not of(faults, "skip")
 
 
+def test_a_second_pass_that_would_only_set_up_again_is_not_begun() -> None:
+    done = scenario(
+        "faults.py", "--events", "--device=cpu", "--budget=14", "--workload=planted.slow", "--workload=planted.good"
+    )
+    said = events(done)
+    begun = [e["name"] for e in said if e["event"] == "workload"]
+    assert begun.count("planted.slow") == 1 and said[-1]["event"] == "bye"
+    assert not results(done)["planted.slow"]["valid"]
+
+
 def test_a_device_that_is_lost_ends_the_process_before_the_next_workload() -> None:
     done = scenario("faults.py", "--events", "--device=cpu", "--workload=planted.lost", "--workload=planted.after")
     said = events(done)

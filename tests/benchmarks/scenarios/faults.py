@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import types
 from typing import Any
 
@@ -73,11 +74,19 @@ def harness(context: Context) -> Result:
     return good(context)
 
 
+def slow(context: Context) -> Result:
+    """Longer to set up than what is kept back for a second pass, and never measured well enough."""
+    context.declare(1, {}, {})
+    time.sleep(2.5)
+    timing = context.time(lambda: time.sleep(float(torch.rand(1))))
+    return context.result({"figure": context.metric(timing, "s", better="lower")})
+
+
 def interrupted(context: Context) -> Result:
     raise KeyboardInterrupt
 
 
-for function in (oom, exception, cuda, cudnn, nan, skip, undeclared, noisy, good, lost, harness, interrupted):
+for function in (oom, exception, cuda, cudnn, nan, skip, undeclared, noisy, good, slow, lost, harness, interrupted):
     module: Any = types.ModuleType("benchmarks.workloads.planted_" + function.__name__)
     module.measure = function
     sys.modules[module.__name__] = module
