@@ -172,6 +172,8 @@ class Runner:
             elif event.name == "error":
                 self._fail(launch, str(name), event.fields)
                 self._settle(launch, child)
+            elif event.name == "log":
+                launch.notes.append(str(event.fields["text"]))
         except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
             launch.notes.append(f"an event '{event.name}' of the benchmark process cannot be read: {error}")
 

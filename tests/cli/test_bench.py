@@ -38,6 +38,14 @@ def test_three_launches_are_three_processes_and_the_interval_is_of_their_medians
     assert metric["ci95"][0] < min(metric["launches"]) and metric["ci95"][1] > max(metric["launches"])
 
 
+def test_what_the_benchmarks_remark_is_a_note(tmp_path: Path) -> None:
+    remark = "--parameter beta: none of these workloads uses it"
+    said = f'emit("log", text="{remark}")'
+    remarking = benchmark(tmp_path, f"FAULTS = {dict(alpha=said)}\n")
+    code, out, _ = bench(tmp_path, remarking, "--suite", "standard")
+    assert code == 0 and " ".join(out.split()).count(f"Note: {remark}") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
