@@ -40,7 +40,7 @@ def test_three_launches_are_three_processes_and_the_interval_is_of_their_medians
 
 def test_what_the_benchmarks_remark_is_a_note(tmp_path: Path) -> None:
     remark = "--parameter beta: none of these workloads uses it"
-    faults = {name: f'emit("log", text="{remark}")' for name in ("alpha", "gamma")}
+    faults = dict.fromkeys(("alpha", "gamma"), f'emit("log", text="{remark}")')
     code, out, _ = bench(tmp_path, benchmark(tmp_path, f"FAULTS = {faults!r}\n"))
     assert code == 0 and " ".join(out.split()).count(f"Note: {remark}") == 1
 
