@@ -9,14 +9,29 @@ from envdoctor.diagnosis.repairs import fitting_torch, install_torch
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
+DROPPED = {"5.2": "Maxwell", "6.1": "Pascal", "7.0": "Volta"}
+"""What 'too old for torch' is likely about, where the text does not say: Kepler's last builds are of 2021."""
+
 
 def arch_fixes(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     """The newest build for every GPU here; where only the driver stands in its way, with the driver first."""
-    names = plain_list([gpu.name for gpu in visible_gpus(machine, world) or ()])
-    build = fitting_torch(machine, world)
+    return _fixes(machine, world, (), "the newest there is")
+
+
+def fixes_for_old_gpus(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
+    """As `arch_fixes`, for a GPU that torch no longer has code for."""
+    return _fixes(machine, world, tuple(DROPPED), f"the newest with code for {plain_list(list(DROPPED.values()))} GPUs")
+
+
+def _fixes(machine: Snapshot, world: Knowledge, otherwise: tuple[str, ...], unknown: str) -> tuple[Fix, ...]:
+    """otherwise, unknown: the capabilities to look for, and the reason to give, where no GPU is known."""
+    known = [gpu.name for gpu in visible_gpus(machine, world) or ()]
+    names = plain_list(known) if known else "this GPU"
+    why = f"the newest with code for {names}" if known else unknown
+    build = fitting_torch(machine, world, otherwise=otherwise)
     if build is not None:
-        return (install_torch(machine, build, why=f"the newest with code for {names} that this driver runs"),)
-    build = fitting_torch(machine, world, driver=False)
+        return (install_torch(machine, build, why=f"{why} that this driver runs" if machine.driver_version else why),)
+    build = fitting_torch(machine, world, driver=False, otherwise=otherwise)
     if build is None:
         return (
             Fix(
@@ -27,5 +42,5 @@ def arch_fixes(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
         )
     return (
         install_driver(machine, world, minimum=build.min_driver, update=True),
-        install_torch(machine, build, why=f"the newest with code for {names}, once the driver is new enough"),
+        install_torch(machine, build, why=f"{why}, once the driver is new enough"),
     )

@@ -86,14 +86,20 @@ def channel_words(build: TorchBuild) -> str:
 
 
 def fitting_torch(
-    snapshot: Snapshot, world: Knowledge, *, torch: str | None = None, driver: bool = True
+    snapshot: Snapshot,
+    world: Knowledge,
+    *,
+    torch: str | None = None,
+    driver: bool = True,
+    otherwise: tuple[str, ...] = (),
 ) -> TorchBuild | None:
     """The newest published CUDA build that runs on this machine's GPUs, driver, Python and C library.
 
-    `torch` narrows the release; `driver=False` asks what there is regardless of the driver.
+    `torch` narrows the release; `driver=False` asks what there is regardless of the driver; `otherwise`: the compute
+    capabilities to run on where the GPUs are not known.
     """
     machine = gpus(snapshot, world)
-    capabilities = [gpu.capability for gpu in machine or () if gpu.capability]
+    capabilities = [gpu.capability for gpu in machine or () if gpu.capability] or otherwise
     host, interpreter = snapshot.host, snapshot.interpreter
     platform = wheel_platform(snapshot)
     if platform is None or not platform.startswith(("linux", "windows")):

@@ -42,6 +42,15 @@ def test_a_match_has_what_scripts_rely_on() -> None:
     assert fix["title"] and fix["commands"] and fix["needs_root"] is True and fix["needs_reboot"] is False
 
 
+def test_without_a_gpu_to_look_at_each_cause_has_a_repair_of_its_own() -> None:
+    found = explained("RuntimeError: CUDA error: no kernel image is available for execution on the device", ALONE)
+    fixes = {match["code"]: match["fixes"][0] for match in found["matches"]}
+    new, old = fixes["gpu-arch-too-new-for-torch"], fixes["gpu-arch-too-old-for-torch"]
+    assert "the newest there is" in new["title"] and "Maxwell, Pascal and Volta" in old["title"]
+    assert new["commands"] != old["commands"] and any("whl/cu126" in line for line in old["commands"])
+    assert "nvidia-smi --query-gpu=compute_cap" in fixes["extension-arch-missing"]["commands"][0]
+
+
 def test_what_is_no_environment_problem_is_an_answer() -> None:
     found = explained("RuntimeError: mat1 and mat2 shapes cannot be multiplied (32x512 and 1024x10)", ALONE)
     assert found["primary"] is None and found["matches"] == []

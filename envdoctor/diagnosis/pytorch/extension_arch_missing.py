@@ -145,6 +145,7 @@ def _proof(machine: Snapshot) -> tuple[Evidence, ...]:
 
 def _rebuild(machine: Snapshot, name: str, gpus: list[GpuFacts]) -> Fix:
     wanted = ";".join(sorted({gpu.capability for gpu in gpus if gpu.capability}))
+    wanted = wanted or "$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | sort -u | paste -sd ';')"
     fix = install_into(
         machine,
         ["--no-cache-dir", "--force-reinstall", "--no-deps", "--no-build-isolation", f"--no-binary={name}", name],

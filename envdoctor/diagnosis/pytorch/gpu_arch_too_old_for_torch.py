@@ -17,7 +17,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.arch_repairs import arch_fixes
+from envdoctor.diagnosis.arch_repairs import fixes_for_old_gpus
 from envdoctor.diagnosis.architecture import capability_number, code_gap
 from envdoctor.diagnosis.conditions import older_than_listed
 from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis
@@ -132,7 +132,7 @@ MESSAGES = (
     layer=Layer.PYTORCH,
     severity=Severity.ERROR,
     messages=MESSAGES,
-    remedy=arch_fixes,
+    remedy=fixes_for_old_gpus,
 )
 def gpu_arch_too_old_for_torch(machine: Snapshot, world: Knowledge) -> Finding | None:
     gap = code_gap(machine, world)
@@ -145,6 +145,6 @@ def gpu_arch_too_old_for_torch(machine: Snapshot, world: Knowledge) -> Finding |
         summary=f"{gap.name} has dropped {plain_list(old)}: it was built for {' '.join(gap.flags)}.",
         severity=Severity.WARNING if gap.with_code else None,
         evidence=gap.evidence(),
-        fixes=arch_fixes(machine, world),
+        fixes=fixes_for_old_gpus(machine, world),
         confidence=0.8 if gap.unsure else 1.0,
     )

@@ -1,4 +1,4 @@
-"""The installed torch is a CPU build, and this machine has a usable NVIDIA GPU.
+"""The installed torch is a CPU build, which no GPU can be used with.
 
 What it is
     torch comes in builds with and without CUDA. The CPU build imports and computes, but torch.cuda.is_available() is False
