@@ -14,6 +14,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -86,6 +87,9 @@ class Child:
         self._patience = startup
         self._heard = time.monotonic()
         self._queue: queue.Queue[Event | None] = queue.Queue(maxsize=10_000)
+        # What is not known to have been dealt with, the event given last included: an interrupt may have come in between.
+        self._open: deque[Event] = deque()
+        self._given = False
         self._stderr = bytearray()
         self._process: subprocess.Popen[bytes] | None = None
         command = [str(python), str(script or resource_folder("benchmarks")), "--events", *arguments]
@@ -136,6 +140,9 @@ class Child:
 
     def next(self) -> Event | None:
         """The next event; None once the process has ended, hung, or passed its deadline, and `ending` tells which."""
+        if self._given:  # whoever asks again has dealt with the one before
+            self._given = False
+            self._open.popleft()
         while self.ending is None and self._process is not None:
             if self.deadline is not None and time.monotonic() > self.deadline:
                 self._kill(Ending(kind="overran", words="ran past its time limit", stderr=self.stderr))
@@ -149,14 +156,16 @@ class Child:
                 self._gone(self._process)
                 break
             self._heard, self._patience = time.monotonic(), self.silence
+            self._given = True
             return event
         return None
 
     def rest(self) -> Iterator[Event]:
-        """What it had said before it was stopped, and nobody has heard yet."""
+        """What it had said before it was stopped, and nobody has dealt with yet; the last one may have been heard in part."""
         with contextlib.suppress(queue.Empty):
-            while (event := self._queue.get(timeout=_TICK)) is not None:
-                yield event
+            while self._queue.get(timeout=_TICK) is not None:
+                pass
+        yield from tuple(self._open)
 
     def stop(self, grace: float = GRACE, by: signal.Signals = signal.SIGTERM) -> Ending:
         """Asks the process to end, kills its group if it does not within `grace` seconds, and says how it ended."""
@@ -223,6 +232,7 @@ class Child:
             while line := stream.readline(LONGEST_LINE):
                 event = _event(line)
                 if event is not None:
+                    self._open.append(event)
                     self._queue.put(event)
                 elif line.strip():
                     self.garbage += 1

@@ -44,8 +44,8 @@ def measure(
     quiet: contextlib.ExitStack | None = None,
 ) -> BenchResult:
     """Runs the plan. `snapshot`: the machine's facts, gathered before; `declared`: ways of sharing the GPU that are known and
-    accepted (mig, vgpu, mps); `quiet`: from the end of the measuring until it is closed, interrupts are ignored, so that the
-    result can be written.
+    accepted (mig, vgpu, mps); `quiet`: from the end of the measuring until it is closed, interrupts are ignored, and so are
+    those after the first, so that the result can be written.
 
     Raises InputError or StartupError where nothing could be measured at all. An interrupt ends it early and is not raised: the
     result is partial, because it was interrupted.
@@ -61,16 +61,17 @@ def measure(
         listener(launch, event)
 
     runner = Runner(python, plan, script=script, silence=silence, listener=listen, spawned=watch.own)
-    with terminable():
+    with contextlib.ExitStack() as own:
+        whole = own if quiet is None else quiet
+        whole.enter_context(terminable(once=True))
         try:
             watch.prepare()
             for number in range(1, plan.launches + 1):
                 launches.append(Launch(number))
                 runner.run(launches[-1])
+            whole.enter_context(undisturbed())
         except KeyboardInterrupt:
             stopped = INTERRUPTED
-    with contextlib.ExitStack() as own:
-        (own if quiet is None else quiet).enter_context(undisturbed())
         watch.stop()
         return _result(plan, launches, watch, snapshot, stopped, created, time.monotonic() - began, tuple(declared))
 
