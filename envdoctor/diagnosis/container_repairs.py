@@ -56,6 +56,17 @@ def all_capabilities() -> Fix:
     )
 
 
+def describe_anew() -> Fix:
+    """A CDI specification names the driver's files with their version: an update of the driver leaves it behind."""
+    return Fix(
+        title="Where the engine is given GPUs by CDI (Podman does): describe the driver's files anew (on the host)",
+        commands=("sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",),
+        verify="nvidia-ctk cdi list",
+        needs_root=True,
+        note="After every update of the driver.",
+    )
+
+
 def install_toolkit(snapshot: Snapshot) -> Fix:
     """Installs the NVIDIA Container Toolkit on the host and tells Docker. In a container the host's distribution is not known, so
     that the packages of the commonest ones are shown."""

@@ -22,7 +22,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.container_repairs import all_capabilities, install_toolkit, run_with_gpus
+from envdoctor.diagnosis.container_repairs import all_capabilities, describe_anew, install_toolkit, run_with_gpus
 from envdoctor.diagnosis.driver_repairs import install_driver
 from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
 from envdoctor.diagnosis.reading import bus_gpus, in_container
@@ -58,6 +58,12 @@ MESSAGES = (
     Message("Error: setting up CDI devices", "podman", 0.9),
     Message("CDI device injection failed", "moby, docker 25 and later", 0.95),
     Message("cdi: no such device nvidia.com/gpu", "buildkit", 0.9),
+    Message(
+        "failed to fulfil mount request: open {library}libnvidia-{name}: no such file or directory",
+        "runc: a CDI specification older than the driver",
+        0.95,
+    ),
+    Message("failed to fulfil mount request: open {library}libcuda{name}: no such file or directory", "runc", 0.95),
     Message(
         "nvidia-container-cli: container error: cgroup subsystem devices not found",
         "libnvidia-container before 1.8 on cgroup v2",
@@ -145,7 +151,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("visible-devices-hidden",),
     messages=MESSAGES,
-    remedy=lambda machine, _: (run_with_gpus(machine), install_toolkit(machine)),
+    remedy=lambda machine, _: (run_with_gpus(machine), install_toolkit(machine), describe_anew()),
 )
 def container_no_gpu(machine: Snapshot, world: Knowledge) -> Finding | None:
     refused = next(
