@@ -32,12 +32,11 @@ def explained(failure: Failure, snapshot: Snapshot) -> tuple[Diagnosed, ...]:
     )
 
 
-def diagnosed(failure: Failure, snapshot: Snapshot, *, whole_machine: bool) -> tuple[Diagnosed, ...]:
-    """As `explained`; with `whole_machine`, then what `envdoctor check` calls an error: that machine failed."""
-    found = {one.code: one for one in explained(failure, snapshot)}
-    if whole_machine:
-        for one in errors_of(snapshot):
-            found.setdefault(one.code, one)
+def diagnosed(failure: Failure, snapshot: Snapshot, causes: tuple[Diagnosed, ...] = ()) -> tuple[Diagnosed, ...]:
+    """As `explained`; then `causes`, the machine's own (`errors_of`) where it is the machine that failed."""
+    found: dict[str, Diagnosed] = {}
+    for one in (*explained(failure, snapshot), *causes):
+        found.setdefault(one.code, one)
     return tuple(found.values())[:MOST]
 
 

@@ -21,7 +21,7 @@ from envdoctor.bench.diagnosing import diagnosed, errors_of
 from envdoctor.bench.energy import with_energy
 from envdoctor.bench.measured import Hello
 from envdoctor.bench.peaks import with_peaks
-from envdoctor.bench.results import BenchResult, Environment, Skipped, WorkloadResult
+from envdoctor.bench.results import BenchResult, Diagnosed, Environment, Skipped, WorkloadResult
 from envdoctor.bench.runner import Launch, Listener, Runner
 from envdoctor.bench.signals import terminable, undisturbed
 from envdoctor.bench.suites import Plan
@@ -93,8 +93,11 @@ def _result(
         windows = merging.windows(name, launches)
         seen = watch.during(windows)
         around = None if windows else watch.during(merging.spans(name, launches))
-        workload = judged(msgspec.structs.replace(merged, telemetry=seen), declared, watch.sharing, around)
-        workloads.append(_diagnosed(workload, snapshot, on_gpu=hello is not None and hello.device.type == "cuda"))
+        workloads.append(judged(msgspec.structs.replace(merged, telemetry=seen), declared, watch.sharing, around))
+    on_gpu = hello is not None and hello.device.type == "cuda"
+    # The whole machine is judged once, however many workloads were wrong.
+    causes = errors_of(snapshot) if on_gpu and any(workload.wrong for workload in workloads) else ()
+    workloads = [_diagnosed(workload, snapshot, causes if workload.wrong else ()) for workload in workloads]
     done = {workload.name for workload in workloads}
     skipped = {name: reason for launch in launches for name, reason in launch.skipped.items() if name not in done}
     missing = [name for name in plan.workloads if name not in done and name not in skipped]
@@ -118,12 +121,10 @@ def _result(
     return with_peaks(result)
 
 
-def _diagnosed(workload: WorkloadResult, snapshot: Snapshot, *, on_gpu: bool) -> WorkloadResult:
+def _diagnosed(workload: WorkloadResult, snapshot: Snapshot, causes: tuple[Diagnosed, ...]) -> WorkloadResult:
     if workload.failure is None:
-        found = errors_of(snapshot) if workload.wrong and on_gpu else ()
-        return msgspec.structs.replace(workload, diagnosed=found)
-    found = diagnosed(workload.failure, snapshot, whole_machine=workload.wrong and on_gpu)
-    failure = msgspec.structs.replace(workload.failure, diagnosed=found)
+        return msgspec.structs.replace(workload, diagnosed=causes)
+    failure = msgspec.structs.replace(workload.failure, diagnosed=diagnosed(workload.failure, snapshot, causes))
     return msgspec.structs.replace(workload, failure=failure)
 
 

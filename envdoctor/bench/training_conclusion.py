@@ -11,7 +11,7 @@ import msgspec
 
 from envdoctor import __version__
 from envdoctor.bench import training_folder
-from envdoctor.bench.diagnosing import diagnosed
+from envdoctor.bench.diagnosing import diagnosed, errors_of
 from envdoctor.bench.measured import Hello
 from envdoctor.bench.results import Environment, Failure
 from envdoctor.bench.runner import LOG_TAIL, WHOLE_WORDS
@@ -41,7 +41,8 @@ def conclude(
     if failure is not None:
         on_gpu = training.hello is not None and training.hello.device.type == "cuda"
         snapshot = facts(on_gpu and status == "invalid")
-        failure = msgspec.structs.replace(failure, diagnosed=diagnosed(failure, snapshot, whole_machine=on_gpu))
+        causes = errors_of(snapshot) if on_gpu else ()
+        failure = msgspec.structs.replace(failure, diagnosed=diagnosed(failure, snapshot, causes))
     with undisturbed():
         config = training_folder.config(training.folder)
         hello, outcome = training.hello, training.outcome

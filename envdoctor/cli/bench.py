@@ -187,14 +187,14 @@ def _explain(error: StartupError, python: str | None) -> None:
     """On stderr: why nothing could be measured at all, and the repair, with the facts of a try of torch."""
     from rich.console import Console
 
-    from envdoctor.bench.diagnosing import diagnosed
+    from envdoctor.bench.diagnosing import diagnosed, errors_of
     from envdoctor.bench.results import Failure
     from envdoctor.cli.gathering import gather
     from envdoctor.report.bench import print_causes
 
     failure = Failure(kind="crash", message=str(error), log_tail=tuple(error.ending.stderr.splitlines()))
     snapshot = gather(python=python, source=None, live=True)
-    print_causes(Console(stderr=True, highlight=False), diagnosed(failure, snapshot, whole_machine=True))
+    print_causes(Console(stderr=True, highlight=False), diagnosed(failure, snapshot, errors_of(snapshot)))
 
 
 for each in (compare_results, list_workloads, show_history, show_result):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import click
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from envdoctor.bench.results import BenchResult
 
 STYLES = ("text", "json", "html")
@@ -57,15 +60,9 @@ def show_result(file: str, output: str | None, style: str) -> int:
 
         _write(encode(result), output)
     else:
-        import io
-
-        from rich.console import Console
-
         from envdoctor.report.bench import print_result
 
-        text = io.StringIO()
-        print_result(Console(file=text, width=100, highlight=False), result)
-        _write(text.getvalue(), output)
+        _write(_plain(lambda console: print_result(console, result)), output)
     return 0 if result.valid else 1
 
 
@@ -168,11 +165,7 @@ def compare_results(
         if output is None:
             print_comparison(Console(highlight=False), found)
         else:
-            import io
-
-            text = io.StringIO()
-            print_comparison(Console(file=text, width=100, highlight=False), found)
-            _write(text.getvalue(), output)
+            _write(_plain(lambda console: print_comparison(console, found)), output)
     return int(fail_slower and found.slower)
 
 
@@ -191,6 +184,17 @@ def _prices(given: tuple[str, ...]) -> tuple[list[float], str]:
     if len(currencies) > 1:
         raise InputError(f"--price: these are different currencies: {', '.join(sorted(currencies))}")
     return amounts, next(iter(currencies), "") or "unit of money"
+
+
+def _plain(prints: Callable[[Console], None]) -> str:
+    """What is printed, for a file."""
+    import io
+
+    from rich.console import Console
+
+    text = io.StringIO()
+    prints(Console(file=text, width=100, highlight=False))
+    return text.getvalue()
 
 
 def _write(text: str, output: str | None) -> None:

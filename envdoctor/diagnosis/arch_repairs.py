@@ -10,7 +10,7 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
 DROPPED = {"5.2": "Maxwell", "6.1": "Pascal", "7.0": "Volta"}
-"""What 'too old for torch' is likely about, where the text does not say: Kepler's last builds are of 2021."""
+"""A compute capability of each architecture that 'too old for torch' is most likely about, where the text does not say."""
 
 
 def arch_fixes(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:

@@ -43,17 +43,7 @@ def test_a_lost_process_costs_its_workload_and_the_rest_is_measured(
 
 def test_an_error_is_shown_with_its_diagnosis(tmp_path: Path) -> None:
     message = "RuntimeError: CUDA error: no kernel image is available for execution on the device"
-    fault = f'emit("error", workload=name, kind="cuda", message={message!r}, traceback="", log_tail=[]); return'
-    program = benchmark(
-        tmp_path,
-        f"""
-honest = measure
-def measure(name):
-    if name != "gamma":
-        return honest(name)
-    {fault}
-""",
-    )
+    program = erring(tmp_path, "gamma", "cuda", message)
     file = tmp_path / "result.json"
     code, out, _ = bench(tmp_path, program, "--save", file)
     assert code == 1
@@ -93,16 +83,7 @@ def test_out_of_memory_ends_the_workload_only(tmp_path: Path) -> None:
     message = (
         "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 12.00 GiB. GPU 0 has a total capacity of 8 GiB"
     )
-    program = benchmark(
-        tmp_path,
-        f"""
-honest = measure
-def measure(name):
-    if name != "beta.two":
-        return honest(name)
-    emit("error", workload=name, kind="out-of-memory", message={message!r}, traceback="", log_tail=[])
-""",
-    )
+    program = erring(tmp_path, "beta.two", "out-of-memory", message)
     file = tmp_path / "result.json"
     code, out, _ = bench(tmp_path, program, "--save", file)
     data = saved(file)
@@ -207,6 +188,20 @@ def test_an_interrupt_while_results_are_written_is_too_late_to_cost_them(tmp_pat
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, heard + err
     assert not saved(file).get("partial") and len(saved(file)["workloads"]) == 4 and "all valid" in out
+
+
+def erring(folder: Path, workload: str, kind: str, message: str) -> Path:
+    """A benchmark in which one workload tells an error in place of figures."""
+    return benchmark(
+        folder,
+        f"""
+honest = measure
+def measure(name):
+    if name != {workload!r}:
+        return honest(name)
+    emit("error", workload=name, kind={kind!r}, message={message!r}, traceback="", log_tail=[])
+""",
+    )
 
 
 def _started(folder: Path, program: Path, file: Path) -> subprocess.Popen[str]:

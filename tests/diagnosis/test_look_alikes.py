@@ -26,17 +26,17 @@ WHEEL = "ERROR: fancy_attn-1.4.0-{tags}.whl is not a supported wheel on this pla
     ("text", "cause"),
     [
         (HALF, "module-shadowed"),
-        (f'  File "/home/ada/work/torch.py", line 3, in <module>\n    import torch\n{HALF}', "module-shadowed"),
+        (f'  File "/home/ada/net/torch.py", line 3, in <module>\n    import torch\n{HALF}', "module-shadowed"),
         (
             (
-                f'  File "/home/ada/work/train.py", line 1, in <module>\n    import torch\n  File "{SITE}/torch/__init__.py", '
-                f'line 40, in <module>\n  File "/home/ada/work/random.py", line 2, in <module>\n{HALF}'
+                f'  File "/home/ada/net/train.py", line 1, in <module>\n    import torch\n  File "{SITE}/torch/__init__.py", '
+                f'line 40, in <module>\n  File "/home/ada/net/random.py", line 2, in <module>\n{HALF}'
             ),
             "module-shadowed",
         ),
         (
             (
-                f'  File "/home/ada/work/train.py", line 1, in <module>\n    import torch\n  File "{SITE}/torch/__init__.py", '
+                f'  File "/home/ada/net/train.py", line 1, in <module>\n    import torch\n  File "{SITE}/torch/__init__.py", '
                 f'line 40, in <module>\n  File "{SITE}/torch/functional.py", line 2, in <module>\n{HALF}'
             ),
             "torch-install-corrupt",
