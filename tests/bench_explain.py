@@ -8,9 +8,9 @@ import tempfile
 import time
 from pydoc_data.topics import topics
 
-from envdoctor.diagnosis.catalogue import all_diagnoses
-from envdoctor.diagnosis.signature import compile_all
-from envdoctor.diagnosis.signatures import scan
+from envdoctor.diagnosis.catalogue import all_messages
+from envdoctor.reading.messages.pattern import compile_all
+from envdoctor.reading.messages.scan import scan
 
 SIZE = 64 << 20
 GOAL = 1e9 / 60
@@ -61,7 +61,7 @@ def unlike(size: int = SIZE) -> bytes:
 
 
 def main() -> int:
-    signatures = compile_all(all_diagnoses())
+    signatures = compile_all(all_messages())
     slow = 0
     print(f"{len(signatures)} signatures, {SIZE >> 20} MiB each\n{'text':<22} {'MB/s':>8} {'GB/min':>8}")
     trials = {

@@ -11,8 +11,6 @@ from envdoctor.facts.model import Snapshot
 if TYPE_CHECKING:
     from envdoctor.diagnosis.explaining import Candidate
     from envdoctor.diagnosis.model import Finding
-
-# Below this a candidate is one of several, and would mislead more than it helps under a benchmark's table.
 SURE_ENOUGH = 0.5
 MOST = 2
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from envdoctor.bench.measured import MeasuredMetric
+from envdoctor.bench.protocol import MeasuredMetric
 from envdoctor.bench.results import Metric, Telemetry, WorkloadResult
 from envdoctor.bench.runner import Launch
 from envdoctor.bench.statistics import geometric_mean, launch_interval

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from statistics import median
 
-from envdoctor.bench.measured import Measured, MeasuredMetric
+from envdoctor.bench.protocol import Measured, MeasuredMetric
 from envdoctor.bench.results import Limit, Metric, WorkloadResult
 from envdoctor.bench.runner import Launch
 from envdoctor.bench.statistics import geometric_mean, launch_interval

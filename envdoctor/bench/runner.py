@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from envdoctor.bench.child import SILENCE, STARTUP, Child, Ending, Event
-from envdoctor.bench.measured import Hello, Measured, offset, placed
+from envdoctor.bench.protocol import Hello, Measured, offset, placed
 from envdoctor.bench.results import Failure
 from envdoctor.bench.signals import deferred
 from envdoctor.bench.suites import Plan

@@ -19,8 +19,8 @@ from envdoctor.bench import merging
 from envdoctor.bench.child import SILENCE, Event
 from envdoctor.bench.diagnosing import diagnosed, errors_of
 from envdoctor.bench.energy import with_energy
-from envdoctor.bench.measured import Hello
 from envdoctor.bench.peaks import with_peaks
+from envdoctor.bench.protocol import Hello
 from envdoctor.bench.results import BenchResult, Diagnosed, Environment, Skipped, WorkloadResult
 from envdoctor.bench.runner import Launch, Listener, Runner
 from envdoctor.bench.signals import terminable, undisturbed

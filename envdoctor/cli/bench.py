@@ -102,7 +102,7 @@ def command(
     from envdoctor.bench.session import measure
     from envdoctor.facts.host import Machine
     from envdoctor.facts.interpreters import choose
-    from envdoctor.report.bench_live import live
+    from envdoctor.report.bench.live import live
 
     target = Path(save) if save else None
     if target is not None:
@@ -190,7 +190,7 @@ def _explain(error: StartupError, python: str | None) -> None:
     from envdoctor.bench.diagnosing import diagnosed, errors_of
     from envdoctor.bench.results import Failure
     from envdoctor.cli.gathering import gather
-    from envdoctor.report.bench import print_causes
+    from envdoctor.report.bench.result_text import print_causes
 
     failure = Failure(kind="crash", message=str(error), log_tail=tuple(error.ending.stderr.splitlines()))
     snapshot = gather(python=python, source=None, live=True)

@@ -26,13 +26,13 @@ def show(result: BenchResult, style: str) -> None:
         click.echo(encode(result), nl=False)
         return
     if style == "html":
-        from envdoctor.report.bench_html import run_page
+        from envdoctor.report.bench.html import run_page
 
         click.echo(run_page(result))
         return
     from rich.console import Console
 
-    from envdoctor.report.bench import print_result
+    from envdoctor.report.bench.result_text import print_result
 
     print_result(Console(highlight=False), result)
 
@@ -52,7 +52,7 @@ def show_result(file: str, output: str | None, style: str) -> int:
     if output is None:
         show(result, style)
     elif style == "html":
-        from envdoctor.report.bench_html import run_page
+        from envdoctor.report.bench.html import run_page
 
         _write(run_page(result), output)
     elif style == "json":
@@ -60,7 +60,7 @@ def show_result(file: str, output: str | None, style: str) -> int:
 
         _write(encode(result), output)
     else:
-        from envdoctor.report.bench import print_result
+        from envdoctor.report.bench.result_text import print_result
 
         _write(_plain(lambda console: print_result(console, result)), output)
     return 0 if result.valid else 1
@@ -82,7 +82,7 @@ def list_workloads(benchmarks: str | None, style: str) -> None:
         return
     from rich.console import Console
 
-    from envdoctor.report.bench import print_listing
+    from envdoctor.report.bench.result_text import print_listing
 
     print_listing(Console(highlight=False), listed)
 
@@ -104,13 +104,13 @@ def show_history(workloads: tuple[str, ...], limit: int, style: str) -> None:
     except history.HistoryError as error:
         raise InputError(f"the history cannot be read: {error}") from None
     if style == "json":
-        from envdoctor.report.bench_history import to_json
+        from envdoctor.report.bench.history import to_json
 
         click.echo(to_json(past, workloads))
         return
     from rich.console import Console
 
-    from envdoctor.report.bench_history import print_history
+    from envdoctor.report.bench.history import print_history
 
     print_history(Console(highlight=False), past, workloads, str(history.path()))
 
@@ -150,17 +150,17 @@ def compare_results(
     amounts, currency = _prices(prices)
     found = compare(named, amounts, currency, invalid=include_invalid)
     if style == "html":
-        from envdoctor.report.bench_html import comparison_page
+        from envdoctor.report.bench.html import comparison_page
 
         _write(comparison_page(found, [result for _, result in named]), output)
     elif style in ("json", "markdown"):
-        from envdoctor.report import bench_compare
+        from envdoctor.report.bench import comparison_text
 
-        _write(bench_compare.to_json(found) + "\n" if style == "json" else bench_compare.to_markdown(found), output)
+        _write(comparison_text.to_json(found) + "\n" if style == "json" else comparison_text.to_markdown(found), output)
     else:
         from rich.console import Console
 
-        from envdoctor.report.bench_compare import print_comparison
+        from envdoctor.report.bench.comparison_text import print_comparison
 
         if output is None:
             print_comparison(Console(highlight=False), found)

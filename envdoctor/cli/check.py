@@ -110,23 +110,23 @@ def _load_ahead(style: str) -> None:
     """Imports what comes after the probes while these wait for their child processes."""
     _select(())
     if style in ("text", "html"):
-        import envdoctor.report.text  # noqa: F401
+        import envdoctor.report.check.text  # noqa: F401
 
 
 def _render(style: str, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
     if style == "json":
-        from envdoctor.report.data import to_json
+        from envdoctor.report.check.data import to_json
 
         click.echo(to_json(snapshot, diagnosed))
     elif style in ("markdown", "github", "junit"):
-        from envdoctor.report import markdown
+        from envdoctor.report.check import markdown
 
         write = {"markdown": markdown.to_markdown, "github": markdown.to_github, "junit": markdown.to_junit}[style]
         click.echo(write(snapshot, diagnosed))
     else:
         from rich.console import Console
 
-        from envdoctor.report.text import print_report
+        from envdoctor.report.check.text import print_report
 
         if style == "html":
             import io

@@ -52,8 +52,8 @@ def command(
 ) -> int:
     import msgspec
 
+    from envdoctor.compat import Question, answer, parse, platform_named
     from envdoctor.knowledge import KnowledgeError, UnknownGpu, load
-    from envdoctor.knowledge.compat import Question, answer, parse, platform_named
 
     if platform is not None:
         platform = platform_named(platform) or platform
@@ -77,7 +77,7 @@ def command(
     else:
         from rich.console import Console
 
-        from envdoctor.report.compat import print_answer
+        from envdoctor.report.plan.compat import print_answer
 
         print_answer(Console(highlight=False), found, sources=sources)
     return 0 if found.answer in (None, "yes") else 1

@@ -52,11 +52,11 @@ def command(a: str, b: str, python: str | None, fast: bool, everything: bool, st
     first = _gathered(a, python, fast)
     second = _gathered(b, python, fast)
 
-    from envdoctor.diagnosis.difference import compare
     from envdoctor.knowledge import load
+    from envdoctor.machine_diff.difference import compare
 
     compared = compare(first, second, load(), everything=everything)
-    from envdoctor.report import difference
+    from envdoctor.report.check import difference
 
     sides = [
         difference.Side(letter="A", name=_name(a), snapshot=first, diagnosed=compared.diagnosed_a),

@@ -123,25 +123,25 @@ def _machine(source: str | None, python: str | None) -> Snapshot | None:
 
 def _show_page(diagnosis: Diagnosis, style: str) -> None:
     if style == "json":
-        from envdoctor.report.explanation import page_to_json
+        from envdoctor.report.check.explanation import page_to_json
 
         click.echo(page_to_json(diagnosis))
         return
     from rich.console import Console
 
-    from envdoctor.report.explanation_text import print_page
+    from envdoctor.report.check.explanation_text import print_page
 
     print_page(Console(highlight=False), diagnosis)
 
 
 def _render(explanation: Explanation, style: str, everything: bool) -> None:
     if style == "json":
-        from envdoctor.report.explanation import to_json
+        from envdoctor.report.check.explanation import to_json
 
         click.echo(to_json(explanation))
         return
     from rich.console import Console
 
-    from envdoctor.report.explanation_text import print_explanation
+    from envdoctor.report.check.explanation_text import print_explanation
 
     print_explanation(Console(highlight=False), explanation, everything=everything)

@@ -36,7 +36,7 @@ def gather(
     if source is not None:
         if python is not None:
             raise InputError("--from and --python exclude each other: a snapshot already says which Python it is about")
-        from envdoctor.facts.readers import read
+        from envdoctor.reading.dumps import read
 
         return read(_content(source))
     from envdoctor.facts.collect import collect

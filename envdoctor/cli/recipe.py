@@ -132,7 +132,7 @@ def command(
     from envdoctor.cli.recipe_files import apply_plan, write_or_print
 
     if planned.stack is None:
-        from envdoctor.report.plan import print_plan
+        from envdoctor.report.plan.text import print_plan
 
         print_plan(_console(err=True), planned)
         return 1
@@ -187,11 +187,11 @@ def _console(*, err: bool = False) -> Console:
 
 def _plan(planned: Plan, style: str) -> int:
     if style == "json":
-        from envdoctor.report.plan_data import plan_json
+        from envdoctor.report.plan.data import plan_json
 
         click.echo(plan_json(planned))
     else:
-        from envdoctor.report.plan import print_plan
+        from envdoctor.report.plan.text import print_plan
 
         print_plan(_console(), planned)
     return 0 if planned.feasible else 1
@@ -203,11 +203,11 @@ def _unlock(machine: Target, wishes: Wishes, style: str) -> int:
 
     found = unlocks(machine, wishes, load())
     if style == "json":
-        from envdoctor.report.plan_data import unlock_json
+        from envdoctor.report.plan.data import unlock_json
 
         click.echo(unlock_json(found))
     else:
-        from envdoctor.report.unlock import print_unlocks
+        from envdoctor.report.plan.unlock import print_unlocks
 
         print_unlocks(_console(), found)
     return 0 if found.plan.feasible else 1

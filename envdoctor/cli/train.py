@@ -13,8 +13,8 @@ import click
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
-    from envdoctor.bench.training_result import TrainingResult
     from envdoctor.facts.model import Snapshot
+    from envdoctor.training.result import TrainingResult
 
 BUNDLED = ("digits", "textures", "mnist-5k", "synthetic")
 EXIT = {"trained": 0, "invalid": 1, "failed": 1, "stopped": 130}
@@ -102,13 +102,13 @@ def command(
     Exit code: 0 trained, and every check passed; 1 it failed, or the result must not be trusted; 2 wrong usage or input,
     a full disk; 130 interrupted (what was reached is kept, and can be resumed).
     """
-    from envdoctor.bench import training, training_folder
     from envdoctor.bench.child import SILENCE
-    from envdoctor.bench.training_conclusion import conclude
     from envdoctor.facts.host import Machine
     from envdoctor.facts.interpreters import choose
-    from envdoctor.report.training_live import live
+    from envdoctor.report.training.live import live
     from envdoctor.resources import resource_folder
+    from envdoctor.training import run, run_folder
+    from envdoctor.training.conclusion import conclude
 
     if resume and force:
         raise InputError("--resume goes on with a run and --force replaces it: give one of them")
@@ -125,16 +125,16 @@ def command(
         raise InputError("there is no Python on PATH to train with; name one with --python")
     data = options["data"] or "digits"
     if output is None:
-        folder, made = training_folder.make_next(data)
+        folder, made = run_folder.make_next(data)
     else:
         folder = Path(output)
-        training_folder.prepare(folder, resume=resume, force=force)
-        made = training_folder.make(folder)
-        data = training_folder.config(folder).get("settings", {}).get("data") or data
+        run_folder.prepare(folder, resume=resume, force=force)
+        made = run_folder.make(folder)
+        data = run_folder.config(folder).get("settings", {}).get("data") or data
     began = time.monotonic()
     try:
         with live(Path(data).name) as listener:
-            found = training.train(
+            found = run.train(
                 chosen.executable,
                 [*_arguments(options), *more, *_words("resume", resume), *_words("export", export)],
                 folder,
@@ -143,7 +143,7 @@ def command(
                 listener=listener,
             )
     finally:
-        training_folder.discard(made)
+        run_folder.discard(made)
     again = ["envdoctor", "train", "-o", str(folder), "--resume", *_words("python", python)]
     again += [word for name in AGAIN for word in _words(name, options[name])]
     result = conclude(
@@ -181,33 +181,33 @@ def _with_pictures(result: TrainingResult) -> TrainingResult:
     """Writes the curves and the model card into the folder; where they cannot be written, the run stands and a note says so."""
     import msgspec
 
-    from envdoctor.bench import training_folder
     from envdoctor.bench.signals import undisturbed
     from envdoctor.files import write_atomically
-    from envdoctor.report.training_card import card
-    from envdoctor.report.training_curves import curves
+    from envdoctor.report.training.card import card
+    from envdoctor.report.training.curves import curves
+    from envdoctor.training import run_folder
 
     if not result.files:
         return result
     folder, notes = Path(result.folder), list(result.notes)
     with undisturbed():
         try:
-            for name, text in ((training_folder.CURVES, curves(result)), (training_folder.CARD, card(result))):
+            for name, text in ((run_folder.CURVES, curves(result)), (run_folder.CARD, card(result))):
                 if text:
                     write_atomically(folder / name, text)
         except InputError as error:
             notes.append(str(error))
-    return msgspec.structs.replace(result, files=training_folder.files(folder), notes=tuple(notes))
+    return msgspec.structs.replace(result, files=run_folder.files(folder), notes=tuple(notes))
 
 
 def _show(result: TrainingResult, style: str) -> None:
     if style == "json":
-        from envdoctor.bench.training_result import encode
+        from envdoctor.training.result import encode
 
         click.echo(encode(result))
         return
     from rich.console import Console
 
-    from envdoctor.report.training import print_training
+    from envdoctor.report.training.text import print_training
 
     print_training(Console(highlight=False), result)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from envdoctor.diagnosis.model import Evidence, fact
-from envdoctor.diagnosis.reading import GpuFacts, visible_gpus
+from envdoctor.diagnosis.snapshot_queries import GpuFacts, visible_gpus
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Torch
 from envdoctor.knowledge import Knowledge

@@ -6,12 +6,13 @@ else /usr/local/cuda; a CUDA major other than torch's is refused, another minor 
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.distributions import family, nvidia_repository
-from envdoctor.diagnosis.loader_errors import first_saying
-from envdoctor.diagnosis.model import Evidence, Fix, fact
-from envdoctor.diagnosis.repairs import conda_install, quoted, uses_conda
+from envdoctor.diagnosis.model import Fix
+from envdoctor.diagnosis.repairs.python_environment import conda_install, quoted, uses_conda
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.software import Compiler, Nvcc
+from envdoctor.planning.distributions import family, nvidia_repository
+from envdoctor.reading.messages.loader_errors import first_saying
 
 # What a failing build says: setuptools, ninja through cpp_extension, and nvcc itself.
 FAILED_BUILD = (

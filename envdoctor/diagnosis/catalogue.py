@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 from envdoctor.diagnosis.model import Diagnosis
 from envdoctor.errors import InputError
+from envdoctor.reading.messages.message import Message
 
 
 @cache
@@ -119,6 +121,11 @@ def all_diagnoses() -> tuple[Diagnosis, ...]:  # noqa: PLR0915  one import a dia
         gpu_degraded,
         torch_failure_unexplained,  # last: any other error explains it
     )
+
+
+def all_messages() -> Iterator[tuple[str, Message]]:
+    """Every diagnosis's messages, each with its code."""
+    return ((d.code, message) for d in all_diagnoses() for message in d.messages)
 
 
 def select(codes: tuple[str, ...]) -> tuple[Diagnosis, ...]:

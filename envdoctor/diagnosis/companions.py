@@ -10,7 +10,7 @@ import msgspec
 from packaging.requirements import Requirement
 
 from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.repairs import install_into, reinstall, run_python, uninstall_from
+from envdoctor.diagnosis.repairs.python_environment import install_into, reinstall, run_python, uninstall_from
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin, Distribution, Interpreter, Torch
 from envdoctor.knowledge import Knowledge

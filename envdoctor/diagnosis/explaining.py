@@ -7,15 +7,15 @@ from typing import BinaryIO
 
 import msgspec
 
-from envdoctor.diagnosis.catalogue import all_diagnoses
+from envdoctor.diagnosis.catalogue import all_diagnoses, all_messages
 from envdoctor.diagnosis.engine import diagnose
 from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Fix, Severity
 from envdoctor.diagnosis.ruling_out import ruled_out
-from envdoctor.diagnosis.signature import compile_all
-from envdoctor.diagnosis.signatures import Match, Scan, scan
-from envdoctor.diagnosis.text_facts import stated
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.pattern import compile_all
+from envdoctor.reading.messages.scan import Match, Scan, scan
+from envdoctor.reading.text_facts import stated
 
 LEAST = 0.2
 """Less confident candidates are noise."""
@@ -66,7 +66,7 @@ def explain(
     """Judges a text of any size. `machine` are facts to hold it against; `own` where these are certainly of the machine that the
     text comes from (given by the user, and not merely the machine that envdoctor runs on)."""
     diagnoses = all_diagnoses()
-    found = scan(stream, compile_all(diagnoses), tick)
+    found = scan(stream, compile_all(all_messages()), tick)
     facts = stated(found, world)
     by_text = diagnose(facts, world, diagnoses)
     by_machine = diagnose(machine, world, diagnoses) if machine is not None else None

@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from envdoctor.facts.evidence import Evidence
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.message import Message
 
 
 class Severity(enum.Enum):
@@ -41,22 +43,6 @@ class Layer(enum.Enum):
     LIBRARIES = "libraries"
     TOOLKIT = "toolkit"
     MULTI_GPU = "multi-gpu"
-
-
-class Evidence(msgspec.Struct, frozen=True):
-    """One fact that a finding rests on: its name in the Snapshot (`driver.module.version`) and its value in words."""
-
-    fact: str
-    value: str
-
-
-def fact(name: str, value: object) -> Evidence:
-    """Evidence from a value of any type; known absence reads as 'none'."""
-    if isinstance(value, (tuple, list)):
-        value = ", ".join(str(item) for item in value)
-    if isinstance(value, bool):
-        value = "yes" if value else "no"
-    return Evidence(name, "none" if value in (None, "") else str(value))
 
 
 class Fix(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,36 +80,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """The file that it is about, where a file and not the machine was judged, as the user named it."""
     line: int | None = None
     """The line in it, counted from 1."""
-
-
-class Occurrence(msgspec.Struct, frozen=True):
-    """One place in a text where a message's words stand: what its condition may look at."""
-
-    line: str
-    """The line (or the wrapped lines, joined) as the text has it, without prefixes and colours."""
-    values: dict[str, str]
-    """What stood in the place of each placeholder."""
-    before: tuple[str, ...]
-    """Up to 60 lines before it, cleaned: a traceback's frames, the loader's own lines."""
-    after: tuple[str, ...] = ()
-    """Up to 15 lines after it."""
-
-
-class Message(msgspec.Struct, frozen=True):
-    """One wording in which software reports a cause: what a diagnosis owns, and `explain` looks for.
-
-    `text` is literal but for `{name}` placeholders, each of which stands for a short run of characters on the same line;
-    letter case and white space do not matter (terminals and loggers wrap lines in mid-word). `source`: where that wording
-    comes from (a public file of the software's source, its documentation, an issue), with the versions that print it where
-    they are known. `weight`: how surely it means this cause: 1.0 nothing else prints it, 0.8 nearly always, 0.5 one of two
-    or three causes, 0.3 a hint. `when` says whether an occurrence counts, where the words alone do not tell: the library
-    that an undefined symbol is missing in, the add-on whose frame raised the error.
-    """
-
-    text: str
-    source: str
-    weight: float = 1.0
-    when: Callable[[Occurrence], bool] | None = None
 
 
 Check = Callable[[Snapshot, Knowledge], "Finding | None"]

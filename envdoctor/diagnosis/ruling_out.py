@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from packaging.version import InvalidVersion, Version
 
-from envdoctor.diagnosis.reading import driver_platform, in_container, visible_gpus
-from envdoctor.diagnosis.symptoms import cuda_starts
+from envdoctor.diagnosis.reported_errors import cuda_starts
+from envdoctor.diagnosis.snapshot_queries import driver_platform, in_container, visible_gpus
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 

@@ -10,7 +10,7 @@ from envdoctor.knowledge import Knowledge
 from envdoctor.linting.machine import Machine, circumstances, machine_of
 from envdoctor.linting.model import Described
 from envdoctor.linting.resolving import Circumstances
-from envdoctor.linting.rules import access, baked, companions, conda, images, pairs, wheels
+from envdoctor.linting.rules import access, companions, conda, images, pairs, preinstalled_torch, wheels
 
 
 def lint(described: Sequence[Described], snapshot: Snapshot, world: Knowledge, only: Sequence[str] = ()) -> Diagnosed:
@@ -32,7 +32,7 @@ def _judge(file: Described, machine: Machine, world: Knowledge) -> Iterator[Find
     for environment in file.environments:
         where = circumstances(environment, machine, world)
         yield from images.judge(environment, where, machine, world)
-        yield from baked.judge(environment, where, machine, world)
+        yield from preinstalled_torch.judge(environment, where, machine, world)
         yield from wheels.judge(environment, where, machine, world)
         yield from pairs.judge(environment, where, machine, world)
         yield from companions.judge(environment, world)
@@ -41,5 +41,7 @@ def _judge(file: Described, machine: Machine, world: Knowledge) -> Iterator[Find
     for service in file.services:
         if service.image is not None:
             yield from images.judge_image(service.image, machine, world)
-            yield from baked.judge_image(service.image, Circumstances(platform="linux_x86_64"), machine, world)
+            yield from preinstalled_torch.judge_image(
+                service.image, Circumstances(platform="linux_x86_64"), machine, world
+            )
         yield from access.judge_service(service)

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from envdoctor.diagnosis.reading import GpuFacts, driver_platform, gpus, wheel_platform
+from envdoctor.diagnosis.snapshot_queries import GpuFacts, driver_platform, gpus, wheel_platform
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge, KnowledgeError, TorchBuild
 from envdoctor.knowledge.systems import System

@@ -6,10 +6,10 @@ import re
 
 import msgspec
 
-from envdoctor.diagnosis.distributions import family, repository_file, repository_folder
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.host import Distribution, Host
+from envdoctor.planning.distributions import family, repository_file, repository_folder
 from envdoctor.planning.model import Stack
 
 # Ids of os-release(5) that share packages: a script made for one serves the others.

@@ -14,7 +14,7 @@ from envdoctor.facts.sections.interpreter import TorchRun
 from tests.cli.test_errors import assert_one_clear_line, run
 from tests.diagnosis.snapshots import FLAGS_2_15, gpu, interpreter, machine, module, nvml, torch
 from tests.diagnosis.snapshots import UBUNTU as HOST
-from tests.facts.readers import samples
+from tests.reading.dumps import samples
 
 WORKS = machine()
 BROKEN = machine(

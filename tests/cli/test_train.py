@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from tests.bench.scripts import envdoctor, surroundings
-from tests.bench.training_scripts import trainer
 from tests.targets import bare_environment, stub_torch_environment
+from tests.training.training_scripts import trainer
 
 H100 = {"type": "cuda", "index": 0, "name": "NVIDIA H100 80GB HBM3", "capability": "9.0", "memory_bytes": 80 << 30}
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from envdoctor.diagnosis.model import Severity
 from envdoctor.facts.model import Snapshot
-from envdoctor.facts.readers import read
 from envdoctor.facts.sections.base import Facts
+from envdoctor.reading.dumps import read
 from tests.diagnosis import population
 from tests.diagnosis.snapshots import judge
-from tests.facts.readers import samples
+from tests.reading.dumps import samples
 
 # The seed is fixed: what this run finds is a defect of the code and not of the day. A longer search raises the numbers.
 SETTINGS = settings(

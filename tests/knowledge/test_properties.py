@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from envdoctor.compat import answer, parse
 from envdoctor.knowledge import load
-from envdoctor.knowledge.compat import answer, parse
 from envdoctor.knowledge.versions import at_least, python_tag, specifier, version
 
 WORLD = load()

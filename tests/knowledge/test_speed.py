@@ -11,8 +11,8 @@ from time import process_time
 
 import pytest
 
+from envdoctor.compat import answer, parse
 from envdoctor.knowledge import Knowledge, UnknownGpu
-from envdoctor.knowledge.compat import answer, parse
 
 BUDGET_S = 0.050
 

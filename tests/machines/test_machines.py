@@ -10,10 +10,10 @@ import pytest
 
 from envdoctor.diagnosis.catalogue import all_diagnoses
 from envdoctor.diagnosis.engine import diagnose
-from envdoctor.facts.readers import read
 from envdoctor.facts.redaction import redact
 from envdoctor.knowledge import load
-from envdoctor.report.data import to_json
+from envdoctor.reading.dumps import read
+from envdoctor.report.check.data import to_json
 from tests.fakes.machine import needs_compiler
 from tests.machines import container, driver, gpu, healthy, libraries, pasted, python, several, shared, toolkits
 from tests.machines.simulation import Case, Verdict, check, discard_template, usable_processors

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from envdoctor.facts.model import Snapshot
-from envdoctor.facts.readers import read
 from envdoctor.facts.sections.driver import Driver, KernelModule
 from envdoctor.facts.sections.gpu import Gpu, Nvml
 from envdoctor.facts.sections.host import Container, Distribution, Host, PciDevice
@@ -20,6 +19,7 @@ from envdoctor.knowledge import load
 from envdoctor.planning.model import Target, Wishes
 from envdoctor.planning.planner import plan
 from envdoctor.planning.target import from_snapshot
+from envdoctor.reading.dumps import read
 from tests.diagnosis import population
 from tests.diagnosis.test_properties import mutate
 

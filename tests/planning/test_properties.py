@@ -18,8 +18,8 @@ from envdoctor.planning.planner import plan
 from envdoctor.planning.target import describe
 from envdoctor.planning.unlock import unlocks
 from envdoctor.planning.wishes import checked
-from envdoctor.report.plan import print_plan
-from envdoctor.report.plan_data import plan_json
+from envdoctor.report.plan.data import plan_json
+from envdoctor.report.plan.text import print_plan
 from tests.planning import raw
 
 GPUS = (

@@ -15,9 +15,9 @@ from envdoctor.bench.compare import compare
 from envdoctor.bench.peaks import with_peaks
 from envdoctor.bench.results import BenchResult, Diagnosed, Failure, Limit, Skipped, WorkloadResult
 from envdoctor.errors import InputError
-from envdoctor.report.bench import print_result
-from envdoctor.report.bench_compare import print_comparison, to_markdown
-from envdoctor.report.bench_table import print_table
+from envdoctor.report.bench.comparison_text import print_comparison, to_markdown
+from envdoctor.report.bench.result_text import print_result
+from envdoctor.report.bench.table import print_table
 from envdoctor.report.figures import number, percent, sparkline
 from tests.bench.made import metric, result, watts, workload
 
@@ -233,7 +233,7 @@ class Page(html.parser.HTMLParser):
 
 def test_a_page_is_one_file_with_distributions_for_dark_mode_and_print() -> None:
     pytest.importorskip("matplotlib", reason="drawing needs the extra `report`")
-    from envdoctor.report.bench_html import comparison_page, run_page
+    from envdoctor.report.bench.html import comparison_page, run_page
 
     a, b = compared()
     for text in (comparison_page(compare([("a", a), ("b<b>", b)]), [a, b]), run_page(a)):
@@ -256,7 +256,7 @@ def _columns(row: str) -> int:
 
 
 def test_without_matplotlib_a_page_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    from envdoctor.report.bench_html import run_page
+    from envdoctor.report.bench.html import run_page
 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(InputError, match=r"pip install 'envdoctor\[report\]'"):
@@ -265,12 +265,12 @@ def test_without_matplotlib_a_page_says_what_to_install(monkeypatch: pytest.Monk
 
 def test_a_run_without_figures_has_a_page_too() -> None:
     pytest.importorskip("matplotlib")
-    from envdoctor.report.bench_html import run_page
+    from envdoctor.report.bench.html import run_page
 
     Page(run_page(result(partial=True, partial_because="interrupted")))
 
 
 def test_the_template_is_part_of_the_package() -> None:
-    from envdoctor.report.bench_html import PAGE
+    from envdoctor.report.bench.html import PAGE
 
     assert PAGE.is_file() and Path(PAGE).suffix == ".j2"

@@ -13,10 +13,10 @@ from envdoctor.diagnosis.model import Diagnosed
 from envdoctor.facts.model import ProbeReport, Snapshot
 from envdoctor.facts.sections.gpu import CudaDriver, Nvml
 from envdoctor.facts.sections.interpreter import Interpreter, TorchDevice, TorchRun
-from envdoctor.report.data import to_json
-from envdoctor.report.markdown import to_github, to_junit, to_markdown
-from envdoctor.report.text import print_report
-from envdoctor.report.words import headline
+from envdoctor.report.check.data import to_json
+from envdoctor.report.check.headline import headline
+from envdoctor.report.check.markdown import to_github, to_junit, to_markdown
+from envdoctor.report.check.text import print_report
 from tests.diagnosis.snapshots import FLAGS_2_15, gpu, interpreter, judge, machine, nvml, torch
 
 VOLTA = machine(

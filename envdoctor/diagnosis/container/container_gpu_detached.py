@@ -22,11 +22,13 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import in_container, is_wsl
-from envdoctor.diagnosis.symptoms import cuda_starts
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.reported_errors import cuda_starts
+from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.message import Message
 
 WORDS = "failed to initialize nvml: unknown error"
 

@@ -22,13 +22,15 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.container_repairs import all_capabilities, describe_anew, install_toolkit, run_with_gpus
-from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import bus_gpus, in_container
-from envdoctor.diagnosis.symptoms import cuda_starts
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.container import all_capabilities, describe_anew, install_toolkit, run_with_gpus
+from envdoctor.diagnosis.repairs.driver import install_driver
+from envdoctor.diagnosis.reported_errors import cuda_starts
+from envdoctor.diagnosis.snapshot_queries import bus_gpus, in_container
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.message import Message
 
 # Docker's own words (moby/daemon/devices.go) where no toolkit serves the request.
 NO_TOOLKIT = "could not select device driver"

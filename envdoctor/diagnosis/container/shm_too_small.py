@@ -19,11 +19,13 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import worker_died
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import in_container
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.snapshot_queries import in_container
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import worker_died
+from envdoctor.reading.messages.message import Message
 
 DEFAULT = 64 << 20
 WORDS = (

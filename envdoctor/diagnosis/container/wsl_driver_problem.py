@@ -21,13 +21,15 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import wsl_near
-from envdoctor.diagnosis.distributions import family
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import compat_libcuda, in_container, is_wsl, select_devices
-from envdoctor.diagnosis.symptoms import cuda_starts
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.reported_errors import cuda_starts
+from envdoctor.diagnosis.snapshot_queries import compat_libcuda, in_container, is_wsl, select_devices
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.distributions import family
+from envdoctor.reading.messages.conditions import wsl_near
+from envdoctor.reading.messages.message import Message
 
 HOME = "/usr/lib/wsl"
 VERIFY = "/usr/lib/wsl/lib/nvidia-smi -L && ldconfig -p | grep libcuda.so.1"

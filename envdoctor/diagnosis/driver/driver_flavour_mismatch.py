@@ -20,13 +20,15 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.driver_branches import branch_number
-from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Evidence, Finding, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import gpus, in_container, is_wsl, plain_list
-from envdoctor.diagnosis.symptoms import cuda_starts, driver_on_disk, kernel_text, undriven
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.driver import install_driver
+from envdoctor.diagnosis.repairs.driver_branches import branch_number
+from envdoctor.diagnosis.reported_errors import cuda_starts, driver_on_disk, kernel_text, undriven
+from envdoctor.diagnosis.snapshot_queries import gpus, in_container, is_wsl, plain_list
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.message import Message
 
 NEEDS_OPEN = "requires use of the NVIDIA open kernel modules"
 NEEDS_PROPRIETARY = "does not include the required GPU System Processor"

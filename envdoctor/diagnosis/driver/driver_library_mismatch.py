@@ -20,13 +20,15 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import near
-from envdoctor.diagnosis.driver_repairs import REBOOT
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import compat_libcuda, in_container, is_wsl
-from envdoctor.diagnosis.symptoms import DRIVER_MISMATCH, cuda_errors, cuda_starts
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.driver import REBOOT
+from envdoctor.diagnosis.reported_errors import DRIVER_MISMATCH, cuda_errors, cuda_starts
+from envdoctor.diagnosis.snapshot_queries import compat_libcuda, in_container, is_wsl
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import near
+from envdoctor.reading.messages.message import Message
 
 RELOAD = Fix(
     title="Reload the module, when nothing uses the GPU (no desktop, no job)",

@@ -20,13 +20,15 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import near
-from envdoctor.diagnosis.container_repairs import run_with_gpus
-from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import bus_gpus, gpus, in_container, is_wsl, plain_list
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.container import run_with_gpus
+from envdoctor.diagnosis.repairs.driver import install_driver
+from envdoctor.diagnosis.snapshot_queries import bus_gpus, gpus, in_container, is_wsl, plain_list
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import near
+from envdoctor.reading.messages.message import Message
 
 # torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp, where libcuda is missing or has no driver under it.
 NOT_FOUND = "Found no NVIDIA driver on your system"

@@ -19,16 +19,18 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import near, nvidia_near, value, without
-from envdoctor.diagnosis.distributions import family
 from envdoctor.diagnosis.driver.driver_missing import is_driver_package
-from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import bus_gpus, in_container, is_wsl
-from envdoctor.diagnosis.symptoms import kernel_text
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.driver import install_driver
+from envdoctor.diagnosis.reported_errors import kernel_text
+from envdoctor.diagnosis.snapshot_queries import bus_gpus, in_container, is_wsl
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import Driver
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.distributions import family
+from envdoctor.reading.messages.conditions import near, nvidia_near, value, without
+from envdoctor.reading.messages.message import Message
 
 VERIFY = "nvidia-smi -L"
 

@@ -23,13 +23,15 @@ import re
 
 from packaging.version import Version
 
-from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import bus_gpus, driver_platform
-from envdoctor.diagnosis.repairs import fitting_torch, install_torch
-from envdoctor.diagnosis.symptoms import driver_on_disk
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.driver import install_driver
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
+from envdoctor.diagnosis.reported_errors import driver_on_disk
+from envdoctor.diagnosis.snapshot_queries import bus_gpus, driver_platform
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.message import Message
 
 # torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp; the number is cudaDriverGetVersion's.
 _TOO_OLD = re.compile(r"NVIDIA driver on your system is too old \(found version (\d{4,5})\)")

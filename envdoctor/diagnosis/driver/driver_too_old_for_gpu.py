@@ -23,13 +23,15 @@ import re
 
 from packaging.version import Version
 
-from envdoctor.diagnosis.driver_branches import branch_number
-from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import in_container, is_wsl, plain_list
-from envdoctor.diagnosis.symptoms import driver_on_disk, kernel_text, undriven
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.driver import install_driver
+from envdoctor.diagnosis.repairs.driver_branches import branch_number
+from envdoctor.diagnosis.reported_errors import driver_on_disk, kernel_text, undriven
+from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl, plain_list
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.message import Message
 
 _UNKNOWN_GPU = re.compile(
     r"\(PCI ID: 10de:([0-9a-f]{4})\) installed in this system is not supported by the NVIDIA ([\d.]+) driver release",

@@ -21,14 +21,16 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import cuda_near
-from envdoctor.diagnosis.distributions import family
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import gpus, in_container
-from envdoctor.diagnosis.symptoms import SYSTEM_NOT_READY, cuda_errors, cuda_starts, driver_on_disk
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.reported_errors import SYSTEM_NOT_READY, cuda_errors, cuda_starts, driver_on_disk
+from envdoctor.diagnosis.snapshot_queries import gpus, in_container
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import FabricManager
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.distributions import family
+from envdoctor.reading.messages.conditions import cuda_near
+from envdoctor.reading.messages.message import Message
 
 VERIFY = "systemctl is-active nvidia-fabricmanager && nvidia-smi -q | grep -A 2 'Fabric'"
 UNREGISTERED = ("not_started", "in_progress")

@@ -22,14 +22,16 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.distributions import family
-from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import compat_libcuda, in_container
-from envdoctor.diagnosis.repairs import fitting_torch, install_torch
-from envdoctor.diagnosis.symptoms import COMPAT_NOT_SUPPORTED, DRIVER_MISMATCH, cuda_errors, cuda_starts
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.driver import install_driver
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
+from envdoctor.diagnosis.reported_errors import COMPAT_NOT_SUPPORTED, DRIVER_MISMATCH, cuda_errors, cuda_starts
+from envdoctor.diagnosis.snapshot_queries import compat_libcuda, in_container
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.distributions import family
+from envdoctor.reading.messages.message import Message
 
 WHICH = "ldconfig -p | grep libcuda.so.1; echo $LD_LIBRARY_PATH; cat /proc/driver/nvidia/version"
 

@@ -22,13 +22,15 @@ from __future__ import annotations
 
 import re
 
-from envdoctor.diagnosis.driver_branches import branch_number
-from envdoctor.diagnosis.driver_repairs import install_driver
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import in_container, is_wsl, plain_list
-from envdoctor.diagnosis.symptoms import driver_on_disk, kernel_text, undriven
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.driver import install_driver
+from envdoctor.diagnosis.repairs.driver_branches import branch_number
+from envdoctor.diagnosis.reported_errors import driver_on_disk, kernel_text, undriven
+from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl, plain_list
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.message import Message
 
 _LEGACY = re.compile(r"supported through the NVIDIA (\d{3})\.\w+ Legacy drivers")
 _NAMED = re.compile(r"The NVIDIA (?:NVIDIA )?(.{3,60}?) GPU installed in this system")

@@ -21,12 +21,14 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.driver_repairs import REBOOT
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import in_container, is_wsl
-from envdoctor.diagnosis.symptoms import NOT_INITIALIZED, UNKNOWN, cuda_errors, cuda_starts
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.driver import REBOOT
+from envdoctor.diagnosis.reported_errors import NOT_INITIALIZED, UNKNOWN, cuda_errors, cuda_starts
+from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.message import Message
 
 VERIFY = "ls -l /dev/nvidia-uvm && python3 -c \"import ctypes; print(ctypes.CDLL('libcuda.so.1').cuInit(0))\"   # 0 is success"
 UNDECIDED = (

@@ -19,11 +19,13 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import torch_near
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import bus_gpus, in_container, select_devices
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.snapshot_queries import bus_gpus, in_container, select_devices
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import torch_near
+from envdoctor.reading.messages.message import Message
 
 FIND = "grep -n CUDA_VISIBLE_DEVICES ~/.bashrc ~/.profile ~/.zshrc /etc/environment /etc/profile.d/* 2>/dev/null"
 

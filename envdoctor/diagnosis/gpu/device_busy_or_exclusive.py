@@ -17,13 +17,15 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import nvidia_near
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import in_container, select_devices
-from envdoctor.diagnosis.symptoms import UNAVAILABLE, cuda_errors
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.reported_errors import UNAVAILABLE, cuda_errors
+from envdoctor.diagnosis.snapshot_queries import in_container, select_devices
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import nvidia_near
+from envdoctor.reading.messages.message import Message
 
 EXCLUSIVE = ("exclusive_process", "exclusive_thread")
 

@@ -22,13 +22,15 @@ from __future__ import annotations
 
 import re
 
-from envdoctor.diagnosis.container_repairs import run_with_gpus
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import in_container
-from envdoctor.diagnosis.symptoms import cuda_starts
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.container import run_with_gpus
+from envdoctor.diagnosis.reported_errors import cuda_starts
+from envdoctor.diagnosis.snapshot_queries import in_container
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import DeviceNode
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.message import Message
 
 NEEDED = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/dxg")
 VERIFY = "test -r /dev/nvidiactl && test -w /dev/nvidiactl && nvidia-smi -L"

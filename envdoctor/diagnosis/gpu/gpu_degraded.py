@@ -21,12 +21,14 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import nvidia_near
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import in_container
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.snapshot_queries import in_container
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import nvidia_near
+from envdoctor.reading.messages.message import Message
 
 HEAT = ("hw_thermal_slowdown", "sw_thermal_slowdown")
 POWER = ("hw_power_brake_slowdown",)

@@ -21,13 +21,15 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import near
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import in_container, plain_list
-from envdoctor.diagnosis.symptoms import ECC_UNCORRECTABLE, cuda_errors, cuda_starts, gpu_at, xids
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.reported_errors import ECC_UNCORRECTABLE, cuda_errors, cuda_starts, gpu_at, xids
+from envdoctor.diagnosis.snapshot_queries import in_container, plain_list
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import near
+from envdoctor.reading.messages.message import Message
 
 # From the catalogue: what is the GPU's own memory, links or power, and no program's error.
 MEMORY_XIDS = {

@@ -21,13 +21,15 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import near, nvidia_near
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import in_container, is_wsl, plain_list
-from envdoctor.diagnosis.symptoms import cuda_starts, gpu_at, undriven, xids
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.reported_errors import cuda_starts, gpu_at, undriven, xids
+from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl, plain_list
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import near, nvidia_near
+from envdoctor.reading.messages.message import Message
 
 # The catalogue's Xids after which a GPU is gone (79: restart the machine) or needs a reset before it works again.
 ENDINGS = {

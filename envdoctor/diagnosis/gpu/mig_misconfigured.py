@@ -18,13 +18,15 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import mig_near
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import in_container
-from envdoctor.diagnosis.symptoms import cuda_starts
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.reported_errors import cuda_starts
+from envdoctor.diagnosis.snapshot_queries import in_container
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import mig_near
+from envdoctor.reading.messages.message import Message
 
 LIST = "nvidia-smi -L"
 

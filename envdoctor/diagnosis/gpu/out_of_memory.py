@@ -20,13 +20,15 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import not_all_ones_own
 from envdoctor.diagnosis.gpu.device_busy_or_exclusive import visible_on_nvml
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.symptoms import OUT_OF_MEMORY, cuda_errors
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.reported_errors import OUT_OF_MEMORY, cuda_errors
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import not_all_ones_own
+from envdoctor.reading.messages.message import Message
 
 # A CUDA context alone takes 0.3 to 0.5 GiB; with less than a tenth left, nothing of the GPU's own size can be trained.
 FULL = 0.9

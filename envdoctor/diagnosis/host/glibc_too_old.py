@@ -23,12 +23,14 @@ import re
 
 from packaging.version import InvalidVersion, Version
 
-from envdoctor.diagnosis.conditions import systems_own
-from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import fitting_torch, install_torch
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import systems_own
+from envdoctor.reading.messages.loader_errors import LoaderError, loader_errors
+from envdoctor.reading.messages.message import Message
 
 _TAG = re.compile(r"manylinux_(\d+)_(\d+)_")
 

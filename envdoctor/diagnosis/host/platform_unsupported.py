@@ -23,11 +23,13 @@ from __future__ import annotations
 
 import re
 
-from envdoctor.diagnosis.conditions import of_no_platform, on_a_mac, torch_near
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.wheel_tags import wheel_for_another_system
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import of_no_platform, on_a_mac, torch_near
+from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.wheel_tags import wheel_for_another_system
 
 # The first macOS for the MPS backend, by the first torch that asks for it (pytorch PRs 133141 and 163515).
 MACOS = (((2, 9), (14, 0)), ((2, 5), (13, 0)), ((1, 12), (12, 3)))

@@ -21,13 +21,15 @@ from __future__ import annotations
 
 from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.companions import pins
-from envdoctor.diagnosis.conditions import near, not_found
-from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors, soname_major
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import install_into, pinned, reinstall, restore_torch, run_python
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import install_into, pinned, reinstall, restore_torch, run_python
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Distribution
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import near, not_found
+from envdoctor.reading.messages.loader_errors import LoaderError, loader_errors, soname_major
+from envdoctor.reading.messages.message import Message
 
 MESSAGES = (
     Message("libcudnn{name}: cannot open shared object file", "glibc, elf/dl-load.c"),

@@ -21,12 +21,14 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis import cudnn_facts
-from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
-from envdoctor.diagnosis.mapped import forced, foreign, mapped, own_wheel, path_evidence, steered, without_path
-from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import run_python
+from envdoctor.diagnosis.library_copies import forced, foreign, mapped, own_wheel, path_evidence, steered, without_path
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import run_python
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.loader_errors import first_saying, loader_errors
+from envdoctor.reading.messages.message import Message
 
 INCOMPATIBLE = "cuDNN version incompatibility"
 CHECK = "import torch; print(torch.backends.cudnn.version())"

@@ -20,14 +20,16 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis import cudnn_facts
-from envdoctor.diagnosis.arch_repairs import arch_fixes
 from envdoctor.diagnosis.architecture import code_gap
-from envdoctor.diagnosis.loader_errors import first_saying, loader_errors
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import plain_list, visible_gpus
-from envdoctor.diagnosis.repairs import conda_install, pinned, reinstall, restore_torch, uses_conda
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.device_code import arch_fixes
+from envdoctor.diagnosis.repairs.python_environment import conda_install, pinned, reinstall, restore_torch, uses_conda
+from envdoctor.diagnosis.snapshot_queries import plain_list, visible_gpus
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.loader_errors import first_saying, loader_errors
+from envdoctor.reading.messages.message import Message
 
 SAID = (
     "cuDNN version incompatibility",

@@ -20,13 +20,15 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import pins
-from envdoctor.diagnosis.conditions import cuda_lacks_cuda, cuda_library_missing, near, not_systems_own
-from envdoctor.diagnosis.loader_errors import CUDA_STEMS, LoaderError, first_saying, loader_errors
-from envdoctor.diagnosis.mapped import foreign, mapped, own_wheel, path_evidence, steered, without_path
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import conda_install, run_python, uses_conda, verify_torch
+from envdoctor.diagnosis.library_copies import foreign, mapped, own_wheel, path_evidence, steered, without_path
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import conda_install, run_python, uses_conda, verify_torch
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import cuda_lacks_cuda, cuda_library_missing, near, not_systems_own
+from envdoctor.reading.messages.loader_errors import CUDA_STEMS, LoaderError, first_saying, loader_errors
+from envdoctor.reading.messages.message import Message
 
 STUB_LIBRARY = 34
 BLAMED = ("cublas", "cusparse", "cusolver", "cufft", "nvrtc", "nvjitlink", "symbol", "shared object")

@@ -16,13 +16,15 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import near
-from envdoctor.diagnosis.loader_errors import loader_errors
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import conda_install, install_into, run_python, uses_conda
-from envdoctor.diagnosis.wordings import first_said
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import conda_install, install_into, run_python, uses_conda
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import near
+from envdoctor.reading.messages.in_snapshot import first_said
+from envdoctor.reading.messages.loader_errors import loader_errors
+from envdoctor.reading.messages.message import Message
 
 MESSAGES = (
     Message("undefined symbol: iJIT_{name}", "pytorch#123097: MKL 2024.1"),

@@ -25,15 +25,17 @@ from packaging.requirements import Requirement
 
 from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.companions import pins
-from envdoctor.diagnosis.conditions import cuda_missing_on_import, torch_lacks_cuda, torch_near
-from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors
-from envdoctor.diagnosis.mapped import older, steered
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import reinstall, restore_torch, run_python, uses_conda
-from envdoctor.diagnosis.tracebacks import importing_torch
+from envdoctor.diagnosis.library_copies import older, steered
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import reinstall, restore_torch, run_python, uses_conda
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin, Distribution, TorchRun
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import cuda_missing_on_import, torch_lacks_cuda, torch_near
+from envdoctor.reading.messages.loader_errors import LoaderError, loader_errors
+from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.tracebacks import importing_torch
 
 CHECK = "import torch; print(torch.__version__, torch.cuda.is_available())"
 

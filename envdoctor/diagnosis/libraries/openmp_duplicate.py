@@ -18,11 +18,13 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import conda_install, reinstall, run_python
-from envdoctor.diagnosis.wordings import first_said
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import conda_install, reinstall, run_python
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.in_snapshot import first_said
+from envdoctor.reading.messages.message import Message
 
 MESSAGES = (
     Message("OMP: Error #15: Initializing {library}, but found {other} already initialized", "LLVM OpenMP, kmp_i18n"),

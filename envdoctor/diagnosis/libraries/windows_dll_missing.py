@@ -18,12 +18,14 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import near
-from envdoctor.diagnosis.loader_errors import Said, said
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import restore_torch, run_python
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import restore_torch, run_python
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import near
+from envdoctor.reading.messages.loader_errors import Said, said
+from envdoctor.reading.messages.message import Message
 
 REDISTRIBUTABLE = "https://aka.ms/vs/17/release/vc_redist.x64.exe"
 NUMBERS = ("WinError 126]", "WinError 127]", "WinError 182]", "WinError 1114]")

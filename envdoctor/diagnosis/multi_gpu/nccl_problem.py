@@ -21,12 +21,14 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import near, not_after_a_fault
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.wordings import first_said
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import near, not_after_a_fault
+from envdoctor.reading.messages.in_snapshot import first_said
+from envdoctor.reading.messages.message import Message
 
 TOLD = 0.6
 """Messages of less weight are hints."""

@@ -19,15 +19,17 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import basic_attribute
-from envdoctor.diagnosis.loader_errors import loader_errors
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import quoted, run_python
-from envdoctor.diagnosis.tracebacks import half_imported, local_module, runs_through_its_double
-from envdoctor.diagnosis.wordings import first_said
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import quoted, run_python
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import ShadowedModule
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import basic_attribute
+from envdoctor.reading.messages.in_snapshot import first_said
+from envdoctor.reading.messages.loader_errors import loader_errors
+from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.tracebacks import half_imported, local_module, runs_through_its_double
 
 THIRD_PARTY = ("torch", "torchvision", "torchaudio", "numpy", "triton")
 

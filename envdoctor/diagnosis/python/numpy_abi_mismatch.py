@@ -20,9 +20,8 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import major_of, release_of
-from envdoctor.diagnosis.conditions import no_warning, numpy_there
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import (
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import (
     conda_install,
     fitting_torch,
     install_into,
@@ -30,9 +29,12 @@ from envdoctor.diagnosis.repairs import (
     run_python,
     uses_conda,
 )
-from envdoctor.diagnosis.wordings import first_said
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import no_warning, numpy_there
+from envdoctor.reading.messages.in_snapshot import first_said
+from envdoctor.reading.messages.message import Message
 
 FIRST_FOR_NUMPY_2 = (2, 3)
 

@@ -17,13 +17,15 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import torch_itself, torch_near
-from envdoctor.diagnosis.loader_errors import first_saying
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.wheel_tags import wheel_for_another_python
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter
 from envdoctor.knowledge import Knowledge, KnowledgeError
+from envdoctor.reading.messages.conditions import torch_itself, torch_near
+from envdoctor.reading.messages.loader_errors import first_saying
+from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.wheel_tags import wheel_for_another_python
 
 SAID = ("No matching distribution found for torch", "satisfies the requirement torch")
 

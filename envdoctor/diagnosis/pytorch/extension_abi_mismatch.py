@@ -24,7 +24,14 @@ from collections.abc import Iterator
 import msgspec
 
 from envdoctor.diagnosis.companions import compiled, distribution_built_for, major_of, pins, release_of
-from envdoctor.diagnosis.conditions import (
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import install_into, run_python
+from envdoctor.diagnosis.snapshot_queries import plain_list
+from envdoctor.facts.evidence import Evidence, fact
+from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.interpreter import Distribution, Torch
+from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import (
     extension_lacks_torch,
     near,
     near_line,
@@ -33,13 +40,8 @@ from envdoctor.diagnosis.conditions import (
     torch_library_missing,
     without,
 )
-from envdoctor.diagnosis.loader_errors import LoaderError, loader_errors, soname_major
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import plain_list
-from envdoctor.diagnosis.repairs import install_into, run_python
-from envdoctor.facts.model import Snapshot
-from envdoctor.facts.sections.interpreter import Distribution, Torch
-from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.loader_errors import LoaderError, loader_errors, soname_major
+from envdoctor.reading.messages.message import Message
 
 # They have diagnoses of their own, or are no extensions.
 OTHERS = ("torch", "torchvision", "torchaudio", "triton", "pytorch-triton", "numpy")

@@ -18,13 +18,15 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.architecture import code_gap
-from envdoctor.diagnosis.loader_errors import first_saying
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import GpuFacts, plain_list, visible_gpus
-from envdoctor.diagnosis.repairs import install_into
-from envdoctor.diagnosis.tracebacks import raised_by_addon
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import install_into
+from envdoctor.diagnosis.snapshot_queries import GpuFacts, plain_list, visible_gpus
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.loader_errors import first_saying
+from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.tracebacks import raised_by_addon
 
 NO_IMAGE = ("no kernel image is available", "invalid device function", "CUDA_ERROR_NO_BINARY_FOR_GPU")
 

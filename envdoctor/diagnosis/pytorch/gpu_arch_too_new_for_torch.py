@@ -19,13 +19,14 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.arch_repairs import arch_fixes
 from envdoctor.diagnosis.architecture import capability_number, code_gap
-from envdoctor.diagnosis.conditions import newer_than_listed, not_after_a_fault
-from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis
-from envdoctor.diagnosis.reading import plain_list
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.device_code import arch_fixes
+from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import newer_than_listed, not_after_a_fault
+from envdoctor.reading.messages.message import Message
 
 MESSAGES = (
     Message(

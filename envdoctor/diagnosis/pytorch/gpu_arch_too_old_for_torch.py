@@ -17,13 +17,14 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.arch_repairs import fixes_for_old_gpus
 from envdoctor.diagnosis.architecture import capability_number, code_gap
-from envdoctor.diagnosis.conditions import older_than_listed
-from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis
-from envdoctor.diagnosis.reading import plain_list
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.device_code import fixes_for_old_gpus
+from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import older_than_listed
+from envdoctor.reading.messages.message import Message
 
 MESSAGES = (
     Message(

@@ -19,12 +19,14 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import about_operators_of_torch, near, without
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import gpus, plain_list
-from envdoctor.diagnosis.repairs import fitting_torch, install_torch
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
+from envdoctor.diagnosis.snapshot_queries import gpus, plain_list
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import about_operators_of_torch, near, without
+from envdoctor.reading.messages.message import Message
 
 # Macs, AMD's and Intel's GPUs have builds of their own, in which CUDA is not wanted.
 NVIDIA_WANTED = without(

@@ -18,12 +18,14 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import torch_in_torch, torch_near
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import quoted, run_python, uninstall_from
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import quoted, run_python, uninstall_from
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import torch_in_torch, torch_near
+from envdoctor.reading.messages.message import Message
 
 MESSAGES = (
     Message(

@@ -18,8 +18,9 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.architecture import code_gap
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import visible_gpus
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.snapshot_queries import visible_gpus
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import TorchRun
 from envdoctor.knowledge import Knowledge

@@ -19,7 +19,12 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import (
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import restore_torch
+from envdoctor.facts.evidence import Evidence, fact
+from envdoctor.facts.model import Snapshot
+from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import (
     basic_attribute,
     damaged_torch,
     near,
@@ -28,12 +33,9 @@ from envdoctor.diagnosis.conditions import (
     torch_near,
     without,
 )
-from envdoctor.diagnosis.loader_errors import CUDA_STEMS, LoaderError, Said, loader_errors, said
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import restore_torch
-from envdoctor.diagnosis.tracebacks import half_installed, importing_torch
-from envdoctor.facts.model import Snapshot
-from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.loader_errors import CUDA_STEMS, LoaderError, Said, loader_errors, said
+from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.tracebacks import half_installed, importing_torch
 
 SAID = (
     "No module named 'torch._C'",

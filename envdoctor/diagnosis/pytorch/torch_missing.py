@@ -17,12 +17,14 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.conditions import ends_there
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.reading import bus_gpus, gpus
-from envdoctor.diagnosis.repairs import fitting_torch, install_torch
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
+from envdoctor.diagnosis.snapshot_queries import bus_gpus, gpus
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import ends_there
+from envdoctor.reading.messages.message import Message
 
 INTO_THIS = Fix(
     title="Install torch into the Python that runs the program",

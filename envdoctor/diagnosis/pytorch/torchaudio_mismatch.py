@@ -18,11 +18,13 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import reinstall_sibling, sibling_built_for, siblings_again, variant, variants_clash
-from envdoctor.diagnosis.conditions import torchaudio_near
-from envdoctor.diagnosis.loader_errors import Said, said
-from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import torchaudio_near
+from envdoctor.reading.messages.loader_errors import Said, said
+from envdoctor.reading.messages.message import Message
 
 LIBRARIES = ("libtorchaudio", "_torchaudio.", "\\torchaudio\\", "/torchaudio/")
 FAILS = (

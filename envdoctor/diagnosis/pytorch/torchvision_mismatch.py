@@ -19,10 +19,12 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.companions import reinstall_sibling, sibling_built_for, siblings_again, variant, variants_clash
-from envdoctor.diagnosis.conditions import torchvision_near
-from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import torchvision_near
+from envdoctor.reading.messages.message import Message
 
 REFUSED = ("undefined symbol", "torchvision::nms does not exist", "different CUDA major versions")
 

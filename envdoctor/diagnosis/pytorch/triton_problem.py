@@ -21,14 +21,16 @@ from __future__ import annotations
 from packaging.requirements import Requirement
 
 from envdoctor.diagnosis.companions import pins
-from envdoctor.diagnosis.conditions import near
-from envdoctor.diagnosis.distributions import family
-from envdoctor.diagnosis.loader_errors import Said, first_saying
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import reinstall, run_python
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import reinstall, run_python
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.distributions import family
+from envdoctor.reading.messages.conditions import near
+from envdoctor.reading.messages.loader_errors import Said, first_saying
+from envdoctor.reading.messages.message import Message
 
 NAMES = ("triton", "pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu", "triton-rocm", "triton-xpu")
 NO_COMPILER = ("Failed to find C compiler",)

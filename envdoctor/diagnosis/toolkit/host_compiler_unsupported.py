@@ -20,11 +20,13 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.building import builders_compiler, builders_nvcc, building, install_compiler, minor
 from envdoctor.diagnosis.companions import major_of
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import conda_install, uses_conda
-from envdoctor.diagnosis.wordings import first_said
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import conda_install, uses_conda
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.in_snapshot import first_said
+from envdoctor.reading.messages.message import Message
 
 MESSAGES = (
     Message("unsupported GNU version! gcc versions later than {version} are not supported", "crt/host_config.h"),

@@ -22,10 +22,12 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.building import SAME_VERSION, builders_nvcc, building, toolkit_fixes
 from envdoctor.diagnosis.companions import major_of
-from envdoctor.diagnosis.loader_errors import Said, first_saying
-from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.loader_errors import Said, first_saying
+from envdoctor.reading.messages.message import Message
 
 MESSAGES = (
     Message(

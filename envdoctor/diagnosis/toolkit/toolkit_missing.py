@@ -19,11 +19,13 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.building import SAME_VERSION, toolkit_fixes
-from envdoctor.diagnosis.loader_errors import Said, first_saying
-from envdoctor.diagnosis.model import Finding, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.wordings import first_said
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.in_snapshot import first_said
+from envdoctor.reading.messages.loader_errors import Said, first_saying
+from envdoctor.reading.messages.message import Message
 
 MESSAGES = (
     Message(

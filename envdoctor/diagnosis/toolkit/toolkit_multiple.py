@@ -21,12 +21,14 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.building import builders_nvcc, fitting_nvcc, minor
 from envdoctor.diagnosis.companions import major_of
-from envdoctor.diagnosis.conditions import near
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Layer, Message, Severity, diagnosis, fact
-from envdoctor.diagnosis.repairs import quoted
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.python_environment import quoted
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.software import LibraryFile, Nvcc
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import near
+from envdoctor.reading.messages.message import Message
 
 CHOOSE = Fix(
     title="Let PATH, CUDA_HOME and the build name the same toolkit: the one of torch's CUDA version",

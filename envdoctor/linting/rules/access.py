@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from envdoctor.diagnosis.model import Finding, Fix, Severity, fact
+from envdoctor.diagnosis.model import Finding, Fix, Severity
+from envdoctor.facts.evidence import fact
 from envdoctor.linting.model import Environment, Said, Service
 
 RESERVATION = "deploy: {resources: {reservations: {devices: [{driver: nvidia, count: all, capabilities: [gpu]}]}}}"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from envdoctor.diagnosis.model import Finding, Fix, Severity, fact
+from envdoctor.diagnosis.model import Finding, Fix, Severity
+from envdoctor.facts.evidence import fact
 from envdoctor.knowledge import Knowledge
 from envdoctor.linting.machine import Machine
 from envdoctor.linting.model import Environment, Install

@@ -8,7 +8,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from envdoctor.diagnosis.model import Finding, Fix, Severity, fact
+from envdoctor.diagnosis.model import Finding, Fix, Severity
+from envdoctor.facts.evidence import fact
 from envdoctor.knowledge import Knowledge
 from envdoctor.linting.machine import Machine
 from envdoctor.linting.model import Environment, Install, Wanted

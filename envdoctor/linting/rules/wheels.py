@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from envdoctor.diagnosis.model import Evidence, Finding, Fix, Severity, fact
+from envdoctor.diagnosis.model import Finding, Fix, Severity
+from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.linting.machine import Machine
 from envdoctor.linting.model import Environment, Install, Wanted

@@ -1,0 +1,275 @@
+"""Two subjects or more: yes or no, why, and the nearest thing that works. One subject: its sheet."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from envdoctor.compat import judge, judge_build
+from envdoctor.compat.answer import Answer, Reason
+from envdoctor.compat.case import Case
+from envdoctor.compat.nearest import nearest
+from envdoctor.compat.overviews import sheet
+from envdoctor.compat.question import Question
+from envdoctor.compat.subject import resolve
+from envdoctor.knowledge.builds import TorchBuild
+from envdoctor.knowledge.versions import cuda_key, python_tag, specifier, version
+from envdoctor.knowledge.world import LINUX, Knowledge
+
+
+def answer(world: Knowledge, question: Question) -> Answer:
+    """The answer. UnknownGpu, AmbiguousGpu or KnowledgeError where a subject is not understood; a version that is
+    newer than the tables is judged by rules and said to be."""
+    gpus = tuple(resolve(world, name) for name in question.gpus)
+    platform = question.platform or next((gpu.platform for gpu in gpus if gpu.platform), LINUX)
+    case = Case(question=question, gpus=gpus, platform=platform)
+    newer = newer_than_table(world, question)
+    if len(question.subjects) == 1 and len(gpus) < 2:
+        return sheet(world, case.question, gpus, platform, newer)
+    return _combination(world, case, newer)
+
+
+def newer_than_table(world: Knowledge, question: Question) -> tuple[str, ...]:
+    """The versions asked about that the tables do not reach: "torch 2.16", "driver 640", "CUDA 14"."""
+    found = []
+    newest_torch = world.torch_releases()[0].version
+    if question.torch is not None and future_torch(world, question.torch):
+        found.append(f"torch {question.torch} (newest known: {newest_torch})")
+    if question.driver is not None:
+        branch = world.driver_branch(question.driver)
+        if branch is not None and branch.newer_than_table:
+            found.append(f"driver {question.driver} (newest known branch: {world.driver_branches()[-1].branch})")
+    if question.cuda is not None and cuda_key(question.cuda) > cuda_key(world.newest_cuda()):
+        found.append(f"CUDA {question.cuda} (newest known: {world.newest_cuda()})")
+    if question.python is not None:
+        tag = python_tag(question.python)
+        tags = {tag for release in world.torch_releases() for tags in release.python.values() for tag in tags}
+        newest = max((tag for tag in tags if not tag.endswith("t")), key=version)
+        if version(tag.removesuffix("t")) > version(newest):
+            found.append(f"Python {tag} (newest with torch wheels: {newest})")
+    return tuple(found)
+
+
+def future_torch(world: Knowledge, wanted: str) -> bool:
+    """Whether a requirement asks for a release above every known one ("2.16", ">=3")."""
+    accepts = specifier(wanted)
+    if any(accepts.contains(release.version) for release in world.torch_releases()):
+        return False
+    newest = version(world.torch_releases()[0].version)
+    return any(
+        accepts.contains(f"{newest.major}.{minor}.0") for minor in range(newest.minor + 1, newest.minor + 30)
+    ) or any(
+        accepts.contains(f"{major}.{minor}.0")
+        for major in range(newest.major + 1, newest.major + 4)
+        for minor in range(30)
+    )
+
+
+def _combination(world: Knowledge, case: Case, newer: tuple[str, ...]) -> Answer:
+    question = case.question
+    reasons = _without_torch(world, case)
+    build = None
+    if case.about_torch:
+        build, of_build = _best_build(world, case)
+        reasons += of_build
+    verdict = _verdict(reasons)
+    stand_in = question.torch is not None and future_torch(world, question.torch)
+    if verdict != "yes" or stand_in:
+        build = None
+    return Answer(
+        question=question,
+        answer=verdict,
+        summary=_summary(world, case, verdict, build, reasons, by_rule=bool(newer)),
+        reasons=tuple(reasons),
+        build=build,
+        nearest=() if verdict == "yes" else nearest(world, case, possible),
+        newer_than_table=newer,
+        as_of=world.as_of,
+    )
+
+
+def _without_torch(world: Knowledge, case: Case) -> list[Reason]:
+    """What can be said of driver, CUDA and GPU among themselves."""
+    question = case.question
+    reasons = [judge.jetson(gpu) for gpu in case.gpus if gpu.jetson]
+    if (clash := judge.kernel_modules(case.gpus)) is not None:
+        reasons.append(clash)
+    if question.driver is not None:
+        desktop = [gpu for gpu in case.gpus if not gpu.jetson]
+        reasons += [judge.driver_and_gpu(world, question.driver, gpu) for gpu in desktop]
+    if question.cuda is not None:
+        reasons += [judge.cuda_and_gpu(world, question.cuda, gpu) for gpu in case.gpus]
+    if question.cuda is not None and question.driver is not None:
+        held = judge.cuda_and_driver(world, question.cuda, question.driver, case.platform)
+        reasons.append(held)
+        caution = judge.own_driver(world, question.cuda, question.driver, case.platform)
+        if caution is not None and held.verdict == "yes":
+            reasons.append(caution)
+    return reasons
+
+
+def _best_build(world: Knowledge, case: Case) -> tuple[TorchBuild | None, list[Reason]]:
+    """The published build that breaks fewest of the wishes, and how it fares."""
+    candidates, assumed = _candidates(world, case)
+    if not candidates:
+        return None, [_no_build(world, case)]
+    judged = [(build, how_it_fares(world, case, build)) for build in candidates]
+    best, reasons = max(judged, key=lambda pair: _merit(world, case, pair[1], pair[0]))
+    if assumed:
+        reasons = [
+            msgspec.structs.replace(reason, confidence="rule", text=_conditional(reason.text, best, assumed))
+            for reason in reasons
+        ]
+        note = f"{assumed} is not in the table: it is judged as if built like torch {best.name}, the newest known."
+        reasons.insert(0, Reason(about="torch", verdict="caution", text=note, confidence="rule", sources=best.source))
+    return best, reasons
+
+
+def _conditional(text: str, stand_in: TorchBuild, assumed: str) -> str:
+    """What was said of the newest known release, as an expectation of the one that stands behind it."""
+    for name in (f"torch {stand_in.name}", f"torch {stand_in.torch}"):
+        text = text.replace(name, assumed)
+    for said, expected in (
+        ("has code", "would have code"),
+        ("has wheels", "would have wheels"),
+        ("needs", "would need"),
+    ):
+        text = text.replace(said, expected)
+    return text
+
+
+def _candidates(world: Knowledge, case: Case) -> tuple[list[TorchBuild], str | None]:
+    """The builds that are of the wanted torch, CUDA and platform; for a torch newer than the table the newest known
+    release's builds stand in, and the second value names what they stand for."""
+    question = case.question
+    wanted, assumed = question.torch, None
+    if wanted is not None and future_torch(world, wanted):
+        assumed = f"torch {wanted}"
+        wanted = world.torch_releases()[0].version
+    accepts = specifier(wanted) if wanted is not None else None
+    # A GPU or a driver asks for CUDA code; a question of Python or glibc alone is served by any build.
+    accelerated = bool(case.gpus or question.driver is not None or question.cuda is not None)
+    yanked = {release.version for release in world.torch_releases() if release.yanked}
+    builds = [
+        build
+        for build in world.torch_builds()
+        if build.platform == case.platform
+        and build.torch not in yanked
+        and not build.variant.startswith("rocm")
+        and (build.cuda is not None or not accelerated)
+        and (accepts is None or accepts.contains(build.torch))
+        and (question.cuda is None or (build.cuda is not None and cuda_key(build.cuda) == cuda_key(question.cuda)))
+    ]
+    return builds, assumed
+
+
+def how_it_fares(world: Knowledge, case: Case, build: TorchBuild) -> list[Reason]:
+    """Every wish against one build."""
+    question = case.question
+    reasons = [judge_build.published(build)] if question.torch is not None or question.cuda is not None else []
+    reasons += [judge_build.build_and_gpu(world, build, gpu) for gpu in case.gpus]
+    if question.driver is not None:
+        reasons.append(judge_build.build_and_driver(world, build, question.driver, case.gpus))
+    if question.python is not None:
+        reasons.append(judge_build.build_and_python(build, question.python))
+    if question.glibc is not None and (reason := judge_build.build_and_glibc(build, question.glibc)):
+        reasons.append(reason)
+    return reasons
+
+
+def possible(world: Knowledge, case: Case) -> TorchBuild | None:
+    """The best build that fulfils the case entirely, or None."""
+    if any(reason.verdict == "no" for reason in _without_torch(world, case)):
+        return None
+    build, reasons = _best_build(world, case)
+    return build if build is not None and _verdict(reasons) == "yes" else None
+
+
+def _merit(world: Knowledge, case: Case, reasons: list[Reason], build: TorchBuild) -> tuple[object, ...]:
+    """Fewest broken wishes first, then fewest unknowns, the newest torch, the preferred build of it."""
+    broken = sum(reason.verdict == "no" for reason in reasons)
+    unknown = sum(reason.verdict == "unknown" for reason in reasons)
+    preference = world.preference(build, [gpu.capability for gpu in case.gpus])
+    return (-broken, -unknown, version(build.torch), build.cuda is not None, preference)
+
+
+def _verdict(reasons: list[Reason]) -> Literal["yes", "no", "unknown"]:
+    verdicts = {reason.verdict for reason in reasons}
+    if "no" in verdicts:
+        return "no"
+    return "unknown" if "unknown" in verdicts else "yes"
+
+
+def _no_build(world: Knowledge, case: Case) -> Reason:
+    """Why there is no published build to judge."""
+    question = case.question
+    releases = world.torch_releases()
+    wanted = f"torch {question.torch}" if question.torch is not None else "any torch"
+    if question.torch is not None:
+        accepts = specifier(question.torch)
+        named = [release for release in releases if accepts.contains(release.version)]
+        if not named:
+            oldest, newest = version(releases[-1].version), releases[0].version
+            first = version(question.torch.lstrip("=~!<> ").split(",")[0].removesuffix(".*"))
+            if first < oldest and "<" not in question.torch and ">" not in question.torch:
+                text = f"torch {question.torch} is older than the table, which begins at {oldest}."
+                return Reason(about="torch", verdict="unknown", text=text, confidence="unknown")
+            text = f"There is no release {question.torch} of torch (known: {oldest} to {newest})."
+            return Reason(about="torch", verdict="no", text=text, sources=releases[0].source)
+        for release in named:
+            for kind, rows in (("unconfirmed", release.unconfirmed), ("not published", release.not_published)):
+                for row in rows:
+                    here = not row.platforms or case.platform in row.platforms
+                    if here and (row.variant == _variant(question.cuda) if question.cuda else row.variant != "cpu"):
+                        verdict: Literal["no", "unknown"] = "no" if kind == "not published" else "unknown"
+                        text = f"torch {release.version}+{row.variant} for {case.platform} is {kind}: {row.reason}."
+                        return Reason(about="torch", verdict=verdict, text=text, sources=row.source)
+    parts = [f"CUDA {question.cuda}"] if question.cuda is not None else []
+    published = sorted(
+        {build.cuda for build in world.torch_builds() if build.cuda and _asked(build, question)}, key=cuda_key
+    )
+    have = f" It was published with CUDA {', '.join(published)}." if question.torch is not None and published else ""
+    text = f"No build of {wanted} with {' and '.join(parts) or 'CUDA'} was published for {case.platform}.{have}"
+    return Reason(about="torch", verdict="no", text=text, sources=releases[0].source)
+
+
+def _asked(build: TorchBuild, question: Question) -> bool:
+    return question.torch is not None and specifier(question.torch).contains(build.torch)
+
+
+def _variant(cuda: str) -> str:
+    major, minor = cuda_key(cuda)
+    return f"cu{major}{minor}"
+
+
+def _summary(
+    world: Knowledge, case: Case, verdict: str, build: TorchBuild | None, reasons: list[Reason], *, by_rule: bool
+) -> str:
+    decisive = [reason for reason in reasons if reason.verdict == verdict]
+    if verdict == "unknown":
+        return f"Not known: {decisive[0].text}"
+    if verdict == "no":
+        return f"No: {decisive[0].text}" if len(decisive) == 1 else f"No, for {len(decisive)} reasons."
+    yes = "Yes, as far as the rules go" if by_rule else "Yes"
+    if build is None:
+        question = case.question
+        parts = [f"torch {question.torch}"] if question.torch is not None else []
+        parts += [f"CUDA {question.cuda}"] if question.cuda is not None else []
+        parts += [f"driver {question.driver}"] if question.driver is not None else []
+        parts += [gpu.name for gpu in case.gpus]
+        return f"{yes}: {', '.join(parts[:-1])} and {parts[-1]} go together."
+    needed = lowest_driver(world, build, case) if case.question.driver is None else None
+    return f"{yes}: torch {build.name}" + (f", with driver {needed} or newer." if needed else ".")
+
+
+def lowest_driver(world: Knowledge, build: TorchBuild, case: Case) -> str | None:
+    """The lowest driver that both the build and the GPUs accept; None for a Jetson or a CPU build."""
+    if build.min_driver is None or any(gpu.jetson for gpu in case.gpus):
+        return None
+    needed = {build.min_driver}
+    for gpu in case.gpus:
+        needed.add(world.driver_needed(build, gpu.capability) or build.min_driver)
+        if gpu.architecture is not None and gpu.architecture.first_driver_branch is not None:
+            needed.add(gpu.architecture.first_driver_branch)
+    return max(needed, key=version)

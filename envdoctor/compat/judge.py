@@ -1,0 +1,177 @@
+"""Judges one pairing at a time: a driver against a GPU, CUDA against both."""
+
+from __future__ import annotations
+
+from envdoctor.compat.answer import Reason
+from envdoctor.compat.subject import Gpu
+from envdoctor.knowledge.versions import at_least, cuda_key, version
+from envdoctor.knowledge.world import Knowledge
+
+_MINOR_VERSION = "docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html"
+
+
+def driver_and_gpu(world: Knowledge, driver: str, gpu: Gpu) -> Reason:
+    """Whether the driver branch drives the GPU at all."""
+    architecture = gpu.architecture
+    if architecture is None:
+        return Reason(
+            about="driver and GPU",
+            verdict="unknown",
+            text=f"No architecture of {gpu.name} is in the table, so no rule says which drivers know it.",
+            confidence="unknown",
+        )
+    branch = int(_branch(world, driver))
+    first, last = architecture.first_driver_branch, architecture.last_driver_branch
+    if last is not None and branch > int(last):
+        text = f"Driver branch {last} is the last one that drives {architecture.name} ({gpu.name}); {driver} is newer."
+        return Reason(about="driver and GPU", verdict="no", text=text, sources=architecture.source)
+    if first is not None and branch < int(first):
+        text = f"{gpu.name} ({architecture.name}) needs driver branch {first} or newer; {driver} does not know it yet."
+        return Reason(about="driver and GPU", verdict="no", text=text, sources=architecture.source)
+    listed = gpu.record.first_driver if gpu.record is not None and not gpu.record.models else None
+    if listed is not None and not at_least(driver, listed) and driver.count(".") >= 1:
+        return Reason(
+            about="driver and GPU",
+            verdict="caution",
+            text=f"{gpu.name} is first listed by driver {listed}; {driver} may not know this model yet.",
+            confidence="observed",
+            sources=gpu.sources,
+        )
+    text = f"Driver {driver} drives {architecture.name} GPUs such as {gpu.name}."
+    newer = _newer(world, driver)
+    if newer and last is None:
+        text = (
+            f"No driver branch has dropped {architecture.name} ({gpu.name}) so far; {driver} is newer than the table."
+        )
+    return Reason(
+        about="driver and GPU",
+        verdict="yes",
+        text=text,
+        confidence="rule" if newer else "documented",
+        sources=architecture.source,
+    )
+
+
+def kernel_modules(gpus: tuple[Gpu, ...]) -> Reason | None:
+    """A no where one driver cannot serve all the GPUs of a machine: open kernel modules needed by one, impossible for
+    another."""
+
+    def of(gpu: Gpu) -> str | None:
+        own = gpu.record.open_kernel_modules if gpu.record is not None else None
+        return own or (gpu.architecture.open_kernel_modules if gpu.architecture is not None else None)
+
+    needing = [gpu for gpu in gpus if of(gpu) == "required"]
+    refusing = [gpu for gpu in gpus if of(gpu) == "unsupported"]
+    if not needing or not refusing:
+        return None
+    text = (
+        f"{needing[0].name} needs NVIDIA's open kernel modules and {refusing[0].name} does not work with them: "
+        "one machine cannot drive both."
+    )
+    return Reason(about="driver and GPU", verdict="no", text=text, sources=(*needing[0].sources, *refusing[0].sources))
+
+
+def jetson(gpu: Gpu) -> Reason:
+    """The caution that goes with every Jetson."""
+    text = f"{gpu.name} is a Jetson: its driver comes with JetPack, so pick a JetPack whose CUDA has the build's major."
+    return Reason(about="driver and GPU", verdict="caution", text=text, sources=gpu.sources)
+
+
+def cuda_and_driver(world: Knowledge, cuda: str, driver: str, platform: str, what: str | None = None) -> Reason:
+    """Whether a runtime of this CUDA works on this driver. `what` names what contains it ("torch 2.15.0+cu132")."""
+    subject = f"{what} (CUDA {cuda})" if what else f"CUDA {cuda}"
+    needed = world.minimum_driver(cuda, platform)
+    if needed is None:
+        return _unknown_major(world, cuda, driver, subject)
+    source = (_MINOR_VERSION,) if cuda_key(cuda) >= (11, 1) else toolkit_sources(world, cuda)
+    confidence = "rule" if _newer(world, driver) or cuda_key(cuda) > cuda_key(world.newest_cuda()) else "documented"
+    if at_least(driver, needed):
+        text = f"{subject} needs driver {needed} or newer; {driver} is."
+        return Reason(about="driver", verdict="yes", text=text, confidence=confidence, sources=source)
+    text = f"{subject} needs driver {needed} or newer; {driver} is older."
+    return Reason(about="driver", verdict="no", text=text, confidence=confidence, sources=source)
+
+
+def own_driver(world: Knowledge, cuda: str, driver: str, platform: str) -> Reason | None:
+    """A caution where the driver suffices for the runtime but not for compiling the toolkit's PTX."""
+    own = world.toolkit_driver(cuda, platform)
+    if own is None or at_least(driver, own):
+        return None
+    text = (
+        f"CUDA {cuda} shipped with driver {own}: with {driver}, code that carries only PTX and features new in "
+        f"CUDA {cuda} fail; compiled code works."
+    )
+    return Reason(about="driver", verdict="caution", text=text, sources=toolkit_sources(world, cuda))
+
+
+def cuda_and_gpu(world: Knowledge, cuda: str, gpu: Gpu) -> Reason:
+    """Whether the toolkit targets the GPU."""
+    architecture = gpu.architecture
+    if architecture is None:
+        text = f"Compute capability {gpu.capability} is not in the table: newer than it, or never made."
+        return Reason(about="CUDA and GPU", verdict="unknown", text=text, confidence="unknown")
+    name = f"{architecture.name} ({gpu.name}, {gpu.capability})"
+    if architecture.last_cuda is not None and cuda_key(cuda) > cuda_key(architecture.last_cuda):
+        text = f"CUDA {architecture.last_cuda} is the last toolkit for {name}; {cuda} dropped it."
+        return Reason(about="CUDA and GPU", verdict="no", text=text, sources=architecture.source)
+    if architecture.first_cuda is not None and cuda_key(cuda) < cuda_key(architecture.first_cuda):
+        text = f"CUDA {architecture.first_cuda} is the first toolkit for {name}; {cuda} is older."
+        return Reason(about="CUDA and GPU", verdict="no", text=text, sources=architecture.source)
+    if not world.cuda_major_known(cuda):
+        text = f"CUDA {cuda} is newer than the table ({world.newest_cuda()}); whether it keeps {name} is not known."
+        return Reason(about="CUDA and GPU", verdict="unknown", text=text, confidence="unknown")
+    compilers = world.host_compilers(cuda)
+    if (
+        architecture.first_cuda is None
+        and compilers is not None
+        and gpu.capability.replace(".", "") in compilers.nvcc_sm
+    ):
+        text = f"CUDA {cuda} compiles for {name}."
+        return Reason(about="CUDA and GPU", verdict="yes", text=text, confidence="measured", sources=compilers.source)
+    if architecture.first_cuda is None:
+        text = f"The first toolkit for {name} was not read."
+        return Reason(about="CUDA and GPU", verdict="unknown", text=text, confidence="unknown")
+    newer = cuda_key(cuda) > cuda_key(world.newest_cuda())
+    text = f"CUDA supports {name} from {architecture.first_cuda}" + (
+        f" to {architecture.last_cuda}." if architecture.last_cuda else " on."
+    )
+    return Reason(
+        about="CUDA and GPU",
+        verdict="yes",
+        text=text,
+        confidence="rule" if newer else "documented",
+        sources=architecture.source,
+    )
+
+
+def _unknown_major(world: Knowledge, cuda: str, driver: str, subject: str) -> Reason:
+    branch = world.driver_branch(driver)
+    limit = branch.cuda_major if branch is not None else None
+    if limit is None and branch is not None and branch.max_cuda is not None:
+        limit = cuda_key(branch.max_cuda)[0]
+    if limit is not None and limit < cuda_key(cuda)[0]:
+        text = (
+            f"{subject} is newer than the table ({world.newest_cuda()}). Driver {driver} is of CUDA {limit}, and no driver "
+            "runs a newer major without NVIDIA's forward-compatibility package."
+        )
+        return Reason(about="driver", verdict="no", text=text, confidence="rule", sources=(_MINOR_VERSION,))
+    text = (
+        f"{subject} is newer than the table ({world.newest_cuda()}), and so may be the driver it needs; whether "
+        f"{driver} is enough is not known."
+    )
+    return Reason(about="driver", verdict="unknown", text=text, confidence="unknown", sources=(_MINOR_VERSION,))
+
+
+def toolkit_sources(world: Knowledge, cuda: str) -> tuple[str, ...]:
+    row = world.toolkit(cuda)
+    return world.driver_sources(row) if row is not None else ()
+
+
+def _branch(world: Knowledge, driver: str) -> str:
+    branch = world.driver_branch(driver)
+    return branch.branch if branch is not None else str(version(driver).major)
+
+
+def _newer(world: Knowledge, driver: str) -> bool:
+    branch = world.driver_branch(driver)
+    return branch is not None and branch.newer_than_table

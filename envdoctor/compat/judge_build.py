@@ -1,0 +1,115 @@
+"""Judges one torch build at a time: against a GPU, a driver, a Python, a C library."""
+
+from __future__ import annotations
+
+from envdoctor.compat import judge
+from envdoctor.compat.answer import Reason
+from envdoctor.compat.subject import Gpu
+from envdoctor.knowledge.builds import TorchBuild
+from envdoctor.knowledge.versions import at_least, cuda_key, python_tag
+from envdoctor.knowledge.world import Knowledge
+
+# Lists known by these ways were seen to be wrong for other builds: they may recommend, they may not rule out.
+_TOO_WEAK_FOR_NO = frozenset({"runtime-table", "conflict"})
+
+
+def published(build: TorchBuild) -> Reason:
+    """Where the build is to be had; only builds with evidence of publication are ever judged."""
+    where = f"at {build.index_url}" if build.index_url else "on PyPI"
+    text = f"torch {build.name} is published for {build.platform} {where}."
+    confidence = "measured" if build.index_url is None else "documented"
+    return Reason(about="torch", verdict="yes", text=text, confidence=confidence, sources=build.evidence)
+
+
+def build_and_gpu(world: Knowledge, build: TorchBuild, gpu: Gpu) -> Reason:
+    """Device code, then cuDNN's kernels."""
+    name = f"torch {build.name}"
+    sources = tuple(dict.fromkeys((*build.source, *world.device_code_source())))
+    if build.cuda is None:
+        text = f"{name} has no CUDA code at all: it runs on the CPU."
+        return Reason(about="device code", verdict="no", text=text, sources=build.source)
+    if not build.arch_flags:
+        text = f"The architectures inside {name} for {build.platform} were not read."
+        return Reason(about="device code", verdict="unknown", text=text, confidence="unknown", sources=build.source)
+    compiled = ", ".join(build.arch_flags)
+    if not world.has_code(build, gpu.capability):
+        text = f"{name} has code for {compiled} only; {gpu.name} is {gpu.capability}{_why_no_code(build, gpu)}."
+        if build.confidence in _TOO_WEAK_FOR_NO:
+            text = f"{name} seems to have no code for {gpu.name} ({gpu.capability}), but its architectures are not certain."
+            return Reason(
+                about="device code", verdict="unknown", text=text, confidence=build.confidence, sources=sources
+            )
+        return Reason(about="device code", verdict="no", text=text, confidence=build.confidence, sources=sources)
+    if not world.has_cudnn_kernels(build, gpu.capability):
+        release = world.cudnn_release(build.cudnn or "0", build.cuda)
+        lowest = f" (lowest {release.min_capability})" if release else ""
+        text = (
+            f"{name} has code for {gpu.name} ({gpu.capability}), but its cuDNN {build.cudnn} has no kernels for it"
+            f"{lowest}: convolutions fail unless cuDNN is switched off."
+        )
+        cudnn = release.source if release else ()
+        return Reason(about="cuDNN", verdict="no", text=text, confidence="measured", sources=(*build.source, *cudnn))
+    flag = world.serving_flag(build.arch_flags, gpu.capability, build.cuda)
+    if flag is None:
+        own = world.toolkit_driver(build.cuda, build.platform)
+        text = f"{name} serves {gpu.name} ({gpu.capability}) by PTX, which the driver compiles" + (
+            f" if it is {own} or newer." if own else "."
+        )
+    else:
+        text = f"{name} has code for {gpu.name}: {flag} runs on {gpu.capability}."
+    return Reason(about="device code", verdict="yes", text=text, confidence=build.confidence, sources=sources)
+
+
+def build_and_driver(world: Knowledge, build: TorchBuild, driver: str, gpus: tuple[Gpu, ...]) -> Reason:
+    """The CUDA inside against the driver; the toolkit's own driver where PTX has to serve."""
+    if build.cuda is None:
+        return Reason(about="driver", verdict="yes", text=f"torch {build.name} needs no NVIDIA driver.")
+    for gpu in gpus:
+        needed = world.driver_needed(build, gpu.capability)
+        only_ptx = build.arch_flags and world.has_code(build, gpu.capability) and needed != build.min_driver
+        if only_ptx and needed is not None and not at_least(driver, needed):
+            text = f"torch {build.name} serves {gpu.name} by PTX only, which needs driver {needed}; {driver} is older."
+            return Reason(about="driver", verdict="no", text=text, sources=judge.toolkit_sources(world, build.cuda))
+    return judge.cuda_and_driver(world, build.cuda, driver, build.platform, f"torch {build.name}")
+
+
+def build_and_python(build: TorchBuild, python: str) -> Reason:
+    tag = python_tag(python)
+    have = build.python_tags
+    if tag in have:
+        text = f"torch {build.torch} has wheels for Python {tag}."
+        return Reason(
+            about="Python", verdict="yes", text=text, confidence="measured", sources=("PyPI simple index: torch",)
+        )
+    text = f"torch {build.torch} has wheels for Python {_span(have)} on {build.platform}, not for {tag}."
+    return Reason(about="Python", verdict="no", text=text, confidence="measured", sources=("PyPI simple index: torch",))
+
+
+def build_and_glibc(build: TorchBuild, glibc: str) -> Reason | None:
+    if build.glibc is None:
+        if not build.platform.startswith("linux"):
+            return None
+        text = f"The glibc that torch {build.name} needs was not read."
+        return Reason(about="glibc", verdict="unknown", text=text, confidence="unknown")
+    enough = at_least(glibc, build.glibc)
+    text = f"torch {build.name} needs glibc {build.glibc} or newer; {glibc} is{'' if enough else ' older'}."
+    return Reason(about="glibc", verdict="yes" if enough else "no", text=text, sources=build.source)
+
+
+def _why_no_code(build: TorchBuild, gpu: Gpu) -> str:
+    architecture = gpu.architecture
+    if architecture is None or build.cuda is None:
+        return ""
+    if architecture.last_cuda is not None and cuda_key(build.cuda) > cuda_key(architecture.last_cuda):
+        return f" ({architecture.name}), which CUDA dropped after {architecture.last_cuda}"
+    if architecture.first_cuda is not None and cuda_key(build.cuda) < cuda_key(architecture.first_cuda):
+        return f" ({architecture.name}), which CUDA knows from {architecture.first_cuda} on"
+    if architecture.jetson:
+        return f" ({architecture.name}, a Jetson), which server code does not run on before CUDA 13.2"
+    return f" ({architecture.name})"
+
+
+def _span(tags: tuple[str, ...]) -> str:
+    """ "3.10 to 3.14" of the ordinary tags."""
+    plain = [tag for tag in tags if not tag.endswith("t")]
+    return f"{plain[0]} to {plain[-1]}" if len(plain) > 1 else "".join(plain) or "no version"

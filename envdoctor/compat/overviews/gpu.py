@@ -1,0 +1,94 @@
+"""The sheet of a GPU."""
+
+from __future__ import annotations
+
+from envdoctor.compat.answer import Fact
+from envdoctor.compat.overviews.common import Sheet, with_driver
+from envdoctor.compat.subject import Gpu
+from envdoctor.knowledge.builds import TorchBuild
+from envdoctor.knowledge.gpus import GpuRecord
+from envdoctor.knowledge.versions import version
+from envdoctor.knowledge.world import Knowledge
+
+
+def of_gpu(world: Knowledge, gpu: Gpu, platform: str) -> Sheet:
+    record, architecture = gpu.record, gpu.architecture
+    facts = [Fact(label="Compute capability", value=gpu.capability, sources=gpu.sources)]
+    if architecture is not None:
+        facts.append(Fact(label="Architecture", value=architecture.name, sources=architecture.source))
+    if record is not None:
+        if record.models:
+            facts.append(Fact(label="Models", value=", ".join(name.removeprefix("NVIDIA ") for name in record.models)))
+        facts += _figures(record)
+    if architecture is not None:
+        until = f" to {architecture.last_cuda}" if architecture.last_cuda else " on"
+        first = architecture.first_cuda or "unknown"
+        facts.append(Fact(label="CUDA toolkits", value=f"{first}{until}", sources=architecture.source))
+    facts.append(Fact(label="Drivers", value=_drivers(gpu), sources=gpu.sources))
+    kernel = record.open_kernel_modules if record is not None else None
+    kernel = kernel or (architecture.open_kernel_modules if architecture is not None else None)
+    if kernel is not None and not gpu.jetson:
+        facts.append(Fact(label="Open kernel modules", value=kernel, sources=gpu.sources))
+    build = world.last_torch_for(gpu.capability, platform)
+    newest = world.torch_releases()[0].version
+    if build is None:
+        code_only = world.last_torch_for(gpu.capability, platform, cudnn=False)
+        facts.append(Fact(label="torch", value=f"no published build since 1.13 for {platform} has code for it"))
+        summary = f"No published torch from 1.13 on runs on {gpu.name} ({platform})."
+        return summary, facts, code_only
+    facts.append(Fact(label="Newest torch", value=with_driver(world, build, gpu.capability), sources=build.source))
+    bare = world.last_torch_for(gpu.capability, platform, cudnn=False)
+    if bare is not None and bare.name != build.name:
+        text = f"{bare.name} has code for it too, but its cuDNN {bare.cudnn} has none: convolutions fail there"
+        facts.append(Fact(label="", value=text, sources=bare.source))
+    facts += _by_driver(world, gpu, platform, build)
+    if version(build.torch) < version(newest):
+        return f"{gpu.name}: torch {build.name} is the last that runs on it; {newest} has no code for it.", facts, build
+    return f"{gpu.name} runs the newest torch, {build.name}.", facts, build
+
+
+def _figures(record: GpuRecord) -> list[Fact]:
+    facts = []
+    sizes = (record.memory_gb,) if record.memory_gb is not None else record.memory_gb_options
+    if sizes:
+        text = f"{' or '.join(f'{size:g}' for size in sizes)} GB"
+        if record.bandwidth_gb_s is not None:
+            text += f", {record.bandwidth_gb_s:g} GB/s"
+        facts.append(Fact(label="Memory", value=text, sources=record.source))
+    peaks = [f"fp32 {record.fp32_tflops:g}"] if record.fp32_tflops is not None else []
+    peaks += [f"{name} {peak:g}" for name, peak in (record.tensor_tflops or {}).items()]
+    if peaks:
+        sources = tuple(dict.fromkeys((*record.source, *record.tensor_source)))
+        facts.append(Fact(label="Peak (dense)", value=f"{', '.join(peaks)} TFLOPS", sources=sources))
+    board = [f"{record.sm_count} SMs"] if record.sm_count is not None else []
+    board += [f"{record.tdp_w:g} W"] if record.tdp_w is not None else []
+    if board:
+        facts.append(Fact(label="Board", value=", ".join(board), sources=record.source))
+    return facts
+
+
+def _drivers(gpu: Gpu) -> str:
+    if gpu.jetson:
+        return "with JetPack; desktop driver branches do not apply"
+    architecture, record = gpu.architecture, gpu.record
+    listed = record.first_driver if record is not None else None
+    first = architecture.first_driver_branch if architecture is not None else None
+    last = architecture.last_driver_branch if architecture is not None else None
+    start = f"{listed} (first to list it)" if listed is not None else f"branch {first}" if first else ""
+    if last:
+        return f"{start} to branch {last}, the last" if start else f"up to branch {last}, the last"
+    return f"{start} or newer" if start else "unknown"
+
+
+def _by_driver(world: Knowledge, gpu: Gpu, platform: str, best: TorchBuild) -> list[Fact]:
+    """What older drivers get, oldest useful driver first."""
+    if gpu.jetson:
+        return []
+    steps = world.driver_unlocks(capabilities=(gpu.capability,), driver="400", platform=platform)
+    if len(steps) < 2:
+        return []
+    return [
+        Fact(label=f"Driver {step.min_driver}+", value=f"up to {step.build.name}", sources=step.build.source)
+        for step in steps
+        if step.build.name != best.name
+    ]

@@ -1,0 +1,1 @@
+"""Repairs: literal commands for the system at hand. They are printed and never run."""

@@ -1,0 +1,46 @@
+"""The repair when torch lacks code for a GPU: the build that has it, and the driver that this build needs."""
+
+from __future__ import annotations
+
+from envdoctor.diagnosis.model import Fix
+from envdoctor.diagnosis.repairs.driver import install_driver
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
+from envdoctor.diagnosis.snapshot_queries import plain_list, visible_gpus
+from envdoctor.facts.model import Snapshot
+from envdoctor.knowledge import Knowledge
+
+DROPPED = {"5.2": "Maxwell", "6.1": "Pascal", "7.0": "Volta"}
+"""A compute capability of each architecture that 'too old for torch' is most likely about, where the text does not say."""
+
+
+def arch_fixes(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
+    """The newest build for every GPU here; where only the driver stands in its way, with the driver first."""
+    return _fixes(machine, world, (), "the newest there is")
+
+
+def fixes_for_old_gpus(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
+    """As `arch_fixes`, for a GPU that torch no longer has code for."""
+    return _fixes(machine, world, tuple(DROPPED), f"the newest with code for {plain_list(list(DROPPED.values()))} GPUs")
+
+
+def _fixes(machine: Snapshot, world: Knowledge, otherwise: tuple[str, ...], unknown: str) -> tuple[Fix, ...]:
+    """otherwise, unknown: the capabilities to look for, and the reason to give, where no GPU is known."""
+    known = [gpu.name for gpu in visible_gpus(machine, world) or ()]
+    names = plain_list(known) if known else "this GPU"
+    why = f"the newest with code for {names}" if known else unknown
+    build = fitting_torch(machine, world, otherwise=otherwise)
+    if build is not None:
+        return (install_torch(machine, build, why=f"{why} that this driver runs" if machine.driver_version else why),)
+    build = fitting_torch(machine, world, driver=False, otherwise=otherwise)
+    if build is None:
+        return (
+            Fix(
+                title=f"No published torch wheel has code for {names} on this Python and system",
+                note="Another Python version may have one (`envdoctor compat`); "
+                "or build torch from source with TORCH_CUDA_ARCH_LIST.",
+            ),
+        )
+    return (
+        install_driver(machine, world, minimum=build.min_driver, update=True),
+        install_torch(machine, build, why=f"{why}, once the driver is new enough"),
+    )

@@ -1,0 +1,1 @@
+"""What differs between two machines, and which of the differences matter."""

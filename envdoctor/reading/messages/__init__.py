@@ -1,0 +1,1 @@
+"""Finds the messages that software reports its failures in, in texts of any size."""

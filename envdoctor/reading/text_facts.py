@@ -1,0 +1,76 @@
+"""What an error text states as facts, made whole by what it implies: a Snapshot for the diagnoses to judge."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec.structs import replace
+
+from envdoctor.errors import InputError
+from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.driver import Driver
+from envdoctor.facts.sections.host import Host
+from envdoctor.facts.sections.interpreter import Interpreter, Torch
+from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.scan import Scan
+
+MOST_MESSAGES = 300
+_DRIVER_CUDA = re.compile(r"too old \(found version (\d{4,6})\)")
+
+
+def stated(found: Scan, world: Knowledge) -> Snapshot:
+    """What the text states: dumps, tables, torch's own warnings; its other lines are messages.
+
+    Three things that such texts leave out are filled in. torch with a list of CUDA architectures is a CUDA build. Where nothing
+    names the platform it is the one that paths and words in the text are of, else Linux on x86-64. And a driver that is known
+    by its CUDA version only is taken for the oldest that has it. All of them steer fixes; no diagnosis accuses by them alone.
+    """
+    from envdoctor.reading.dumps import read
+
+    lines = tuple(line[:1000] for line in found.excerpt.splitlines() if line.strip())
+    try:
+        snapshot = read(found.excerpt)
+    except InputError:
+        snapshot = Snapshot(
+            environment_complete=False, messages=lines if len(lines) <= 200 else (*lines[:100], *lines[-100:])
+        )
+    # The readers keep what is no dump; the lines that matched are messages in any case.
+    kept = set(snapshot.messages)
+    more = tuple(dict.fromkeys(match.line for match in found.matches if match.line not in kept))
+    snapshot = replace(snapshot, messages=(*snapshot.messages, *more)[:MOST_MESSAGES])
+    interpreter = snapshot.interpreter
+    if interpreter is not None and interpreter.torch is not None and interpreter.torch.build is None:
+        torch = interpreter.torch
+        if torch.arch_flags and any(flag.startswith("sm_") for flag in torch.arch_flags):
+            snapshot = replace(snapshot, interpreter=replace(interpreter, torch=replace(torch, build="cuda")))
+    snapshot = _with_torchs_cuda(snapshot, found)
+    if snapshot.host is None:
+        snapshot = replace(snapshot, host=_host(found.excerpt))
+    number = _DRIVER_CUDA.search(found.excerpt)
+    if snapshot.driver_version is None and number is not None:
+        cuda = f"{int(number[1]) // 1000}.{int(number[1]) % 1000 // 10}"
+        oldest = world.toolkit_driver(cuda)
+        if oldest is not None:
+            driver = snapshot.driver or Driver()
+            snapshot = replace(snapshot, driver=replace(driver, reported_version=oldest))
+    return snapshot
+
+
+def _with_torchs_cuda(snapshot: Snapshot, found: Scan) -> Snapshot:
+    """The CUDA of torch, where the refusal of an extension's build names it."""
+    named = (match.values.get("torch", "") for match in found.matches if match.code == "toolkit-mismatch")
+    cuda = next((text for text in named if re.fullmatch(r"\d{1,2}\.\d{1,2}", text)), None)
+    interpreter = snapshot.interpreter or Interpreter(distributions_complete=False)
+    torch = interpreter.torch or Torch(build="cuda")
+    if cuda is None or torch.cuda is not None:
+        return snapshot
+    return replace(snapshot, interpreter=replace(interpreter, torch=replace(torch, cuda=cuda)))
+
+
+def _host(text: str) -> Host:
+    low = text[:200_000].lower()
+    if any(word in low for word in (".dll", "winerror", "\\\\site-packages", "\\site-packages", ":\\\\", "win_amd64")):
+        return Host(system="Windows", architecture="AMD64")
+    if any(word in low for word in ("macosx", "darwin", ".dylib", "/users/")):
+        return Host(system="Darwin", architecture="arm64" if "arm64" in low else None)
+    return Host(system="Linux", architecture="aarch64" if "aarch64" in low else "x86_64")

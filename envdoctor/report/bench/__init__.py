@@ -1,0 +1,1 @@
+"""Results of benchmarks in words, tables and pictures."""

@@ -1,0 +1,65 @@
+"""The report for scripts: `envdoctor.report/1`, the contract of `check --format json`."""
+
+from __future__ import annotations
+
+import msgspec
+
+from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity
+from envdoctor.facts.evidence import Evidence
+from envdoctor.facts.model import Snapshot
+
+SCHEMA = "envdoctor.report/1"
+
+
+class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding as scripts see it; every key is always there."""
+
+    code: str
+    severity: Severity
+    title: str
+    summary: str
+    evidence: tuple[Evidence, ...]
+    fixes: tuple[Fix, ...]
+    confidence: float
+    consequence_of: str | None
+    file: str | None
+    line: int | None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
+    """`ok`: no error-level finding. `primary`: the code of the root cause to repair first."""
+
+    ok: bool
+    primary: str | None
+    findings: tuple[ReportedFinding, ...]
+    snapshot: Snapshot
+
+
+def report(snapshot: Snapshot, diagnosed: Diagnosed) -> Report:
+    """The report as data."""
+    return Report(
+        ok=not diagnosed.has(Severity.ERROR),
+        primary=diagnosed.primary.code if diagnosed.primary else None,
+        findings=tuple(_finding(f) for f in diagnosed.findings),
+        snapshot=snapshot,
+    )
+
+
+def _finding(finding: Finding) -> ReportedFinding:
+    return ReportedFinding(
+        code=finding.code,
+        severity=finding.severity or Severity.ERROR,
+        title=finding.title,
+        summary=finding.summary,
+        evidence=finding.evidence,
+        fixes=finding.fixes,
+        confidence=finding.confidence,
+        consequence_of=finding.consequence_of,
+        file=finding.file,
+        line=finding.line,
+    )
+
+
+def to_json(snapshot: Snapshot, diagnosed: Diagnosed) -> str:
+    """The report as indented JSON text."""
+    return msgspec.json.format(msgspec.json.encode(report(snapshot, diagnosed)), indent=2).decode()

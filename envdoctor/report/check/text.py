@@ -1,0 +1,134 @@
+"""The report for a person at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity
+from envdoctor.facts.model import Snapshot
+from envdoctor.report.check.headline import SEPARATOR, headline, machine_lines
+from envdoctor.report.lines import wrapped
+
+TONES = {
+    "good": ("✓", "ok:", "bold green"),
+    "warning": ("!", "warning:", "bold yellow"),
+    "bad": ("✗", "error:", "bold red"),
+}
+COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
+INDENT = 3
+LABEL = 9
+"""Width of the machine's labels with their gap."""
+
+
+def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
+    """Headline, machine, findings worst first; each: what, why, the commands."""
+    if diagnosed.files:
+        print_files(console, snapshot, diagnosed)
+        return
+    _headline(console, snapshot, diagnosed)
+    console.print()
+    _rows(console, [(label, _folded(console, parts)) for label, parts in machine_lines(snapshot)])
+    roots = [f for f in diagnosed.findings if f.consequence_of is None]
+    for number, finding in enumerate(roots, 1):
+        console.print()
+        _finding(console, number if len(roots) > 1 else None, finding, diagnosed)
+    failed = [f"{p.name} ({p.error})" for p in snapshot.probes if p.outcome != "ok"]
+    if failed:
+        console.print()
+        console.print(Text(f"Not everything could be looked at: {'; '.join(failed)}", style="yellow"))
+    if diagnosed.unjudged:
+        console.print()
+        reasons = "; ".join(dict.fromkeys(diagnosed.unjudged.values()))
+        text = f"Not judged, because the facts do not make sense: {', '.join(diagnosed.unjudged)} ({reasons})"
+        hanging(console, Text(text, style="yellow"), 0)
+
+
+def print_files(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
+    """The findings in files that describe environments, by file and line, each under its place."""
+    _headline(console, snapshot, diagnosed)
+    for finding in sorted(diagnosed.findings, key=lambda f: (f.file or "", f.line or 0)):
+        console.print()
+        console.print(Text(f"{finding.file}:{finding.line}", style="bold"), soft_wrap=True)
+        _finding(console, None, finding, diagnosed)
+
+
+def _headline(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
+    verdict = headline(snapshot, diagnosed)
+    symbol, word, style = TONES[verdict.tone]
+    mark = symbol if speaks_unicode(console) else word
+    hanging(console, Text(verdict.text, style=style), len(mark) + 1, Text(f"{mark} ", style=style))
+
+
+def speaks_unicode(console: Console) -> bool:
+    return console.encoding.lower().startswith("utf")
+
+
+def _rows(console: Console, rows: Sequence[tuple[str, str]], indent: int = 0) -> None:
+    """Label and text in two columns; long text goes on under its own column."""
+    width = max((len(label) for label, _ in rows), default=0)
+    for label, text in rows:
+        hanging(console, Text(text), indent + width + 2, Text(f"{' ' * indent}{label:<{width}}  ", style="dim"))
+
+
+def _folded(console: Console, parts: Sequence[str]) -> str:
+    """The parts in one line, or in several that break between parts and not inside one ('23.5 GiB')."""
+    room = max(console.width - LABEL, 20)
+    separator = SEPARATOR if speaks_unicode(console) else ", "
+    lines = [""]
+    for part in parts:
+        longer = f"{lines[-1]}{separator}{part}" if lines[-1] else part
+        if len(longer) <= room or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return "\n".join(lines)
+
+
+def hanging(console: Console, body: Text, indent: int, first: Text | None = None) -> None:
+    """Prints `body` wrapped, its lines indented, the first by what stands in `first`."""
+    wrapped(console, body, first or Text(" " * indent), indent)
+
+
+def _finding(console: Console, number: int | None, finding: Finding, diagnosed: Diagnosed) -> None:
+    severity = finding.severity or Severity.ERROR
+    head = Text(f"{number}. " if number else "", style="bold")
+    head.append(finding.code, style=f"bold {COLOURS[severity]}")
+    head.append(f"  {severity.value}", style=COLOURS[severity])
+    if finding.confidence < 1:
+        head.append(", likely" if finding.confidence > 0.5 else ", one of two causes", style="dim")
+    console.print(head)
+    hanging(console, Text(finding.summary), INDENT)
+    console.print()
+    _rows(console, [(e.fact, e.value) for e in finding.evidence], INDENT)
+    for position, fix in enumerate(finding.fixes):
+        console.print()
+        print_fix(console, fix, first=position == 0)
+    behind = [f.code for f in diagnosed.findings if f.consequence_of == finding.code]
+    if behind:
+        console.print()
+        hanging(console, Text(f"Follows from it and goes with it: {', '.join(behind)}", style="dim"), INDENT)
+
+
+def print_fix(console: Console, fix: Fix, *, first: bool) -> None:
+    title = Text("Fix: " if first else "Or:  ", style="bold green" if first else "bold")
+    title.append(fix.title, style="bold")
+    needs = [word for word, needed in (("root", fix.needs_root), ("reboot", fix.needs_reboot)) if needed]
+    if needs:
+        title.append(f"  (needs {' and '.join(needs)})", style="yellow")
+    hanging(console, title, INDENT)
+    for line in _command_lines(fix):
+        # Never wrapped by us: a command must come out of the terminal in one piece.
+        console.print(Text.assemble(" " * (INDENT + 2), line), soft_wrap=True)
+    if fix.note:
+        hanging(console, Text(fix.note, style="italic"), INDENT + 2)
+
+
+def _command_lines(fix: Fix) -> Iterator[Text]:
+    for command in fix.commands:
+        yield Text(command, style="dim" if command.startswith("#") else "cyan")
+    if fix.verify:
+        yield Text("# then see that it worked:", style="dim")
+        yield Text(fix.verify, style="cyan")

@@ -1,0 +1,1 @@
+"""Plans and answers about versions, in words and as data."""

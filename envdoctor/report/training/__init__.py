@@ -1,0 +1,1 @@
+"""A training run in words, curves and a model card."""

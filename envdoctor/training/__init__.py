@@ -1,0 +1,1 @@
+"""Runs the training pipeline in the target interpreter and judges what came of it."""
