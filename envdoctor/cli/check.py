@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from envdoctor.cli.gathering import gather
+from envdoctor.cli.gathering import content, gather
+from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
     from envdoctor.diagnosis.model import Diagnosed, Diagnosis
@@ -22,7 +23,10 @@ FORMATS = ("text", "json", "markdown", "github", "junit", "html")
     "--python", metavar="PATH", help="The Python to look into: an executable, a command or an environment's folder."
 )
 @click.option(
-    "--from", "source", metavar="FILE", help="Judge a snapshot instead of this machine; - reads standard input."
+    "--from",
+    "source",
+    metavar="FILE",
+    help="Judge a snapshot, a dump, a log or an error instead of this machine; - reads standard input.",
 )
 @click.option("--fast", is_flag=True, help="Do not import torch.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for a warning too.")
@@ -55,15 +59,27 @@ def command(
         return _check_files(files, python=python, source=source, only=only, strict=strict, style=style)
     if only:
         _select(only)  # a wrong code is told before the machine is looked at
-    snapshot = gather(python=python, source=source, live=not fast, meanwhile=partial(_load_ahead, style))
+    snapshot, diagnosed = _judged(python, source, only, live=not fast, style=style)
 
-    from envdoctor.diagnosis.engine import diagnose
     from envdoctor.diagnosis.model import Severity
-    from envdoctor.knowledge import load
 
-    diagnosed = diagnose(snapshot, load(), _select(only))
     _render(style, snapshot, diagnosed)
     return int(diagnosed.has(Severity.WARNING if strict else Severity.ERROR))
+
+
+def _judged(
+    python: str | None, source: str | None, only: tuple[str, ...], *, live: bool, style: str
+) -> tuple[Snapshot, Diagnosed]:
+    if source is None:
+        snapshot = gather(python=python, source=None, live=live, meanwhile=partial(_load_ahead, style))
+    elif python is not None:
+        raise InputError("--from and --python exclude each other: a snapshot already says which Python it is about")
+    from envdoctor.diagnosis.judging import judge_content, judge_machine
+    from envdoctor.knowledge import load
+
+    if source is None:
+        return snapshot, judge_machine(snapshot, load(), _select(only))
+    return judge_content(content(source), load(), _select(only))
 
 
 def _check_files(

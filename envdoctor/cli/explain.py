@@ -13,9 +13,9 @@ import click
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
-    from envdoctor.diagnosis.explaining import Explanation
-    from envdoctor.diagnosis.model import Diagnosis
+    from envdoctor.diagnosis.model import Diagnosed, Diagnosis
     from envdoctor.facts.model import Snapshot
+    from envdoctor.reading.case import Case
 
 FILE_ENDINGS = (".log", ".txt", ".out", ".err", ".json", ".md")
 LARGE = 64 << 20
@@ -56,7 +56,8 @@ def command(
         if isinstance(found, Diagnosis):
             _show_page(found, style)
         else:
-            _render(_explain(found, source, python, no_machine), style, everything)
+            _, diagnosed = _explain(found, source, python, no_machine)
+            _render(diagnosed, style, everything)
     return 0
 
 
@@ -91,13 +92,13 @@ def _resolve(text: str, stack: ExitStack, source: str | None) -> BinaryIO | Diag
     return io.BytesIO(text.encode("utf-8", "surrogateescape"))
 
 
-def _explain(stream: BinaryIO, source: str | None, python: str | None, no_machine: bool) -> Explanation:
-    from envdoctor.diagnosis.explaining import explain
+def _explain(stream: BinaryIO, source: str | None, python: str | None, no_machine: bool) -> tuple[Case, Diagnosed]:
+    from envdoctor.diagnosis.judging import judge_text
     from envdoctor.knowledge import load
 
     machine = None if no_machine else _machine(source, python)
     try:
-        return explain(stream, load(), machine, own=source is not None or python is not None, tick=_tell)
+        return judge_text(stream, load(), machine, own=source is not None or python is not None, tick=_tell)
     except OSError as error:
         raise InputError(f"cannot read the text: {error.strerror or error}") from error
     finally:
@@ -134,14 +135,14 @@ def _show_page(diagnosis: Diagnosis, style: str) -> None:
     print_page(Console(highlight=False), diagnosis)
 
 
-def _render(explanation: Explanation, style: str, everything: bool) -> None:
+def _render(diagnosed: Diagnosed, style: str, everything: bool) -> None:
     if style == "json":
         from envdoctor.report.check.explanation import to_json
 
-        click.echo(to_json(explanation))
+        click.echo(to_json(diagnosed))
         return
     from rich.console import Console
 
     from envdoctor.report.check.explanation_text import print_explanation
 
-    print_explanation(Console(highlight=False), explanation, everything=everything)
+    print_explanation(Console(highlight=False), diagnosed, everything=everything)

@@ -38,7 +38,7 @@ def gather(
             raise InputError("--from and --python exclude each other: a snapshot already says which Python it is about")
         from envdoctor.reading.dumps import read
 
-        return read(_content(source))
+        return read(content(source))
     from envdoctor.facts.collect import collect
     from envdoctor.facts.host import Machine
 
@@ -48,7 +48,8 @@ def gather(
         return collect(Machine.here(), python=python, live=live, progress=progress.show, meanwhile=meanwhile)
 
 
-def _content(source: str) -> bytes:
+def content(source: str) -> bytes:
+    """The bytes of a file, or of standard input for '-'. Raises InputError where it cannot be read or is too large."""
     try:
         if source == "-":
             data = sys.stdin.buffer.read(LARGEST_INPUT + 1)

@@ -1,6 +1,8 @@
-"""Whether the installed torch has code for the GPUs: shared by the two diagnoses of it."""
+"""Whether the installed torch has code for the GPUs, and which of them are too new or too old for it."""
 
 from __future__ import annotations
+
+import enum
 
 import msgspec
 
@@ -8,77 +10,164 @@ from envdoctor.diagnosis.snapshot_queries import GpuFacts, visible_gpus
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Torch
-from envdoctor.knowledge import Knowledge
+from envdoctor.knowledge import Knowledge, KnowledgeError, TorchBuild
+from envdoctor.knowledge.versions import cuda_key
+
+READ_FROM_A_WHEEL = ("measured", "observed")
+"""Confidences of a published build's list of architectures that accuse by themselves; lists from build scripts and documents were
+found wrong before, and only tell which of two causes an error means."""
 
 
-class CodeGap(msgspec.Struct, frozen=True):
-    """Visible GPUs that torch has no code for. `unsure` where the flags come from a table and not from the build itself."""
+class CodeSource(enum.Enum):
+    """Where it is known from which architectures torch has code for, the surest first."""
+
+    TORCH = "torch.arch_flags"
+    WHEEL = "knowledge: torch.arch_flags"
+    BUILD_SCRIPT = "knowledge: torch.arch_flags of the build script"
+    TOOLKIT = "knowledge: architectures of the CUDA toolkit"
+
+
+class DeviceCode(msgspec.Struct, frozen=True):
+    """The visible GPUs by what torch's code can do on them. `flags`: () where only the toolkit's limits are known."""
 
     torch: Torch
     flags: tuple[str, ...]
-    without_code: tuple[GpuFacts, ...]
-    with_code: tuple[GpuFacts, ...]
-    unsure: bool
+    source: CodeSource
+    running: tuple[GpuFacts, ...]
+    too_new: tuple[GpuFacts, ...]
+    too_old: tuple[GpuFacts, ...]
 
     @property
     def name(self) -> str:
         return f"torch {self.torch.version}" if self.torch.version else "This torch"
 
     @property
-    def oldest(self) -> tuple[int, int]:
-        return min(_number(flag) for flag in self.flags)
+    def built_for(self) -> str:
+        """What stands after 'it was built'."""
+        return f"for {' '.join(self.flags)}" if self.flags else f"with CUDA {self.torch.cuda}"
+
+    @property
+    def confidence(self) -> float:
+        return {CodeSource.TORCH: 1.0, CodeSource.WHEEL: 0.8}.get(self.source, 0.7)
 
     def evidence(self) -> tuple[Evidence, ...]:
-        source = "torch.arch_flags" if not self.unsure else "knowledge: torch.arch_flags"
+        code = fact(self.source.value, " ".join(self.flags)) if self.flags else fact("torch.cuda", self.torch.cuda)
         return (
             fact("torch.version", self.torch.version),
-            fact(source, " ".join(self.flags)),
-            *(fact(f"{gpu.fact}.compute_capability", f"{gpu.capability} ({gpu.name})") for gpu in self.without_code),
+            code,
+            *(fact(f"{g.fact}.compute_capability", f"{g.capability} ({g.name})") for g in self.too_new + self.too_old),
         )
 
 
-def code_gap(machine: Snapshot, world: Knowledge) -> CodeGap | None:
-    """The visible GPUs for which the installed CUDA build of torch has no code; None when there are none or it is not known."""
+def device_code(machine: Snapshot, world: Knowledge) -> DeviceCode | None:
+    """What the installed CUDA build of torch has code for, against the visible GPUs whose compute capability is known; None where
+    one of the two is not known, or a computation came out right, which is proof, whatever flags and tables say."""
     torch = machine.torch
-    if torch is None or torch.build != "cuda":
+    if torch is None or torch.build != "cuda" or (torch.run is not None and torch.run.computation == "ok"):
         return None
-    # A computation that came out right is proof, whatever flags and tables say.
-    if torch.run is not None and torch.run.computation == "ok":
-        return None
-    known = [gpu for gpu in visible_gpus(machine, world) or () if gpu.capability]
+    known = tuple(gpu for gpu in visible_gpus(machine, world) or () if gpu.capability)
     if not known:
         return None
-    flags, unsure = (torch.arch_flags, False) if torch.arch_flags else (_published_flags(machine, torch, world), True)
+    flags, source = _flags(machine, torch, world)
     if not flags:
-        return None
-    runs = {gpu.capability: world.runs_on(flags, gpu.capability, torch.cuda) for gpu in known if gpu.capability}
-    without = tuple(gpu for gpu in known if not runs[gpu.capability or ""])
-    if not without:
-        return None
-    return CodeGap(torch, flags, without, tuple(gpu for gpu in known if runs[gpu.capability or ""]), unsure)
+        return _by_toolkit(torch, known, world)
+    without = [gpu for gpu in known if not world.runs_on(flags, gpu.capability or "", torch.cuda)]
+    oldest = min(_number(flag) for flag in flags)
+    return DeviceCode(
+        torch=torch,
+        flags=flags,
+        source=source,
+        running=tuple(gpu for gpu in known if gpu not in without),
+        too_new=tuple(gpu for gpu in without if capability_number(gpu.capability or "") >= oldest),
+        too_old=tuple(gpu for gpu in without if capability_number(gpu.capability or "") < oldest),
+    )
 
 
-def _published_flags(machine: Snapshot, torch: Torch, world: Knowledge) -> tuple[str, ...]:
-    """The flags of the published wheel that this torch must be; () for conda, vendor, nightly and source builds."""
+def has_code(machine: Snapshot, world: Knowledge) -> bool | None:
+    """Whether torch has code for every visible GPU; None where its code or a GPU's capability is not known for sure."""
+    gpus = visible_gpus(machine, world)
+    code = device_code(machine, world)
+    if code is None or not gpus or any(gpu.capability is None for gpu in gpus):
+        return None
+    if code.too_new or code.too_old:
+        return False
+    return True if len(code.running) == len(gpus) and code.source is not CodeSource.TOOLKIT else None
+
+
+def _by_toolkit(torch: Torch, known: tuple[GpuFacts, ...], world: Knowledge) -> DeviceCode | None:
+    """By the limits of the CUDA that torch was built with: it cannot hold code for a GPU that this toolkit does not know."""
+    if torch.cuda is None:
+        return None
+    try:
+        # Builds of vendors and from source may hold PTX, which a newer GPU can run; published wheels of that age do not.
+        published = torch.release is not None and "a" not in torch.release and not _vendors_own(torch)
+        too_new = tuple(gpu for gpu in known if published and _newer_than(torch.cuda, gpu.capability or "", world))
+        too_old = tuple(gpu for gpu in known if _dropped_by(torch.cuda, gpu.capability or "", world))
+    except KnowledgeError:
+        return None
+    running = tuple(gpu for gpu in known if gpu not in too_new + too_old)
+    return DeviceCode(torch, (), CodeSource.TOOLKIT, running, too_new, too_old)
+
+
+def _vendors_own(torch: Torch) -> bool:
+    """Whether the version is of a vendor's or a source build: '2.8.0a0+5228986c39.nv25.06', '2.6.0+git1234'."""
+    local = (torch.version or "").partition("+")[2]
+    return "nv" in local or "git" in local
+
+
+def _newer_than(cuda: str, capability: str, world: Knowledge) -> bool:
+    """Whether a toolkit knows neither this GPU nor any of its major version, whose code it could run; or is of a major version
+    before the first that knows the GPU, so that none of its libraries has kernels for it."""
+    record = world.architecture(capability)
+    if record is None or record.first_cuda is None or cuda_key(record.first_cuda) <= cuda_key(cuda):
+        return False
+    family = [
+        other
+        for other in world.architectures()
+        if capability_number(other.capability)[0] == capability_number(capability)[0] and other.first_cuda is not None
+    ]
+    unknown = all(cuda_key(other.first_cuda or "0") > cuda_key(cuda) for other in family)
+    return unknown or cuda_key(record.first_cuda)[0] > cuda_key(cuda)[0]
+
+
+def _dropped_by(cuda: str, capability: str, world: Knowledge) -> bool:
+    record = world.architecture(capability)
+    return record is not None and record.last_cuda is not None and cuda_key(record.last_cuda) < cuda_key(cuda)
+
+
+def _flags(machine: Snapshot, torch: Torch, world: Knowledge) -> tuple[tuple[str, ...], CodeSource]:
+    if torch.arch_flags:
+        return torch.arch_flags, CodeSource.TORCH
+    build = _published(machine, torch, world)
+    if build is None:
+        return (), CodeSource.TOOLKIT
+    return build.arch_flags, CodeSource.WHEEL if build.confidence in READ_FROM_A_WHEEL else CodeSource.BUILD_SCRIPT
+
+
+def _published(machine: Snapshot, torch: Torch, world: Knowledge) -> TorchBuild | None:
+    """The published wheel that this torch must be, whose code is known; None for conda, vendor, nightly and source builds."""
     interpreter, platform = machine.interpreter, machine.host.platform if machine.host else None
     if torch.version is None or torch.release is None or interpreter is None:
-        return ()
+        return None
     distribution = interpreter.distribution("torch")
-    if (
-        distribution is None
-        or distribution.installer not in ("pip", "uv", "poetry", "pdm", None)
-        or distribution.editable
-    ):
-        return ()
+    if distribution is None and interpreter.distributions_complete:
+        return None  # it lies on the path without metadata: a source build
+    by_pip = distribution is None or distribution.installer in ("pip", "uv", "poetry", "pdm", None)
+    if not by_pip or (distribution is not None and distribution.editable):
+        return None
     if any(package.name in ("pytorch", "libtorch") for package in interpreter.conda_packages or ()):
-        return ()
+        return None
     local = torch.version.partition("+")[2]
-    for build in world.torch_builds(torch.release):
-        same = build.torch == torch.release and build.platform == platform and build.cuda == torch.cuda
-        # Only what was read from a wheel or seen by a user accuses; scripts and documents were found wrong before.
-        if same and local in ("", build.variant) and build.confidence in ("measured", "observed"):
-            return build.arch_flags
-    return ()
+    found = [
+        build
+        for build in world.torch_builds(torch.release)
+        if build.torch == torch.release
+        and build.platform == (platform or "linux_x86_64")
+        and (torch.cuda is None or build.cuda == torch.cuda)
+        and build.arch_flags
+        and (build.variant == local if local else torch.cuda is not None or build.index_url is None)
+    ]
+    return next((build for build in found if build.confidence in READ_FROM_A_WHEEL), found[0] if found else None)
 
 
 def _number(flag: str) -> tuple[int, int]:

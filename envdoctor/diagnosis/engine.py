@@ -13,6 +13,9 @@ from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Severity
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge, KnowledgeError
 
+UNREADABLE = (KnowledgeError, InvalidVersion, InvalidSpecifier, InvalidRequirement)
+"""What a fact raises that is no version or requirement: a shared or hand-made snapshot may hold such."""
+
 
 def diagnose(snapshot: Snapshot, world: Knowledge, diagnoses: Iterable[Diagnosis]) -> Diagnosed:
     """Judges the Snapshot by each of the diagnoses.
@@ -25,8 +28,7 @@ def diagnose(snapshot: Snapshot, world: Knowledge, diagnoses: Iterable[Diagnosis
     for d in diagnoses:
         try:
             said = d.check(snapshot, world)
-        except (KnowledgeError, InvalidVersion, InvalidSpecifier, InvalidRequirement) as error:
-            # A shared or hand-made snapshot may hold a version that is none: no reason to withhold the other diagnoses.
+        except UNREADABLE as error:  # no reason to withhold the other diagnoses
             unjudged[d.code] = str(error).partition("\n")[0]
             continue
         if said is not None:
@@ -35,7 +37,7 @@ def diagnose(snapshot: Snapshot, world: Knowledge, diagnoses: Iterable[Diagnosis
     causes = {code: said.consequence_of or _cause(d, severities) for code, (d, said) in found.items()}
     findings = [
         msgspec.structs.replace(
-            said, code=code, severity=severities[code], title=d.title, consequence_of=_root(code, causes)
+            said, code=code, severity=severities[code], title=d.title, consequence_of=root_of(code, causes)
         )
         for code, (d, said) in found.items()
     ]
@@ -54,7 +56,7 @@ def _cause(diagnosis: Diagnosis, present: dict[str, Severity]) -> str | None:
     return None
 
 
-def _root(code: str, causes: dict[str, str | None]) -> str | None:
+def root_of(code: str, causes: dict[str, str | None]) -> str | None:
     """The end of the chain of causes; None where the finding is a root itself."""
     root, seen = causes[code], {code}
     while root is not None and root not in seen and (further := causes.get(root)) is not None:

@@ -11,6 +11,7 @@ import msgspec
 from envdoctor.facts.evidence import Evidence
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.failures import Failure
 from envdoctor.reading.messages.message import Message
 
 
@@ -43,6 +44,38 @@ class Layer(enum.Enum):
     LIBRARIES = "libraries"
     TOOLKIT = "toolkit"
     MULTI_GPU = "multi-gpu"
+
+
+class MachineSays(enum.Enum):
+    """What a machine's facts say to a cause that a text points to."""
+
+    CONFIRMS = "confirms"
+    RULES_OUT = "rules-out"
+
+
+class Verdict(enum.Enum):
+    """The state of an environment, as far as it is shown. Green is earned: HEALTHY needs facts that show it."""
+
+    BROKEN = "broken"
+    HEALTHY = "healthy"
+    UNKNOWN = "unknown"
+
+
+class Unknown(enum.Enum):
+    """A fact without which nobody can call an environment healthy."""
+
+    TORCH = "torch"
+    """Which torch is installed, and whether one is."""
+    TORCH_RUN = "torch-run"
+    """Whether torch computes."""
+    GPU = "gpu"
+    """Which GPU there is."""
+    DRIVER = "driver"
+    """Which driver there is, and whether CUDA starts."""
+    DEVICE_CODE = "device-code"
+    """Whether torch has code for the GPU."""
+    PROBE = "probe"
+    """Something could not be looked at: a probe failed or ran out of time."""
 
 
 class Fix(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,11 +112,21 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     file: str | None = None
     """The file that it is about, where a file and not the machine was judged, as the user named it."""
     line: int | None = None
-    """The line in it, counted from 1."""
+    """The line in it, or in the text that was judged, counted from 1."""
+    quote: str = ""
+    """That line of a text, where the cause was heard in one."""
+    count: int = 1
+    """How often a message of this cause stands in the text."""
+    last_line: int | None = None
+    machine: MachineSays | None = None
+    """What another machine's facts, which the text was held against, say to this cause; None where they say nothing."""
+    machine_reason: str | None = None
 
 
 Check = Callable[[Snapshot, Knowledge], "Finding | None"]
 Remedy = Callable[[Snapshot, Knowledge], tuple[Fix, ...]]
+Fits = Callable[[Snapshot, Knowledge], "bool | None"]
+"""True: the facts bear the cause out; False: they rule it out; None: they leave it open."""
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +145,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """The wordings that this cause is reported in, across versions."""
     remedy: Remedy | None = None
     """The fixes of this cause where its wording is all that is known (with what else the snapshot holds)."""
+    fits: Fits | None = None
+    """Whether the facts bear the cause out where one of its messages was heard, which may mean another cause as well."""
 
 
 def diagnosis(
@@ -112,6 +157,7 @@ def diagnosis(
     follows_from: tuple[str, ...] = (),
     messages: tuple[Message, ...] = (),
     remedy: Remedy | None = None,
+    fits: Fits | None = None,
 ) -> Callable[[Check], Diagnosis]:
     """Turns a pure `check(snapshot, knowledge)` into a Diagnosis; its file's docstring is its page, the first line its title."""
 
@@ -127,13 +173,14 @@ def diagnosis(
             check=check,
             messages=messages,
             remedy=remedy,
+            fits=fits,
         )
 
     return decorate
 
 
 class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
-    """All findings of one machine, the primary one first, consequences last."""
+    """What was found in one case: the root cause to repair first comes first, consequences last."""
 
     findings: tuple[Finding, ...]
     ran: tuple[str, ...]
@@ -142,10 +189,19 @@ class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
     """Codes that could not be checked because a fact of the snapshot is no version, GPU or number, with the reason."""
     files: tuple[str, ...] = ()
     """The files that were judged, where it was not the machine."""
+    verdict: Verdict = Verdict.UNKNOWN
+    unknown: tuple[Unknown, ...] = ()
+    """What is missing for calling it healthy."""
+    not_understood: tuple[Failure, ...] = ()
+    """Lines that tell of a failure that no finding accounts for."""
+    own_errors: tuple[Failure, ...] = ()
+    """Lines that tell of a failure that is known to be the program's own."""
+    lines: int = 0
+    """How many lines of text were read; 0 for a machine."""
 
     @property
     def primary(self) -> Finding | None:
-        """The root cause to repair first; None on a healthy machine."""
+        """The root cause to repair first; None where none was found."""
         roots = [f for f in self.findings if f.consequence_of is None]
         return roots[0] if roots and roots[0].severity is not Severity.INFO else None
 

@@ -9,8 +9,7 @@ from itertools import zip_longest
 
 import msgspec
 
-from envdoctor.diagnosis.catalogue import all_diagnoses
-from envdoctor.diagnosis.engine import diagnose
+from envdoctor.diagnosis.judging import judge_snapshot
 from envdoctor.diagnosis.model import Diagnosed
 from envdoctor.diagnosis.snapshot_queries import GpuFacts, gpus
 from envdoctor.facts.model import Snapshot
@@ -132,7 +131,7 @@ _REPEATING = (
 
 def compare(a: Snapshot, b: Snapshot, world: Knowledge, *, everything: bool = False) -> Compared:
     """Lays two machines beside each other; `everything` keeps the noise too."""
-    judged_a, judged_b = (diagnose(snapshot, world, all_diagnoses()) for snapshot in (a, b))
+    judged_a, judged_b = (judge_snapshot(snapshot, world) for snapshot in (a, b))
     codes_a, codes_b = ([finding.code for finding in judged.findings] for judged in (judged_a, judged_b))
     ranked = sorted(_differences(a, b, world), key=lambda item: (not item[1].known, item[0]))
     return Compared(

@@ -18,8 +18,9 @@ MOST_MESSAGES = 300
 _DRIVER_CUDA = re.compile(r"too old \(found version (\d{4,6})\)")
 
 
-def stated(found: Scan, world: Knowledge) -> Snapshot:
-    """What the text states: dumps, tables, torch's own warnings; its other lines are messages.
+def stated(found: Scan, world: Knowledge) -> tuple[Snapshot, bool]:
+    """What the text states (dumps, tables, torch's own warnings; its other lines are messages), and whether its platform is
+    assumed.
 
     Three things that such texts leave out are filled in. torch with a list of CUDA architectures is a CUDA build. Where nothing
     names the platform it is the one that paths and words in the text are of, else Linux on x86-64. And a driver that is known
@@ -44,8 +45,9 @@ def stated(found: Scan, world: Knowledge) -> Snapshot:
         if torch.arch_flags and any(flag.startswith("sm_") for flag in torch.arch_flags):
             snapshot = replace(snapshot, interpreter=replace(interpreter, torch=replace(torch, build="cuda")))
     snapshot = _with_torchs_cuda(snapshot, found)
-    if snapshot.host is None:
-        snapshot = replace(snapshot, host=_host(found.excerpt))
+    assumed = snapshot.host is None or snapshot.host.system is None
+    if assumed:
+        snapshot = replace(snapshot, host=_host(found.excerpt, snapshot.host))
     number = _DRIVER_CUDA.search(found.excerpt)
     if snapshot.driver_version is None and number is not None:
         cuda = f"{int(number[1]) // 1000}.{int(number[1]) % 1000 // 10}"
@@ -53,7 +55,7 @@ def stated(found: Scan, world: Knowledge) -> Snapshot:
         if oldest is not None:
             driver = snapshot.driver or Driver()
             snapshot = replace(snapshot, driver=replace(driver, reported_version=oldest))
-    return snapshot
+    return snapshot, assumed
 
 
 def _with_torchs_cuda(snapshot: Snapshot, found: Scan) -> Snapshot:
@@ -67,10 +69,22 @@ def _with_torchs_cuda(snapshot: Snapshot, found: Scan) -> Snapshot:
     return replace(snapshot, interpreter=replace(interpreter, torch=replace(torch, cuda=cuda)))
 
 
-def _host(text: str) -> Host:
+def _host(text: str, known: Host | None) -> Host:
+    """The platform that a text is about, by its words and paths: an assumption, Linux on x86-64 where nothing tells."""
     low = text[:200_000].lower()
-    if any(word in low for word in (".dll", "winerror", "\\\\site-packages", "\\site-packages", ":\\\\", "win_amd64")):
-        return Host(system="Windows", architecture="AMD64")
-    if any(word in low for word in ("macosx", "darwin", ".dylib", "/users/")):
-        return Host(system="Darwin", architecture="arm64" if "arm64" in low else None)
-    return Host(system="Linux", architecture="aarch64" if "aarch64" in low else "x86_64")
+    architecture: str | None
+    if any(word in low for word in _WINDOWS_WORDS):
+        system, architecture = "Windows", "AMD64"
+    elif any(word in low for word in _MAC_WORDS):
+        system, architecture = "Darwin", "arm64" if "arm64" in low else "x86_64" if "x86_64" in low else None
+    else:
+        system, architecture = "Linux", "aarch64" if "aarch64" in low else "x86_64"
+    host = known or Host()
+    return replace(host, system=system, architecture=host.architecture or architecture)
+
+
+_WINDOWS_WORDS = (
+    ".dll", "dll load failed", "winerror", "\\\\site-packages", "\\site-packages", ":\\\\", "win_amd64", ".exe", "c:\\users",
+    "powershell", "cmd.exe", ".bat", "visual studio", "msvc", "vcvars", "on windows", "windows 10", "windows 11",
+)  # fmt: skip
+_MAC_WORDS = ("macosx", "darwin", ".dylib", "/users/", "/library/frameworks/", "macos", "macbook")

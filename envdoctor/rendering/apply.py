@@ -202,14 +202,13 @@ def _verify(stack: Stack, inside: Path, environment: dict[str, str]) -> str:
 
 
 def _check(prefix: Path) -> tuple[Snapshot, Diagnosed]:
-    from envdoctor.diagnosis.catalogue import all_diagnoses
-    from envdoctor.diagnosis.engine import diagnose
+    from envdoctor.diagnosis.judging import judge_machine
     from envdoctor.facts.collect import collect
     from envdoctor.facts.host import Machine
     from envdoctor.knowledge import load
 
     snapshot = collect(Machine.here(), python=str(prefix))
-    return snapshot, diagnose(snapshot, load(), all_diagnoses())
+    return snapshot, judge_machine(snapshot, load())
 
 
 @contextlib.contextmanager

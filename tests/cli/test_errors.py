@@ -60,16 +60,15 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str], words: li
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (b"", ["nothing is recognised"]),
+        (b"", ["nothing to read"]),
         (b"{", []),
         (b'{"schema": "envdoctor.snapshot/1", "host": {"system": "Lin', []),
         (b'{"schema": "envdoctor.snapshot/2"}', ["envdoctor.snapshot/2"]),
         (b'{"schema": "envdoctor.snapshot/1", "host": {"cpu_count": "many"}}', ["cpu_count"]),
         (b"[" * 200_000, []),
         (b"\x00\xff\xfe\x01" * 100, []),
-        (b"the quick brown fox\n", []),
     ],
-    ids=["empty", "brace", "truncated", "newer schema", "wrong type", "deeply nested", "binary", "prose"],
+    ids=["empty", "brace", "truncated", "newer schema", "wrong type", "deeply nested", "binary"],
 )
 def test_a_hostile_or_broken_snapshot_is_one_line_and_exit_code_2(text: bytes, words: list[str]) -> None:
     assert_one_clear_line(run("check", "--from", "-", stdin=text), *words)

@@ -55,7 +55,18 @@ def test_what_is_no_environment_problem_is_an_answer() -> None:
     found = explained("RuntimeError: mat1 and mat2 shapes cannot be multiplied (32x512 and 1024x10)", ALONE)
     assert found["primary"] is None and found["matches"] == []
     code, stdout, _ = run("explain", ALONE, "KeyError: 'labels'")
-    assert code == 0 and "Not an environment problem that envdoctor knows" in stdout
+    assert code == 0 and "The program's own error" in stdout
+
+
+def test_unknown_own_and_no_error_are_three_answers() -> None:
+    strange = explained("FrobnicationError: the flux capacitor of the GPU is dry", ALONE)
+    assert (strange["verdict"], strange["matches"]) == ("unknown", [])
+    assert strange["not_understood"] == ["FrobnicationError: the flux capacitor of the GPU is dry"]
+    assert explained("KeyError: 'labels'", ALONE)["own_errors"] == ["KeyError: 'labels'"]
+    nothing = explained("epoch 3, step 400", ALONE)
+    assert nothing["not_understood"] == nothing["own_errors"] == []
+    outputs = {text: run("explain", ALONE, text)[1] for text in ("FrobnicationError: x", "KeyError: 'x'", "epoch 3")}
+    assert len({out.splitlines()[0].split("(")[0] for out in outputs.values()}) == 3
 
 
 def test_an_empty_text_is_no_problem() -> None:
@@ -130,7 +141,7 @@ def test_the_same_question_has_the_same_answer_through_a_pipe_in_ascii() -> None
     assert (code, stderr) == (0, "") and stdout.isascii() and "\x1b" not in stdout and "gpu-hw-fault" in stdout
 
 
-def test_a_whole_dump_is_explained_and_sent_on_to_check(tmp_path: Path) -> None:
+def test_a_whole_dump_has_one_cause_for_explain_and_for_check(tmp_path: Path) -> None:
     dump = tmp_path / "env.txt"
     dump.write_text(
         "Collecting environment information...\nPyTorch version: 2.9.1+cu128\nIs debug build: False\n"
@@ -139,5 +150,5 @@ def test_a_whole_dump_is_explained_and_sent_on_to_check(tmp_path: Path) -> None:
         "GPU models and configuration: GPU 0: NVIDIA GeForce RTX 4090\nNvidia driver version: 470.82.01\n"
     )
     assert explained(dump, ALONE)["primary"] == "driver-too-old"
-    _, stdout, _ = run("explain", dump, ALONE)
-    assert "envdoctor check --from" in stdout
+    _, stdout, _ = run("check", "--from", dump, "--format", "json")
+    assert json.loads(stdout)["primary"] == "driver-too-old"

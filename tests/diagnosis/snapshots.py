@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from envdoctor.diagnosis.catalogue import all_diagnoses, select
+from envdoctor.diagnosis.catalogue import select
 from envdoctor.diagnosis.engine import diagnose
+from envdoctor.diagnosis.judging import judge_snapshot
 from envdoctor.diagnosis.model import Diagnosed, Finding
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import Driver, KernelModule
@@ -89,7 +90,7 @@ def machine(**sections: Any) -> Snapshot:
 
 
 def judge(snapshot: Snapshot) -> Diagnosed:
-    return diagnose(snapshot, load(), all_diagnoses())
+    return judge_snapshot(snapshot, load())
 
 
 def finding(code: str, snapshot: Snapshot) -> Finding | None:

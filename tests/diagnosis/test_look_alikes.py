@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 
-from envdoctor.diagnosis.explaining import explain
-from envdoctor.knowledge import load
+from tests.diagnosis.texts import codes
 
 
 def causes(text: str) -> list[str]:
-    return [candidate.code for candidate in explain(io.BytesIO(text.encode()), load()).candidates]
+    return codes(text)
 
 
 SITE = "/home/ada/venv/lib/python3.11/site-packages"

@@ -156,14 +156,19 @@ def test_flags_of_a_published_wheel_are_looked_up_when_torch_did_not_say_them() 
     assert said.confidence < 1
 
 
-@pytest.mark.parametrize("version", ["2.8.0a0+5228986c39.nv25.06", "2.16.0.dev20261101+cu132", "2.15.0+gitabc"])
+@pytest.mark.parametrize("version", ["2.8.0a0+5228986c39.nv25.06", "2.11.0.dev20260101+cu128", "2.11.0+gitabc"])
 def test_builds_that_nobody_published_are_not_accused_from_a_table(version: str) -> None:
-    assert finding("gpu-arch-too-old-for-torch", arch("7.0", None, version, "13.2")) is None
+    assert finding("gpu-arch-too-old-for-torch", arch("7.0", None, version, "12.8")) is None
+
+
+def test_code_that_the_toolkit_can_no_longer_make_is_in_no_build() -> None:
+    said = found("gpu-arch-too-old-for-torch", arch("7.0", None, "2.15.0+gitabc", "13.2"))
+    assert said.confidence < 1 and "CUDA 13.2" in said.summary
 
 
 def test_a_conda_build_is_not_accused_from_the_table_of_wheels() -> None:
-    conda = (CondaPackage(name="pytorch", version="2.15.0"),)
-    assert finding("gpu-arch-too-old-for-torch", arch("7.0", None, "2.15.0", "13.2", conda_packages=conda)) is None
+    conda = (CondaPackage(name="pytorch", version="2.11.0"),)
+    assert finding("gpu-arch-too-old-for-torch", arch("7.0", None, "2.11.0", "12.8", conda_packages=conda)) is None
 
 
 def test_an_old_display_card_beside_a_good_one_is_only_a_warning() -> None:

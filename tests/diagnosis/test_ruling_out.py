@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-
 from msgspec.structs import replace
 
-from envdoctor.diagnosis.explaining import Candidate, explain
+from envdoctor.diagnosis.model import Finding, MachineSays
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import CudaDriver
 from envdoctor.facts.sections.interpreter import TorchRun
-from envdoctor.knowledge import load
 from tests.diagnosis.snapshots import NOT_A_CONTAINER, RTX_4090, UBUNTU, interpreter, module, nvml, torch
+from tests.diagnosis.texts import judged
 
 WORKING = Snapshot(
     host=UBUNTU,
@@ -24,22 +22,21 @@ WORKING = Snapshot(
 )
 
 
-def candidates(text: str, machine: Snapshot | None, *, own: bool = True) -> dict[str, Candidate]:
-    found = explain(io.BytesIO(text.encode()), load(), machine, own=own)
-    return {candidate.code: candidate for candidate in found.candidates}
+def candidates(text: str, machine: Snapshot | None, *, own: bool = True) -> dict[str, Finding]:
+    return {finding.code: finding for finding in judged(text, machine, own=own).findings}
 
 
 def test_a_machine_on_which_cuda_starts_has_a_driver() -> None:
     found = candidates("RuntimeError: Found no NVIDIA driver on your system.", WORKING)
-    assert found["driver-missing"].machine == "rules-out"
-    assert found["driver-missing"].machine_says == "CUDA starts on this machine"
+    assert found["driver-missing"].machine is MachineSays.RULES_OUT
+    assert found["driver-missing"].machine_reason == "CUDA starts on this machine"
 
 
 def test_a_driver_that_is_new_enough_is_not_too_old() -> None:
     broken = replace(WORKING, cuda_driver=None)
     found = candidates("The NVIDIA driver on your system is too old (found version 11040).", broken)
-    assert found["driver-too-old"].machine == "rules-out"
-    assert "580.159.04 is new enough for CUDA 13.2" in (found["driver-too-old"].machine_says or "")
+    assert found["driver-too-old"].machine is MachineSays.RULES_OUT
+    assert "580.159.04 is new enough for CUDA 13.2" in (found["driver-too-old"].machine_reason or "")
 
 
 def test_unknown_facts_rule_nothing_out() -> None:
@@ -49,18 +46,18 @@ def test_unknown_facts_rule_nothing_out() -> None:
         assert {code: c.confidence for code, c in alone.items()} == {
             code: c.confidence for code, c in with_nothing.items()
         }
-        assert all(c.machine == "silent" for c in with_nothing.values())
+        assert all(c.machine is None for c in with_nothing.values())
 
 
 def test_what_the_facts_rule_out_falls_behind_what_they_leave_open() -> None:
     text = "RuntimeError: No CUDA GPUs are available"
     assert next(iter(candidates(text, None))) == "visible-devices-hidden"
     outside = candidates(text, replace(WORKING, cuda_driver=None))
-    assert outside["container-no-gpu"].machine_says == "this is no container"
+    assert outside["container-no-gpu"].machine_reason == "this is no container"
     hidden = replace(WORKING, cuda_driver=None, environment={"CUDA_VISIBLE_DEVICES": "7"})
     confirmed = candidates(text, hidden)
     assert next(iter(confirmed)) == "visible-devices-hidden"
-    assert confirmed["visible-devices-hidden"].machine == "confirms"
+    assert confirmed["visible-devices-hidden"].machine is MachineSays.CONFIRMS
     assert "'7'" in confirmed["visible-devices-hidden"].summary
 
 
@@ -75,7 +72,7 @@ def test_a_torch_that_computes_has_code_for_its_gpu_and_a_whole_install() -> Non
         ("Torch not compiled with CUDA enabled", "torch-cpu-only"),
         ("ModuleNotFoundError: No module named 'torch'", "torch-missing"),
     ):
-        assert candidates(text, machine)[code].machine == "rules-out", code
+        assert candidates(text, machine)[code].machine is MachineSays.RULES_OUT, code
 
 
 def test_another_machine_than_the_texts_decides_little() -> None:

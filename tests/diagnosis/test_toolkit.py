@@ -62,10 +62,10 @@ def test_a_fitting_toolkit_that_is_there_comes_first() -> None:
 
 def test_an_extension_that_was_built_with_it_is_its_consequence() -> None:
     own = interpreter(
-        torch("1.3.1", "10.1"),
-        extension_builds=(ExtensionBuild(distribution="detectron2", cuda="8.0", compiler="GCC 5.5"),),
+        torch("2.4.1", "12.1"),
+        extension_builds=(ExtensionBuild(distribution="detectron2", cuda="11.3", compiler="GCC 9.4"),),
     )
-    diagnosed = judge(builder(nvcc("8.0.61", "CUDA_HOME"), home="/usr/local/cuda-8.0", interpreter=own))
+    diagnosed = judge(builder(nvcc("11.3.109", "CUDA_HOME"), home="/usr/local/cuda-11.3", interpreter=own))
     assert diagnosed.primary is not None and diagnosed.primary.code == "toolkit-mismatch"
     assert [f.consequence_of for f in diagnosed.findings if f.code == "extension-abi-mismatch"] == ["toolkit-mismatch"]
 

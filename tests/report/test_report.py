@@ -106,7 +106,6 @@ def test_a_probe_that_failed_is_told() -> None:
             "CPU only",
         ),
         (machine(interpreter=interpreter(torch("2.9.0", "12.8", run=None))), "was not imported"),
-        (Snapshot(), "Nothing wrong found"),
     ],
 )
 def test_a_healthy_machine_is_said_to_be_healthy_only_as_far_as_it_was_seen(snapshot: Snapshot, words: str) -> None:
@@ -114,12 +113,29 @@ def test_a_healthy_machine_is_said_to_be_healthy_only_as_far_as_it_was_seen(snap
     assert said.tone == "good" and words in said.text
 
 
+def test_where_nothing_is_known_nothing_is_called_healthy() -> None:
+    said = headline(Snapshot(), judge(Snapshot()))
+    assert said.tone == "unknown" and "which torch is installed" in said.text
+
+
 def test_json_has_every_key_of_the_contract() -> None:
     data = json.loads(to_json(VOLTA, judge(VOLTA)))
     assert data["schema"] == "envdoctor.report/1"
     assert data["ok"] is False and data["primary"] == "gpu-arch-too-old-for-torch"
     found = data["findings"][0]
-    keys = {"code", "severity", "title", "summary", "evidence", "fixes", "confidence", "consequence_of", "file", "line"}
+    keys = {
+        "code",
+        "severity",
+        "title",
+        "summary",
+        "evidence",
+        "fixes",
+        "confidence",
+        "consequence_of",
+        "file",
+        "line",
+        "quote",
+    }
     assert set(found) == keys
     assert set(found["evidence"][0]) == {"fact", "value"}
     assert {"title", "commands", "needs_root", "needs_reboot"} <= set(found["fixes"][0])

@@ -20,7 +20,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis import cudnn_facts
-from envdoctor.diagnosis.architecture import code_gap
+from envdoctor.diagnosis.architecture import device_code
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.device_code import arch_fixes
 from envdoctor.diagnosis.repairs.python_environment import conda_install, pinned, reinstall, restore_torch, uses_conda
@@ -88,12 +88,12 @@ def cudnn_version_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
         *((fact("torch.cudnn_built", need),) if need else ()),
     )
     # Where torch's own kernels were seen to fail for want of code, cuDNN's are beside the point.
-    gap = code_gap(machine, world) if run is not None and run.computation is not None else None
+    code = device_code(machine, world) if run is not None and run.computation is not None else None
     dropped = [
         gpu
         for gpu in visible_gpus(machine, world) or ()
         if have
-        and not (gap and gpu in gap.without_code)
+        and not (code and gpu in code.too_new + code.too_old)
         and torch
         and torch.cuda
         and gpu.capability

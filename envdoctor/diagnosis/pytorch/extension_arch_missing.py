@@ -17,7 +17,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.architecture import code_gap
+from envdoctor.diagnosis.architecture import CodeSource, device_code, has_code
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.python_environment import install_into
 from envdoctor.diagnosis.snapshot_queries import GpuFacts, plain_list, visible_gpus
@@ -87,6 +87,12 @@ MESSAGES = (
 )
 
 
+def fits(machine: Snapshot, world: Knowledge) -> bool | None:
+    """Whether torch itself has code for the GPUs, so that the missing code must be an add-on's."""
+    code = device_code(machine, world)
+    return None if code is None or code.source is CodeSource.TOOLKIT else not (code.too_new or code.too_old)
+
+
 @diagnosis(
     "extension-arch-missing",
     layer=Layer.PYTORCH,
@@ -94,6 +100,7 @@ MESSAGES = (
     follows_from=("gpu-arch-too-new-for-torch", "gpu-arch-too-old-for-torch", "toolkit-mismatch"),
     messages=MESSAGES,
     remedy=lambda machine, _: (_rebuild(machine, "NAME", []),),
+    fits=fits,
 )
 def extension_arch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     gpus = [gpu for gpu in visible_gpus(machine, world) or () if gpu.capability]
@@ -133,7 +140,7 @@ def _torch_has_code(machine: Snapshot, world: Knowledge, gpus: list[GpuFacts]) -
     # Words of torch itself about its own kernels would contradict its flags.
     flags = torch.arch_flags
     failed = torch.run is not None and torch.run.computation is not None
-    if not flags or failed or code_gap(machine, world) is not None:
+    if not flags or failed or not has_code(machine, world):
         return False
     return all(gpu.capability and world.runs_natively(flags, gpu.capability, torch.cuda) for gpu in gpus)
 

@@ -19,7 +19,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.architecture import capability_number, code_gap
+from envdoctor.diagnosis.architecture import CodeSource, device_code
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.device_code import arch_fixes
 from envdoctor.diagnosis.snapshot_queries import plain_list
@@ -137,24 +137,28 @@ MESSAGES = (
 )
 
 
+def fits(machine: Snapshot, world: Knowledge) -> bool | None:
+    """Whether a visible GPU is newer than torch's code, where that is known."""
+    code = device_code(machine, world)
+    return None if code is None or (code.source is CodeSource.TOOLKIT and not code.too_new) else bool(code.too_new)
+
+
 @diagnosis(
     "gpu-arch-too-new-for-torch",
     layer=Layer.PYTORCH,
     severity=Severity.ERROR,
     messages=MESSAGES,
     remedy=arch_fixes,
+    fits=fits,
 )
 def gpu_arch_too_new_for_torch(machine: Snapshot, world: Knowledge) -> Finding | None:
-    gap = code_gap(machine, world)
-    if gap is None:
-        return None
-    new = [gpu for gpu in gap.without_code if gpu.capability and capability_number(gpu.capability) >= gap.oldest]
-    if not new:
+    code = device_code(machine, world)
+    if code is None or not code.too_new or code.source is CodeSource.BUILD_SCRIPT:
         return None
     return Finding(
-        summary=f"{gap.name} has no code for {plain_list(new)}: it was built for {' '.join(gap.flags)}.",
-        severity=Severity.WARNING if gap.with_code else None,
-        evidence=gap.evidence(),
+        summary=f"{code.name} has no code for {plain_list(code.too_new)}: it was built {code.built_for}.",
+        severity=Severity.WARNING if code.running else None,
+        evidence=code.evidence(),
         fixes=arch_fixes(machine, world),
-        confidence=0.8 if gap.unsure else 1.0,
+        confidence=code.confidence,
     )

@@ -17,7 +17,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.architecture import capability_number, code_gap
+from envdoctor.diagnosis.architecture import CodeSource, device_code
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.device_code import fixes_for_old_gpus
 from envdoctor.diagnosis.snapshot_queries import plain_list
@@ -128,24 +128,28 @@ MESSAGES = (
 )
 
 
+def fits(machine: Snapshot, world: Knowledge) -> bool | None:
+    """Whether a visible GPU is older than torch's code, where that is known."""
+    code = device_code(machine, world)
+    return None if code is None or (code.source is CodeSource.TOOLKIT and not code.too_old) else bool(code.too_old)
+
+
 @diagnosis(
     "gpu-arch-too-old-for-torch",
     layer=Layer.PYTORCH,
     severity=Severity.ERROR,
     messages=MESSAGES,
     remedy=fixes_for_old_gpus,
+    fits=fits,
 )
 def gpu_arch_too_old_for_torch(machine: Snapshot, world: Knowledge) -> Finding | None:
-    gap = code_gap(machine, world)
-    if gap is None:
-        return None
-    old = [gpu for gpu in gap.without_code if gpu.capability and capability_number(gpu.capability) < gap.oldest]
-    if not old:
+    code = device_code(machine, world)
+    if code is None or not code.too_old or code.source is CodeSource.BUILD_SCRIPT:
         return None
     return Finding(
-        summary=f"{gap.name} has dropped {plain_list(old)}: it was built for {' '.join(gap.flags)}.",
-        severity=Severity.WARNING if gap.with_code else None,
-        evidence=gap.evidence(),
+        summary=f"{code.name} has dropped {plain_list(code.too_old)}: it was built {code.built_for}.",
+        severity=Severity.WARNING if code.running else None,
+        evidence=code.evidence(),
         fixes=fixes_for_old_gpus(machine, world),
-        confidence=0.8 if gap.unsure else 1.0,
+        confidence=code.confidence,
     )

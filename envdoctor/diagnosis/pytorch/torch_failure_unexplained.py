@@ -17,7 +17,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.architecture import code_gap
+from envdoctor.diagnosis.architecture import has_code
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.snapshot_queries import visible_gpus
 from envdoctor.facts.evidence import Evidence, fact
@@ -65,7 +65,7 @@ def _gpu_failure(machine: Snapshot, run: TorchRun, world: Knowledge) -> tuple[st
     if run.computation == "wrong":
         return "A tiny computation on the GPU gave wrong numbers.", (fact("torch.run.computation", "wrong"),)
     # One GPU of several without code in this build is a warning of its own, and all that there is to say.
-    if run.computation is not None and "no kernel image" in run.computation and code_gap(machine, world) is not None:
+    if run.computation is not None and "no kernel image" in run.computation and has_code(machine, world) is False:
         return None
     if run.computation not in (None, "ok"):
         return "A tiny computation on the GPU fails.", (fact("torch.run.computation", run.computation),)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.host import Container
 from envdoctor.reading.dumps import gpu_facts, interpreter_facts, machine_facts
 from envdoctor.reading.dumps.banners import Banners
 from envdoctor.reading.dumps.labelled_values import Labelled
@@ -14,6 +15,7 @@ from envdoctor.reading.dumps.merging import Merged
 from envdoctor.reading.dumps.messages import Messages
 from envdoctor.reading.dumps.nvidia_smi import NvidiaSmi
 from envdoctor.reading.dumps.packages import Packages
+from envdoctor.reading.dumps.prose import Prose
 from envdoctor.reading.dumps.raw_values import Findings
 from envdoctor.reading.dumps.shell import Shell
 from envdoctor.reading.dumps.text import Line, lines, unprefixed
@@ -39,6 +41,7 @@ def read(text: str) -> Snapshot:
     findings = Findings()
     messages = Messages(findings)
     config = TorchConfig(findings)
+    prose = Prose(findings)
     readers: tuple[Reader, ...] = (
         NvidiaSmi(findings),
         config,
@@ -55,6 +58,7 @@ def read(text: str) -> Snapshot:
                 break
         else:
             if line.bare:
+                prose.take(line)
                 messages.take(line)
     snapshot = _assemble(Merged(findings), messages.result())
     if snapshot is None:
@@ -86,6 +90,7 @@ def _assemble(merged: Merged, messages: tuple[str, ...]) -> Snapshot | None:
         cuda_driver=machine_facts.cuda_driver(merged),
         toolkit=machine_facts.toolkit(merged),
         logs=machine_facts.logs(merged),
+        container=Container(kind="docker") if merged.text("container") else None,
         libraries=machine_facts.libraries(merged, environment or None),
         environment=environment or None,
         interpreter=interpreter,

@@ -51,6 +51,9 @@ def nvml(merged: Merged, system: str | None, hip: bool) -> Nvml | None:
             message = SILENT
     if not gpus and merged.text("gpu.note"):
         gpus = _by_hand(merged.text("gpu.note") or "")
+    prose = merged.get("prose")
+    if not gpus and prose is not None and not hip and system != "Darwin":
+        gpus = _in_prose(prose.lists.get("names", []))
     values_ = smi.values if smi else {}
     status = values_.get("status") or ("SUCCESS" if answered else None)
     code = values_.get("code")
@@ -87,6 +90,15 @@ def _listed(gpus: dict[int, Gpu], lines: Iterable[str]) -> None:
             uuid = text.partition("(UUID:")[2].strip(" )") or None
             instances = (*(gpus[last].mig_instances or ())[:64], MigInstance(name=mig[1], uuid=uuid))
             gpus[last] = msgspec.structs.replace(gpus[last], mig_enabled=True, mig_instances=instances)
+
+
+def _in_prose(rows: Iterable[str]) -> dict[int, Gpu]:
+    """Cards that running text names, with the compute capability that stands behind a name."""
+    found = {}
+    for index, row in enumerate(list(rows)[:16]):
+        name, _, capability = row.partition("\t")
+        found[index] = Gpu(index=index, name=name, compute_capability=capability or None)
+    return found
 
 
 def _by_hand(text: str) -> dict[int, Gpu]:

@@ -167,7 +167,7 @@ class Labelled:
         if name in REPORT and name.startswith(("pytorch version (", "pytorch.", "gpu.", "build.")):
             self.mode = "report"
             return self._put("report", REPORT[name], value)
-        if name in NOTES and value and not indent:
+        if name in NOTES and value and not indent and (name != "kernel" or value[0].isdecimal()):
             self._put("notes", NOTES[name], value)
         return False
 

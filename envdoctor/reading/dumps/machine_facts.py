@@ -37,6 +37,8 @@ def host(merged: Merged, python: str | None, python_text: str | None) -> Host | 
         (merged.text("sys.platform") or "").split(" ", 1)[0]
     )
     system = system or merged.text("system") or _lightning_system(merged)
+    if system is None and merged.text("wsl"):
+        system = "Linux"
     windows_machine = re.search(r"\((AMD64|ARM64)\)", python_text or "")
     machine = _first(p.architecture for p in parts) or merged.text("machine")
     if machine is None and windows_machine and system in (None, "Windows"):
@@ -68,7 +70,7 @@ def host(merged: Merged, python: str | None, python_text: str | None) -> Host | 
         distribution=distribution,
         os_name=os_name,
         glibc=libc or _first(p.glibc for p in parts) or merged.text("glibc"),
-        wsl=systems.wsl(kernel) if system == "Linux" else None,
+        wsl=(systems.wsl(kernel) or (2 if merged.text("wsl") else systems.wsl(kernel))) if system == "Linux" else None,
         virtualization=merged.first("cpu.hypervisor", lambda v: systems.HYPERVISORS.get(v.lower())),
         cpu_model=merged.text("cpu.model"),
         cpu_count=count,

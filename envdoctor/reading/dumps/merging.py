@@ -31,10 +31,11 @@ ORDER = (
     "conda list",
     "torch warning",
     "notes",
+    "prose",
 )
 """Layouts: what a tool measured goes before what a person wrote."""
 
-TITLES = {"table": "environment table", "report": "environment report", "notes": "notes"}
+TITLES = {"table": "environment table", "report": "environment report"}
 
 
 class Merged:

@@ -11,6 +11,7 @@ _FREEZE = re.compile(r"([A-Za-z0-9][\w.-]{0,100})(?:\[[\w,.-]{0,80}\])?===?([\w.
 _ORIGIN = re.compile(r"([A-Za-z0-9][\w.-]{0,100}) @ (\S{1,500})$")
 _ROW = re.compile(r"([A-Za-z0-9][\w.-]{0,100})\s+(\d[\w.!+-]{0,80})(?:\s+\S.{0,300})?$")
 _OLD = re.compile(r"([A-Za-z0-9][\w.-]{0,100}) \((\d[\w.!+-]{0,80})(?:, .{0,300})?\)$")
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,100}")
 _CONDA_HEAD = re.compile(r"# packages in environment at (.{1,300}):$")
 
 
@@ -20,6 +21,7 @@ class Packages:
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
         self.kind = ""
+        self.shown = ""
 
     def feed(self, line: Line) -> bool:
         bare = line.bare[:500]
@@ -34,6 +36,8 @@ class Packages:
                 return True
             self.kind = ""
             return False
+        if first in "NV" and self._shown(bare):
+            return True
         if bare.startswith("Package ") and bare.split()[1:2] == ["Version"]:
             self.kind = "pip list"
             self.findings.current("pip list").put("headed", "yes")
@@ -63,6 +67,18 @@ class Packages:
                 self.findings.current("pip list").add("pip", f"{found[1]}=={found[2]}")
                 return True
         self.kind = ""
+        return False
+
+    def _shown(self, bare: str) -> bool:
+        """`pip show`: the name in one line, its version in the next."""
+        label, colon, value = bare.partition(": ")
+        if label == "Name" and colon and _NAME.fullmatch(value):
+            self.shown = value
+            return True
+        if label == "Version" and colon and self.shown:
+            self.findings.current("pip list").add("pip", f"{self.shown}=={value}")
+            self.shown = ""
+            return True
         return False
 
     def _conda_head(self, bare: str) -> bool:

@@ -106,7 +106,7 @@ def _run(merged: Merged, sheet: Sheet | None) -> TorchRun | None:
     by_hand = (
         sheet is not None and sheet.layout == "collect_env" and "distinctive" not in sheet.values and not sheet.lists
     )
-    imported = sheet is not None and sheet.layout not in ("notes", "lightning") and not by_hand
+    imported = sheet is not None and sheet.layout not in ("notes", "prose", "lightning") and not by_hand
     if not imported and available is None and devices is None and runtime is None and config is None:
         return None
     return TorchRun(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity
+from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity, Unknown, Verdict
 from envdoctor.facts.evidence import Evidence
 from envdoctor.facts.model import Snapshot
 
@@ -24,14 +24,20 @@ class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True):
     consequence_of: str | None
     file: str | None
     line: int | None
+    quote: str
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
-    """`ok`: no error-level finding. `primary`: the code of the root cause to repair first."""
+    """`ok`: no error-level finding. `primary`: the code of the root cause to repair first. `unknown`: what is missing for calling
+    it healthy. `not_understood`: lines of a text that tell of a failure that no finding accounts for."""
 
     ok: bool
+    verdict: Verdict
     primary: str | None
     findings: tuple[ReportedFinding, ...]
+    unknown: tuple[Unknown, ...]
+    not_understood: tuple[str, ...]
+    own_errors: tuple[str, ...]
     snapshot: Snapshot
 
 
@@ -39,8 +45,12 @@ def report(snapshot: Snapshot, diagnosed: Diagnosed) -> Report:
     """The report as data."""
     return Report(
         ok=not diagnosed.has(Severity.ERROR),
+        verdict=diagnosed.verdict,
         primary=diagnosed.primary.code if diagnosed.primary else None,
         findings=tuple(_finding(f) for f in diagnosed.findings),
+        unknown=diagnosed.unknown,
+        not_understood=tuple(f.text for f in diagnosed.not_understood),
+        own_errors=tuple(f.text for f in diagnosed.own_errors),
         snapshot=snapshot,
     )
 
@@ -57,6 +67,7 @@ def _finding(finding: Finding) -> ReportedFinding:
         consequence_of=finding.consequence_of,
         file=finding.file,
         line=finding.line,
+        quote=finding.quote,
     )
 
 

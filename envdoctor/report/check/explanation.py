@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from envdoctor.diagnosis.explaining import Candidate, Explanation
-from envdoctor.diagnosis.model import Diagnosis, Fix, Severity
+from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Fix, Severity, Verdict
 
 SCHEMA = "envdoctor.explain/1"
 
@@ -27,24 +26,31 @@ class ReportedMatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
-    """`primary`: the code of the best match; null where the text is no environment problem that envdoctor knows."""
+    """`primary`: the code of the best match; null where no cause is known. `not_understood`: lines that tell of a failure that
+    nothing accounts for; `own_errors`: those that are known to be the program's own."""
 
     primary: str | None
+    verdict: Verdict
     matches: tuple[ReportedMatch, ...]
+    not_understood: tuple[str, ...] = ()
+    own_errors: tuple[str, ...] = ()
     lines: int
     """How many lines were read."""
     page: str | None = None
     """The diagnosis's page, where a code was asked for."""
 
 
-def to_json(explanation: Explanation) -> str:
-    """The explanation as indented JSON text."""
-    primary = explanation.primary
+def to_json(diagnosed: Diagnosed) -> str:
+    """What was found in a text, as indented JSON text."""
+    primary = diagnosed.primary
     return _json(
         Report(
             primary=primary.code if primary else None,
-            matches=tuple(_match(candidate) for candidate in explanation.candidates),
-            lines=explanation.lines,
+            verdict=diagnosed.verdict,
+            matches=tuple(_match(f) for f in diagnosed.findings if f.severity is not Severity.INFO),
+            not_understood=tuple(f.text for f in diagnosed.not_understood),
+            own_errors=tuple(f.text for f in diagnosed.own_errors),
+            lines=diagnosed.lines,
         )
     )
 
@@ -64,22 +70,24 @@ def page_to_json(diagnosis: Diagnosis) -> str:
         machine="silent",
         machine_says=None,
     )
-    return _json(Report(primary=diagnosis.code, matches=(match,), lines=0, page=diagnosis.page))
+    return _json(
+        Report(primary=diagnosis.code, verdict=Verdict.UNKNOWN, matches=(match,), lines=0, page=diagnosis.page)
+    )
 
 
-def _match(candidate: Candidate) -> ReportedMatch:
+def _match(cause: Finding) -> ReportedMatch:
     return ReportedMatch(
-        code=candidate.code,
-        confidence=candidate.confidence,
-        line=candidate.line,
-        summary=candidate.summary,
-        fixes=candidate.fixes,
-        title=candidate.title,
-        severity=candidate.severity,
-        line_number=candidate.line_number,
-        count=candidate.count,
-        machine=candidate.machine,
-        machine_says=candidate.machine_says,
+        code=cause.code,
+        confidence=cause.confidence,
+        line=cause.quote,
+        summary=cause.summary,
+        fixes=cause.fixes,
+        title=cause.title,
+        severity=cause.severity or Severity.ERROR,
+        line_number=cause.line,
+        count=cause.count,
+        machine=cause.machine.value if cause.machine else "silent",
+        machine_says=cause.machine_reason,
     )
 
 

@@ -5,70 +5,73 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from envdoctor.diagnosis.explaining import Candidate, Explanation
-from envdoctor.diagnosis.model import Diagnosis
-from envdoctor.report.check.text import COLOURS, INDENT, hanging, print_fix, speaks_unicode
+from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, MachineSays, Severity
+from envdoctor.report.check.headline import shortened, telling_command
+from envdoctor.report.check.text import COLOURS, INDENT, hanging, print_fix, print_quote, speaks_unicode
 
 SHOWN = 3
 """Candidates that are shown in full or in brief; the JSON has them all."""
 
 
-def print_explanation(console: Console, explanation: Explanation, *, everything: bool = False) -> None:
-    """The best candidate with its fixes, then the others in brief."""
-    if not explanation.candidates:
-        number = f"{explanation.lines:,} line{'s' if explanation.lines != 1 else ''}"
-        hanging(console, Text(f"Not an environment problem that envdoctor knows ({number} read).", style="bold"), 0)
-        console.print()
-        hanging(
-            console,
-            Text(
-                "The error is then most likely the program's own: a shape, a value, a file, too large a request. When you "
-                "suspect the machine all the same, look at it: envdoctor check"
-            ),
-            0,
-        )
-        if _is_dump(explanation):
-            hanging(
-                console, Text("The text describes a whole machine: envdoctor check --from FILE judges all of it."), 0
-            )
+def print_explanation(console: Console, diagnosed: Diagnosed, *, everything: bool = False) -> None:
+    """The best cause with its fixes, then the others in brief."""
+    causes = [f for f in diagnosed.findings if f.severity is not Severity.INFO]
+    if not causes:
+        _nothing_known(console, diagnosed)
         return
-    shown = explanation.candidates if everything else explanation.candidates[:SHOWN]
-    for position, candidate in enumerate(shown):
+    shown = causes if everything else causes[:SHOWN]
+    for position, cause in enumerate(shown):
         if position:
             console.print()
-        _candidate(console, candidate, first=position == 0, everything=everything)
-    more = [c.code for c in explanation.candidates[len(shown) :]]
+        _cause(console, cause, first=position == 0, everything=everything)
+    more = [c.code for c in causes[len(shown) :]]
     console.print()
     closing = [f"Less likely: {', '.join(more)}."] if more else []
-    closing.append(f"More about it: envdoctor explain {explanation.candidates[0].code}")
-    if _is_dump(explanation):
-        closing.append("The text describes a whole machine: envdoctor check --from FILE judges all of it.")
+    closing.append(f"More about it: envdoctor explain {causes[0].code}")
     hanging(console, Text(" ".join(closing), style="dim"), 0)
 
 
-def _is_dump(explanation: Explanation) -> bool:
-    facts = explanation.facts
-    return facts.created is not None or "collect_env" in (facts.source or "")
-
-
-def _candidate(console: Console, candidate: Candidate, *, first: bool, everything: bool) -> None:
-    head = Text("" if first else "Or: ", style="bold")
-    head.append(candidate.code, style=f"bold {COLOURS[candidate.severity]}")
-    head.append(f"  {_sureness(candidate.confidence)} ({candidate.confidence:.0%})", style="dim")
-    console.print(head)
-    hanging(console, Text(candidate.summary), INDENT)
-    where = _where(candidate)
-    if candidate.line:
+def _nothing_known(console: Console, diagnosed: Diagnosed) -> None:
+    """Three different answers: an error of the program's own, one that nobody here understands, none at all."""
+    number = f"{diagnosed.lines:,} line{'s' if diagnosed.lines != 1 else ''} read"
+    if diagnosed.not_understood:
+        line = diagnosed.not_understood[-1]
+        hanging(console, Text(f"Not understood ({number}): no known cause has these words.", style="bold"), 0)
         console.print()
-        hanging(console, Text(candidate.line, style="dim"), INDENT + 2, Text(" " * INDENT + "> ", style="dim"))
-        if where:
-            hanging(console, Text(where, style="dim"), INDENT + 2)
-    if candidate.machine_says:
-        confirmed = candidate.machine == "confirms"
+        hanging(console, Text(shortened(line.text), style="dim"), INDENT + 2, Text(" " * INDENT + "> ", style="dim"))
+        console.print()
+        hanging(console, Text("The machine's own facts may tell: envdoctor check"), 0)
+    elif diagnosed.own_errors:
+        line = diagnosed.own_errors[-1]
+        hanging(console, Text(f"The program's own error ({number}), and not the environment's.", style="bold"), 0)
+        console.print()
+        hanging(console, Text(shortened(line.text), style="dim"), INDENT + 2, Text(" " * INDENT + "> ", style="dim"))
+        console.print()
+        hanging(console, Text("If you suspect the machine nevertheless, look at it: envdoctor check"), 0)
+    else:
+        hanging(console, Text(f"No error in it that envdoctor recognises ({number}).", style="bold"), 0)
+        command = telling_command(diagnosed)
+        if command is not None:
+            console.print()
+            console.print(Text("For a verdict on the machine, add the output of:", style="dim"))
+            console.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
+
+
+def _cause(console: Console, cause: Finding, *, first: bool, everything: bool) -> None:
+    head = Text("" if first else "Or: ", style="bold")
+    head.append(cause.code, style=f"bold {COLOURS[cause.severity or Severity.ERROR]}")
+    head.append(f"  {_sureness(cause.confidence)} ({cause.confidence:.0%})", style="dim")
+    console.print(head)
+    hanging(console, Text(cause.summary), INDENT)
+    if cause.quote:
+        console.print()
+        print_quote(console, cause)
+    if cause.machine is not None:
+        confirmed = cause.machine is MachineSays.CONFIRMS
         label = "Confirmed here: " if confirmed else "Ruled out here: "
         console.print()
-        hanging(console, Text(label + candidate.machine_says, style="green" if confirmed else "yellow"), INDENT)
-    for position, fix in enumerate(candidate.fixes if first or everything else candidate.fixes[:1]):
+        hanging(console, Text(f"{label}{cause.machine_reason}", style="green" if confirmed else "yellow"), INDENT)
+    for position, fix in enumerate(cause.fixes if first or everything else cause.fixes[:1]):
         console.print()
         print_fix(console, fix, first=position == 0)
 
@@ -83,16 +86,6 @@ def _sureness(confidence: float) -> str:
         if confidence >= 0.4
         else "a hint"
     )
-
-
-def _where(candidate: Candidate) -> str:
-    if candidate.line_number is None:
-        return ""
-    if candidate.count > 1:
-        return (
-            f"line {candidate.line_number:,}, and {candidate.count:,} times up to line {candidate.last_line_number:,}"
-        )
-    return f"line {candidate.line_number:,}" if candidate.line_number > 1 else ""
 
 
 def print_page(console: Console, diagnosis: Diagnosis) -> None:

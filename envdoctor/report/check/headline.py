@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from envdoctor.diagnosis.model import Diagnosed, Severity
+from envdoctor.diagnosis.model import Diagnosed, Severity, Unknown, Verdict
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.facts.sections.interpreter import Torch
@@ -15,10 +15,29 @@ SEPARATOR = " · "
 
 
 class Headline(msgspec.Struct, frozen=True):
-    """The verdict in one line. `tone`: 'good', 'warning' or 'bad'."""
+    """The verdict in one line. `tone`: 'good', 'warning', 'unknown' or 'bad'."""
 
     tone: str
     text: str
+
+
+LONGEST_QUOTE = 160
+_MISSING = {
+    Unknown.TORCH: "which torch is installed",
+    Unknown.TORCH_RUN: "whether torch computes",
+    Unknown.GPU: "which GPU there is",
+    Unknown.DRIVER: "whether a driver runs",
+    Unknown.DEVICE_CODE: "whether torch has code for the GPU",
+    Unknown.PROBE: "something could not be looked at",
+}
+_TELLS = {
+    Unknown.TORCH: "python -m torch.utils.collect_env",
+    Unknown.TORCH_RUN: "python -c \"import torch; print(torch.ones(2, device='cuda').sum())\"",
+    Unknown.GPU: "nvidia-smi",
+    Unknown.DRIVER: "nvidia-smi",
+    Unknown.DEVICE_CODE: 'python -c "import torch; print(torch.cuda.get_arch_list(), torch.cuda.get_device_capability())"',
+    Unknown.PROBE: "envdoctor check",
+}
 
 
 def headline(snapshot: Snapshot, diagnosed: Diagnosed) -> Headline:
@@ -36,34 +55,52 @@ def headline(snapshot: Snapshot, diagnosed: Diagnosed) -> Headline:
         return Headline("bad", f"{errors[0].title}{more}")
     if warnings:
         more = f" (and {_count(len(warnings) - 1, 'more warning')})" if len(warnings) > 1 else ""
-        return Headline("warning", f"It works, but: {warnings[0].title}{more}")
-    return Headline("good", _healthy(snapshot))
+        works = "It works, but: " if diagnosed.verdict is Verdict.HEALTHY else ""
+        return Headline("warning", f"{works}{warnings[0].title}{more}")
+    if diagnosed.verdict is Verdict.HEALTHY:
+        own = "; the error in the text is the program's own" if diagnosed.own_errors else ""
+        return Headline("good", _healthy(snapshot) + own)
+    return Headline("unknown", _not_known(diagnosed))
+
+
+def _not_known(diagnosed: Diagnosed) -> str:
+    if diagnosed.not_understood:
+        return f"Not understood: {shortened(diagnosed.not_understood[-1].text)}"
+    if diagnosed.own_errors:
+        return "The error is the program's own; the environment is not known well enough to call it healthy"
+    missing = [_MISSING[part] for part in diagnosed.unknown]
+    return f"Not enough is known: {', '.join(missing) or 'some facts make no sense'}"
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 4].rstrip()} ..."
+
+
+def telling_command(diagnosed: Diagnosed) -> str | None:
+    """The one command whose output, added to what is known, would decide."""
+    return _TELLS[diagnosed.unknown[0]] if diagnosed.unknown else None
 
 
 def _healthy(snapshot: Snapshot) -> str:
     torch = snapshot.torch
     run = torch.run if torch else None
-    if torch is None:
-        return "Nothing wrong found" + ("; whether torch is installed is not known" if snapshot.interpreter else "")
-    name = f"torch {torch.version}"
+    name = f"torch {torch.version}" if torch and torch.version else "torch"
     if run is None:
-        return f"Nothing wrong found; {name} was not imported"
+        return f"Nothing is wrong with what {name} needs; it was not imported"
     if run.computation == "ok" and run.devices:
         devices = sorted({device.name or "the GPU" for device in run.devices})
         return f"Healthy: {name} computes on {', '.join(devices)}"
+    if torch is not None and torch.build == "rocm":
+        return f"Healthy: {name} works with an AMD GPU (ROCm)"
     if run.cuda_available:
         return f"Healthy: {name} reaches the GPU"
     if run.mps_available:
         return f"Healthy: {name} works with Apple's GPU (MPS)"
     if run.xpu_available:
         return f"Healthy: {name} works with Intel's GPU (XPU)"
-    if torch.build == "rocm":
-        return f"Healthy: {name} is a build for AMD GPUs (ROCm)"
-    if snapshot.nvidia_devices == () and run.outcome == "ok":
+    if snapshot.nvidia_devices == ():
         return f"Healthy, CPU only: {name} works, and this machine has no NVIDIA GPU"
-    if run.outcome == "ok":
-        return f"Nothing wrong found; {name} works on the CPU"
-    return f"Nothing wrong found; {name} could not be tried"
+    return f"Healthy, CPU only: {name} is a build for the CPU, and works"
 
 
 def _count(number: int, noun: str) -> str:

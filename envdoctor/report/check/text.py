@@ -7,18 +7,21 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity
+from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity, Verdict
 from envdoctor.facts.model import Snapshot
-from envdoctor.report.check.headline import SEPARATOR, headline, machine_lines
+from envdoctor.report.check.headline import SEPARATOR, headline, machine_lines, shortened, telling_command
 from envdoctor.report.lines import wrapped
 
 TONES = {
     "good": ("✓", "ok:", "bold green"),
     "warning": ("!", "warning:", "bold yellow"),
+    "unknown": ("?", "?", "bold yellow"),
     "bad": ("✗", "error:", "bold red"),
 }
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 INDENT = 3
+OPEN_LINES = 3
+"""Lines that nobody understands that are shown beside the one in the headline."""
 LABEL = 9
 """Width of the machine's labels with their gap."""
 
@@ -31,6 +34,7 @@ def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> 
     _headline(console, snapshot, diagnosed)
     console.print()
     _rows(console, [(label, _folded(console, parts)) for label, parts in machine_lines(snapshot)])
+    print_open_questions(console, diagnosed)
     roots = [f for f in diagnosed.findings if f.consequence_of is None]
     for number, finding in enumerate(roots, 1):
         console.print()
@@ -44,6 +48,19 @@ def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> 
         reasons = "; ".join(dict.fromkeys(diagnosed.unjudged.values()))
         text = f"Not judged, because the facts do not make sense: {', '.join(diagnosed.unjudged)} ({reasons})"
         hanging(console, Text(text, style="yellow"), 0)
+
+
+def print_open_questions(console: Console, diagnosed: Diagnosed) -> None:
+    """What was not understood, and the command that would tell what is missing."""
+    more = diagnosed.not_understood[:-1][-OPEN_LINES:] if diagnosed.verdict is not Verdict.BROKEN else ()
+    for failure in more:
+        console.print()
+        hanging(console, Text(f"Not understood: {shortened(failure.text)} (line {failure.line:,})", style="yellow"), 0)
+    command = telling_command(diagnosed)
+    if command is not None and not diagnosed.findings:
+        console.print()
+        console.print(Text("This would tell; add its output to the text:", style="dim"))
+        console.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
 
 
 def print_files(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
@@ -101,7 +118,9 @@ def _finding(console: Console, number: int | None, finding: Finding, diagnosed: 
         head.append(", likely" if finding.confidence > 0.5 else ", one of two causes", style="dim")
     console.print(head)
     hanging(console, Text(finding.summary), INDENT)
-    console.print()
+    if finding.quote or finding.evidence:
+        console.print()
+    print_quote(console, finding)
     _rows(console, [(e.fact, e.value) for e in finding.evidence], INDENT)
     for position, fix in enumerate(finding.fixes):
         console.print()
@@ -110,6 +129,19 @@ def _finding(console: Console, number: int | None, finding: Finding, diagnosed: 
     if behind:
         console.print()
         hanging(console, Text(f"Follows from it and goes with it: {', '.join(behind)}", style="dim"), INDENT)
+
+
+def print_quote(console: Console, finding: Finding) -> None:
+    """The line of the text that tells, and where it stands."""
+    if not finding.quote:
+        return
+    hanging(console, Text(finding.quote, style="dim"), INDENT + 2, Text(" " * INDENT + "> ", style="dim"))
+    if finding.line is not None and finding.count > 1:
+        where = f"line {finding.line:,}, and {finding.count:,} times up to line {finding.last_line or finding.line:,}"
+    else:
+        where = f"line {finding.line:,}" if finding.line is not None and finding.line > 1 else ""
+    if where:
+        hanging(console, Text(where, style="dim"), INDENT + 2)
 
 
 def print_fix(console: Console, fix: Fix, *, first: bool) -> None:

@@ -9,12 +9,11 @@ import time
 import pytest
 
 from envdoctor.diagnosis.catalogue import all_diagnoses, all_messages
-from envdoctor.diagnosis.explaining import explain
-from envdoctor.knowledge import load
 from envdoctor.reading.messages.message import Message
 from envdoctor.reading.messages.normalised_text import Page, cleaned
 from envdoctor.reading.messages.pattern import PLACEHOLDER, Signature, compile_all, compile_message
 from envdoctor.reading.messages.scan import BLOCK, scan
+from tests.diagnosis.texts import codes, judged
 
 SIGNATURES = compile_all(all_messages())
 DRIVER = (
@@ -24,8 +23,7 @@ DRIVER = (
 
 
 def primary(text: str | bytes) -> str | None:
-    data = text.encode() if isinstance(text, str) else text
-    found = explain(io.BytesIO(data), load()).primary
+    found = judged(text).primary
     return found.code if found else None
 
 
@@ -113,10 +111,10 @@ def test_each_wording_names_its_diagnosis_or_one_of_its_look_alikes(code: str) -
     own = next(d for d in all_diagnoses() if d.code == code)
     for message in own.messages:
         if message.when is None:
-            codes = [c.code for c in explain(io.BytesIO(filled(message).encode()), load()).candidates]
-            assert code in codes, (message.text, codes)
+            named = codes(filled(message))
+            assert code in named, (message.text, named)
             if message.weight >= 0.9:
-                assert code in codes[:3], (message.text, codes)
+                assert code in named[:3], (message.text, named)
 
 
 @pytest.mark.parametrize("code", sorted({s.code for s in SIGNATURES}))
@@ -149,7 +147,7 @@ def test_hostile_lines_cost_linear_time(line: str) -> None:
     started = time.process_time()
     cleaned(line)
     found(line)
-    explain(io.BytesIO(line.encode()), load())
+    judged(line)
     assert time.process_time() - started < 5
 
 
