@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from envdoctor.diagnosis.snapshot_queries import GpuFacts, visible_gpus
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Torch
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.machine_gpus import MachineGpu, visible_gpus
 
 
 class CodeGap(msgspec.Struct, frozen=True):
@@ -16,8 +16,8 @@ class CodeGap(msgspec.Struct, frozen=True):
 
     torch: Torch
     flags: tuple[str, ...]
-    without_code: tuple[GpuFacts, ...]
-    with_code: tuple[GpuFacts, ...]
+    without_code: tuple[MachineGpu, ...]
+    with_code: tuple[MachineGpu, ...]
     unsure: bool
 
     @property
@@ -33,7 +33,10 @@ class CodeGap(msgspec.Struct, frozen=True):
         return (
             fact("torch.version", self.torch.version),
             fact(source, " ".join(self.flags)),
-            *(fact(f"{gpu.fact}.compute_capability", f"{gpu.capability} ({gpu.name})") for gpu in self.without_code),
+            *(
+                fact(f"{gpu.capability_from}.compute_capability", f"{gpu.capability} ({gpu.name})")
+                for gpu in self.without_code
+            ),
         )
 
 
