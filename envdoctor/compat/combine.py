@@ -18,8 +18,7 @@ from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.versions import cuda_key, python_tag, specifier, version
 from envdoctor.knowledge.world import LINUX, Knowledge
 from envdoctor.planning.question import Question as PlanQuestion
-from envdoctor.planning.question import preference
-from envdoctor.planning.search import pool_of, smallest_conflict
+from envdoctor.planning.search import smallest_conflict
 
 
 def answer(world: Knowledge, question: Question) -> Answer:
@@ -120,11 +119,15 @@ def _best_build(world: Knowledge, case: Case) -> tuple[TorchBuild | None, list[R
     """The build that a plan takes, and how it fares; where there is none, the published one that breaks fewest of the wishes."""
     if (build := chosen(world, case)) is not None:
         return build, how_it_fares(world, case, build)
-    candidates, assumed = _candidates(world, case)
-    if not candidates:
+    wanted, assumed = case.wishes.torch, None
+    if wanted is not None and future_torch(world, wanted):
+        # The newest known release stands in for one that the table does not have yet.
+        assumed, wanted = f"torch {wanted}", f"=={world.torch_releases()[0].version}"
+    question = PlanQuestion(case.target, msgspec.structs.replace(case.wishes, torch=wanted), world)
+    best = question.best() or question.closest("torch", "cuda", cpu=not case.accelerated)
+    if best is None:
         return None, [_no_build(world, case)]
-    judged = [(build, how_it_fares(world, case, build)) for build in candidates]
-    best, reasons = max(judged, key=lambda pair: _merit(world, case, pair[1], pair[0]))
+    reasons = how_it_fares(world, case, best)
     if assumed:
         reasons = [
             msgspec.structs.replace(reason, confidence="rule", text=_conditional(reason.text, best, assumed))
@@ -155,25 +158,6 @@ def _conflict(world: Knowledge, case: Case) -> list[Reason]:
     return [Reason(about=limit.constraint, verdict="no", text=limit.text) for limit in limits]
 
 
-def _candidates(world: Knowledge, case: Case) -> tuple[list[TorchBuild], str | None]:
-    """The builds that are of the wanted torch, CUDA and platform; for a torch newer than the table the newest known
-    release's builds stand in, and the second value names what they stand for."""
-    question = case.question
-    wanted, assumed = question.torch, None
-    if wanted is not None and future_torch(world, wanted):
-        assumed = f"torch {wanted}"
-        wanted = world.torch_releases()[0].version
-    accepts = specifier(wanted) if wanted is not None else None
-    builds = [
-        build
-        for build in pool_of(world, case.platform).builds
-        if (build.cuda is not None or not case.accelerated)
-        and (accepts is None or accepts.contains(build.torch))
-        and (question.cuda is None or (build.cuda is not None and cuda_key(build.cuda) == cuda_key(question.cuda)))
-    ]
-    return builds, assumed
-
-
 def how_it_fares(world: Knowledge, case: Case, build: TorchBuild) -> list[Reason]:
     """Every wish against one build."""
     question = case.question
@@ -194,14 +178,6 @@ def possible(world: Knowledge, case: Case) -> TorchBuild | None:
         return None
     build = chosen(world, case)
     return build if build is not None and _verdict(how_it_fares(world, case, build)) == "yes" else None
-
-
-def _merit(world: Knowledge, case: Case, reasons: list[Reason], build: TorchBuild) -> tuple[object, ...]:
-    """Fewest broken wishes first, then fewest unknowns, the newest torch, the preferred build of it."""
-    broken = sum(reason.verdict == "no" for reason in reasons)
-    unknown = sum(reason.verdict == "unknown" for reason in reasons)
-    order = preference(build, case.target.capabilities, world, pool_of(world, case.platform))
-    return (-broken, -unknown, version(build.torch), build.cuda is not None, order)
 
 
 def _verdict(reasons: list[Reason]) -> Literal["yes", "no", "unknown"]:

@@ -10,9 +10,7 @@ from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key, python_tag
 from envdoctor.knowledge.world import Knowledge
 from envdoctor.planning.driver_limits import needed_by
-
-# Lists known by these ways were seen to be wrong for other builds: they may recommend, they may not rule out.
-_TOO_WEAK_FOR_NO = frozenset({"runtime-table", "conflict"})
+from envdoctor.planning.question import UNCERTAIN
 
 
 def published(build: TorchBuild) -> Reason:
@@ -36,7 +34,7 @@ def build_and_gpu(world: Knowledge, build: TorchBuild, gpu: Gpu) -> Reason:
     compiled = ", ".join(build.arch_flags)
     if not world.has_code(build, gpu.capability):
         text = f"{name} has code for {compiled} only; {gpu.name} is {gpu.capability}{_why_no_code(build, gpu)}."
-        if build.confidence in _TOO_WEAK_FOR_NO:
+        if build.confidence in UNCERTAIN:
             text = f"{name} seems to have no code for {gpu.name} ({gpu.capability}), but its architectures are not certain."
             return Reason(
                 about="device code", verdict="unknown", text=text, confidence=build.confidence, sources=sources

@@ -8,7 +8,7 @@ from envdoctor.knowledge import JetPack, Knowledge, TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key, version
 from envdoctor.planning.kernel_modules import module_clash
 from envdoctor.planning.model import Target, TargetGpu
-from envdoctor.planning.search import Limit, Pool, bits_where
+from envdoctor.planning.search import Limit, Pool
 from envdoctor.planning.words import clash_words, gpu_words, listed, span
 
 
@@ -28,9 +28,12 @@ def driver_limits(target: Target, world: Knowledge, pool: Pool) -> Iterator[Limi
         if not world.drives(driver, gpu.capability):
             yield _not_driven(driver, gpu, world, pool)
     asked = target.capabilities or (None,)
-    needed = [needs(capability, target, world, pool) for capability in asked]
-    meets = bits_where(all(n is not None and at_least(driver, n) for n in each) for each in zip(*needed, strict=True))
-    meets |= _cpu(pool)
+
+    def runs(build: TorchBuild) -> bool:
+        needed = [needed_by(build, capability, target, world) for capability in asked]
+        return build.cuda is None or all(need is not None and at_least(driver, need) for need in needed)
+
+    meets = pool.meeting(("runs", driver, asked, target.wsl), runs)
     if meets == pool.all:
         return
     fitting = [build for build in pool.chosen(meets) if build.cuda]

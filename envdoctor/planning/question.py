@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from envdoctor.knowledge import Knowledge, TorchBuild
-from envdoctor.knowledge.versions import cuda_key
+from envdoctor.knowledge.versions import cuda_key, version
 from envdoctor.planning.limits import limits_of
 from envdoctor.planning.model import Target, Wishes
 from envdoctor.planning.search import Limit, Pool, meeting_all, pool_of
+
+UNCERTAIN = ("runtime-table", "conflict")
+"""TorchBuild.confidence of device code that was seen to be wrong for other builds: it may recommend, and never rule out."""
 
 
 class Question:
@@ -38,6 +41,24 @@ class Question:
         builds = self.pool.chosen(bits)
         newest = [build for build in builds if build.torch == builds[0].torch]
         return max(newest, key=lambda build: preference(build, self.target.capabilities, self.world, self.pool))
+
+    def closest(self, *insisted: str, cpu: bool = False) -> TorchBuild | None:
+        """Where nothing meets all: the build that breaks the fewest limits, the newest of those, among the builds that keep the
+        limits on `insisted` ("torch", "cuda"). Device code that was not read breaks none. `cpu`: builds for CPUs too."""
+        start = self.pool.all if cpu else self.start
+        bits = meeting_all((limit for limit in self.limits if limit.constraint in insisted), start)
+
+        def merit(place: int) -> tuple[object, ...]:
+            build = self.pool.builds[place]
+            unread = build.cuda is not None and (not build.arch_flags or build.confidence in UNCERTAIN)
+            broken = sum(
+                not limit.meets >> place & 1 and not (unread and limit.constraint == "gpu") for limit in self.limits
+            )
+            order = preference(build, self.target.capabilities, self.world, self.pool)
+            return (-broken, not unread, version(build.torch), build.cuda is not None, order)
+
+        places = [place for place in range(len(self.pool.builds)) if bits >> place & 1]
+        return self.pool.builds[max(places, key=merit)] if places else None
 
 
 def best_build(target: Target, wishes: Wishes, world: Knowledge) -> TorchBuild | None:
