@@ -35,7 +35,9 @@ Exit code: 0 yes, or a single subject; 1 no, or not known; 2 a name or version t
 @click.option("--cuda", metavar="VERSION", help="CUDA version: 12.8.")
 @click.option("--python", metavar="VERSION", help="Python version: 3.13.")
 @click.option("--glibc", metavar="VERSION", help="C library version: 2.31.")
-@click.option("--platform", metavar="NAME", help="linux_x86_64 (default), linux_aarch64, windows_amd64, macos_arm64.")
+@click.option(
+    "--platform", metavar="NAME", help="linux_x86_64 (default), linux_aarch64, wsl, windows_amd64, macos_arm64."
+)
 @click.option("--format", "fmt", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--sources", is_flag=True, help="Show where each statement comes from (JSON always does).")
 def command(
@@ -52,9 +54,10 @@ def command(
 ) -> int:
     import msgspec
 
-    from envdoctor.compat import Question, answer, parse, platform_named
+    from envdoctor.compat import Question, answer, parse, platform_named, wsl_named
     from envdoctor.knowledge import KnowledgeError, UnknownGpu, load
 
+    wsl = platform is not None and wsl_named(platform)
     if platform is not None:
         platform = platform_named(platform) or platform
     given = {"torch": torch, "driver": driver, "cuda": cuda, "python": python, "glibc": glibc, "platform": platform}
@@ -63,7 +66,7 @@ def command(
         asked = parse(question) if question or not (options or gpu) else Question()
         if clash := [name for name in options if getattr(asked, name) not in (None, options[name])]:
             raise InputError(f"{clash[0]} is asked about twice, in words and as --{clash[0]}")
-        asked = msgspec.structs.replace(asked, gpus=(*asked.gpus, *gpu), **options).checked()
+        asked = msgspec.structs.replace(asked, gpus=(*asked.gpus, *gpu), wsl=asked.wsl or wsl, **options).checked()
         found = answer(load(), asked)
     except UnknownGpu as error:
         asking = (

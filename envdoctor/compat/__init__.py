@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from envdoctor.compat.answer import SCHEMA, Answer, Change, Fact, Reason
 from envdoctor.compat.combine import answer
-from envdoctor.compat.question import Question, parse, platform_named
+from envdoctor.compat.question import Question, parse, platform_named, wsl_named
 
-__all__ = ["SCHEMA", "Answer", "Change", "Fact", "Question", "Reason", "answer", "parse", "platform_named"]
+__all__ = ["SCHEMA", "Answer", "Change", "Fact", "Question", "Reason", "answer", "parse", "platform_named", "wsl_named"]

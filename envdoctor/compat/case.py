@@ -6,6 +6,11 @@ import msgspec
 
 from envdoctor.compat.question import Question
 from envdoctor.compat.subject import Gpu
+from envdoctor.knowledge.builds import TorchBuild
+from envdoctor.knowledge.versions import cuda_key
+from envdoctor.knowledge.world import Knowledge
+from envdoctor.planning.model import Target, Wishes
+from envdoctor.planning.question import best_build
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,3 +29,39 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a torch build belongs to the answer: always, unless CUDA alone is asked against GPU or driver."""
         asked = self.question
         return asked.cuda is None or any((asked.torch, asked.python, asked.glibc))
+
+    @property
+    def accelerated(self) -> bool:
+        """A GPU or a driver asks for CUDA code; a question of Python or glibc alone is served by any build."""
+        return bool(self.gpus or self.question.driver is not None or self.question.cuda is not None)
+
+    @property
+    def driver_platform(self) -> str:
+        """The platform whose driver numbers count."""
+        return "windows_amd64" if self.question.wsl else self.platform
+
+    @property
+    def target(self) -> Target:
+        """The machine that the question describes. No GPU named is one that was not described."""
+        return Target(
+            gpus=tuple(gpu.target for gpu in self.gpus) or None,
+            driver=self.question.driver,
+            platform=self.platform,
+            glibc=self.question.glibc,
+            wsl=self.question.wsl,
+            jetson=any(gpu.jetson for gpu in self.gpus),
+        )
+
+    @property
+    def wishes(self) -> Wishes:
+        asked = self.question
+        cuda = ".".join(map(str, cuda_key(asked.cuda))) if asked.cuda is not None else None
+        return Wishes(torch=asked.torch, cuda=cuda, python=asked.python)
+
+
+def chosen(world: Knowledge, case: Case) -> TorchBuild | None:
+    """The build that a plan for this case takes; None where there is none."""
+    build = best_build(case.target, case.wishes, world)
+    if build is None and not case.accelerated:
+        return best_build(msgspec.structs.replace(case.target, gpus=()), case.wishes, world)
+    return build

@@ -8,14 +8,17 @@ import msgspec
 
 from envdoctor.compat import judge, judge_build
 from envdoctor.compat.answer import Answer, Reason
-from envdoctor.compat.case import Case
+from envdoctor.compat.case import Case, chosen
 from envdoctor.compat.nearest import nearest
 from envdoctor.compat.overviews import sheet
+from envdoctor.compat.overviews.common import with_driver
 from envdoctor.compat.question import Question
 from envdoctor.compat.subject import resolve
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.versions import cuda_key, python_tag, specifier, version
 from envdoctor.knowledge.world import LINUX, Knowledge
+from envdoctor.planning.question import Question as PlanQuestion
+from envdoctor.planning.search import smallest_conflict
 
 
 def answer(world: Knowledge, question: Question) -> Answer:
@@ -74,6 +77,9 @@ def _combination(world: Knowledge, case: Case, newer: tuple[str, ...]) -> Answer
         build, of_build = _best_build(world, case)
         reasons += of_build
     verdict = _verdict(reasons)
+    if verdict == "yes" and case.about_torch and newer == () and chosen(world, case) is None:
+        reasons += _conflict(world, case)
+        verdict = "no"
     stand_in = question.torch is not None and future_torch(world, question.torch)
     if verdict != "yes" or stand_in:
         build = None
@@ -93,7 +99,7 @@ def _without_torch(world: Knowledge, case: Case) -> list[Reason]:
     """What can be said of driver, CUDA and GPU among themselves."""
     question = case.question
     reasons = [judge.jetson(gpu) for gpu in case.gpus if gpu.jetson]
-    if (clash := judge.kernel_modules(case.gpus)) is not None:
+    if (clash := judge.together(world, case)) is not None:
         reasons.append(clash)
     if question.driver is not None:
         desktop = [gpu for gpu in case.gpus if not gpu.jetson]
@@ -101,21 +107,27 @@ def _without_torch(world: Knowledge, case: Case) -> list[Reason]:
     if question.cuda is not None:
         reasons += [judge.cuda_and_gpu(world, question.cuda, gpu) for gpu in case.gpus]
     if question.cuda is not None and question.driver is not None:
-        held = judge.cuda_and_driver(world, question.cuda, question.driver, case.platform)
+        held = judge.cuda_and_driver(world, question.cuda, question.driver, case.driver_platform)
         reasons.append(held)
-        caution = judge.own_driver(world, question.cuda, question.driver, case.platform)
+        caution = judge.own_driver(world, question.cuda, question.driver, case.driver_platform)
         if caution is not None and held.verdict == "yes":
             reasons.append(caution)
     return reasons
 
 
 def _best_build(world: Knowledge, case: Case) -> tuple[TorchBuild | None, list[Reason]]:
-    """The published build that breaks fewest of the wishes, and how it fares."""
-    candidates, assumed = _candidates(world, case)
-    if not candidates:
+    """The build that a plan takes, and how it fares; where there is none, the published one that breaks fewest of the wishes."""
+    if (build := chosen(world, case)) is not None:
+        return build, how_it_fares(world, case, build)
+    wanted, assumed = case.wishes.torch, None
+    if wanted is not None and future_torch(world, wanted):
+        # The newest known release stands in for one that the table does not have yet.
+        assumed, wanted = f"torch {wanted}", f"=={world.torch_releases()[0].version}"
+    question = PlanQuestion(case.target, msgspec.structs.replace(case.wishes, torch=wanted), world)
+    best = question.best() or question.closest("torch", "cuda", cpu=not case.accelerated)
+    if best is None:
         return None, [_no_build(world, case)]
-    judged = [(build, how_it_fares(world, case, build)) for build in candidates]
-    best, reasons = max(judged, key=lambda pair: _merit(world, case, pair[1], pair[0]))
+    reasons = how_it_fares(world, case, best)
     if assumed:
         reasons = [
             msgspec.structs.replace(reason, confidence="rule", text=_conditional(reason.text, best, assumed))
@@ -139,29 +151,11 @@ def _conditional(text: str, stand_in: TorchBuild, assumed: str) -> str:
     return text
 
 
-def _candidates(world: Knowledge, case: Case) -> tuple[list[TorchBuild], str | None]:
-    """The builds that are of the wanted torch, CUDA and platform; for a torch newer than the table the newest known
-    release's builds stand in, and the second value names what they stand for."""
-    question = case.question
-    wanted, assumed = question.torch, None
-    if wanted is not None and future_torch(world, wanted):
-        assumed = f"torch {wanted}"
-        wanted = world.torch_releases()[0].version
-    accepts = specifier(wanted) if wanted is not None else None
-    # A GPU or a driver asks for CUDA code; a question of Python or glibc alone is served by any build.
-    accelerated = bool(case.gpus or question.driver is not None or question.cuda is not None)
-    yanked = {release.version for release in world.torch_releases() if release.yanked}
-    builds = [
-        build
-        for build in world.torch_builds()
-        if build.platform == case.platform
-        and build.torch not in yanked
-        and not build.variant.startswith("rocm")
-        and (build.cuda is not None or not accelerated)
-        and (accepts is None or accepts.contains(build.torch))
-        and (question.cuda is None or (build.cuda is not None and cuda_key(build.cuda) == cuda_key(question.cuda)))
-    ]
-    return builds, assumed
+def _conflict(world: Knowledge, case: Case) -> list[Reason]:
+    """What a plan for this case founders on."""
+    question = PlanQuestion(case.target, case.wishes, world)
+    limits = smallest_conflict(question.limits, question.start)
+    return [Reason(about=limit.constraint, verdict="no", text=limit.text) for limit in limits]
 
 
 def how_it_fares(world: Knowledge, case: Case, build: TorchBuild) -> list[Reason]:
@@ -170,7 +164,7 @@ def how_it_fares(world: Knowledge, case: Case, build: TorchBuild) -> list[Reason
     reasons = [judge_build.published(build)] if question.torch is not None or question.cuda is not None else []
     reasons += [judge_build.build_and_gpu(world, build, gpu) for gpu in case.gpus]
     if question.driver is not None:
-        reasons.append(judge_build.build_and_driver(world, build, question.driver, case.gpus))
+        reasons.append(judge_build.build_and_driver(world, build, question.driver, case))
     if question.python is not None:
         reasons.append(judge_build.build_and_python(build, question.python))
     if question.glibc is not None and (reason := judge_build.build_and_glibc(build, question.glibc)):
@@ -182,16 +176,8 @@ def possible(world: Knowledge, case: Case) -> TorchBuild | None:
     """The best build that fulfils the case entirely, or None."""
     if any(reason.verdict == "no" for reason in _without_torch(world, case)):
         return None
-    build, reasons = _best_build(world, case)
-    return build if build is not None and _verdict(reasons) == "yes" else None
-
-
-def _merit(world: Knowledge, case: Case, reasons: list[Reason], build: TorchBuild) -> tuple[object, ...]:
-    """Fewest broken wishes first, then fewest unknowns, the newest torch, the preferred build of it."""
-    broken = sum(reason.verdict == "no" for reason in reasons)
-    unknown = sum(reason.verdict == "unknown" for reason in reasons)
-    preference = world.preference(build, [gpu.capability for gpu in case.gpus])
-    return (-broken, -unknown, version(build.torch), build.cuda is not None, preference)
+    build = chosen(world, case)
+    return build if build is not None and _verdict(how_it_fares(world, case, build)) == "yes" else None
 
 
 def _verdict(reasons: list[Reason]) -> Literal["yes", "no", "unknown"]:
@@ -259,17 +245,5 @@ def _summary(
         parts += [f"driver {question.driver}"] if question.driver is not None else []
         parts += [gpu.name for gpu in case.gpus]
         return f"{yes}: {', '.join(parts[:-1])} and {parts[-1]} go together."
-    needed = lowest_driver(world, build, case) if case.question.driver is None else None
-    return f"{yes}: torch {build.name}" + (f", with driver {needed} or newer." if needed else ".")
-
-
-def lowest_driver(world: Knowledge, build: TorchBuild, case: Case) -> str | None:
-    """The lowest driver that both the build and the GPUs accept; None for a Jetson or a CPU build."""
-    if build.min_driver is None or any(gpu.jetson for gpu in case.gpus):
-        return None
-    needed = {build.min_driver}
-    for gpu in case.gpus:
-        needed.add(world.driver_needed(build, gpu.capability) or build.min_driver)
-        if gpu.architecture is not None and gpu.architecture.first_driver_branch is not None:
-            needed.add(gpu.architecture.first_driver_branch)
-    return max(needed, key=version)
+    driver = with_driver(world, build, case.target) if case.question.driver is None else None
+    return f"{yes}: torch {build.name}" + (f", with {driver}." if driver else ".")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from envdoctor.compat.answer import Reason
+from envdoctor.compat.case import Case
 from envdoctor.compat.subject import Gpu
-from envdoctor.knowledge.versions import at_least, cuda_key, version
+from envdoctor.knowledge.versions import at_least, cuda_key
 from envdoctor.knowledge.world import Knowledge
+from envdoctor.planning.driver_limits import branch_number, branch_range
+from envdoctor.planning.kernel_modules import module_clash
+from envdoctor.planning.words import clash_words
 
 _MINOR_VERSION = "docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html"
 
@@ -20,7 +24,7 @@ def driver_and_gpu(world: Knowledge, driver: str, gpu: Gpu) -> Reason:
             text=f"No architecture of {gpu.name} is in the table, so no rule says which drivers know it.",
             confidence="unknown",
         )
-    branch = int(_branch(world, driver))
+    branch = branch_number(driver, world)
     first, last = architecture.first_driver_branch, architecture.last_driver_branch
     if last is not None and branch > int(last):
         text = f"Driver branch {last} is the last one that drives {architecture.name} ({gpu.name}); {driver} is newer."
@@ -52,23 +56,20 @@ def driver_and_gpu(world: Knowledge, driver: str, gpu: Gpu) -> Reason:
     )
 
 
-def kernel_modules(gpus: tuple[Gpu, ...]) -> Reason | None:
-    """A no where one driver cannot serve all the GPUs of a machine: open kernel modules needed by one, impossible for
-    another."""
-
-    def of(gpu: Gpu) -> str | None:
-        own = gpu.record.open_kernel_modules if gpu.record is not None else None
-        return own or (gpu.architecture.open_kernel_modules if gpu.architecture is not None else None)
-
-    needing = [gpu for gpu in gpus if of(gpu) == "required"]
-    refusing = [gpu for gpu in gpus if of(gpu) == "unsupported"]
-    if not needing or not refusing:
+def together(world: Knowledge, case: Case) -> Reason | None:
+    """A no where one driver cannot serve all the GPUs of a machine: by the kernel modules, or by the branch, that they need."""
+    target = case.target
+    first, last = branch_range(target.gpus or (), world)
+    modules_matter = target.platform.startswith("linux") and not target.wsl
+    clash = module_clash(target.gpus or (), world) if modules_matter else None
+    if clash is not None:
+        text = f"{clash_words(clash)}: one machine cannot drive both."
+    elif first is not None and last is not None and first > last:
+        text = f"One of these GPUs needs driver branch {first} or newer, another is driven up to branch {last} only."
+    else:
         return None
-    text = (
-        f"{needing[0].name} needs NVIDIA's open kernel modules and {refusing[0].name} does not work with them: "
-        "one machine cannot drive both."
-    )
-    return Reason(about="driver and GPU", verdict="no", text=text, sources=(*needing[0].sources, *refusing[0].sources))
+    sources = tuple(dict.fromkeys(source for gpu in case.gpus for source in gpu.sources))
+    return Reason(about="driver and GPU", verdict="no", text=text, sources=sources)
 
 
 def jetson(gpu: Gpu) -> Reason:
@@ -165,11 +166,6 @@ def _unknown_major(world: Knowledge, cuda: str, driver: str, subject: str) -> Re
 def toolkit_sources(world: Knowledge, cuda: str) -> tuple[str, ...]:
     row = world.toolkit(cuda)
     return world.driver_sources(row) if row is not None else ()
-
-
-def _branch(world: Knowledge, driver: str) -> str:
-    branch = world.driver_branch(driver)
-    return branch.branch if branch is not None else str(version(driver).major)
 
 
 def _newer(world: Knowledge, driver: str) -> bool:

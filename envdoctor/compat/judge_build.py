@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from envdoctor.compat import judge
 from envdoctor.compat.answer import Reason
+from envdoctor.compat.case import Case
 from envdoctor.compat.subject import Gpu
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key, python_tag
 from envdoctor.knowledge.world import Knowledge
-
-# Lists known by these ways were seen to be wrong for other builds: they may recommend, they may not rule out.
-_TOO_WEAK_FOR_NO = frozenset({"runtime-table", "conflict"})
+from envdoctor.planning.driver_limits import needed_by
+from envdoctor.planning.question import UNCERTAIN
 
 
 def published(build: TorchBuild) -> Reason:
@@ -34,7 +34,7 @@ def build_and_gpu(world: Knowledge, build: TorchBuild, gpu: Gpu) -> Reason:
     compiled = ", ".join(build.arch_flags)
     if not world.has_code(build, gpu.capability):
         text = f"{name} has code for {compiled} only; {gpu.name} is {gpu.capability}{_why_no_code(build, gpu)}."
-        if build.confidence in _TOO_WEAK_FOR_NO:
+        if build.confidence in UNCERTAIN:
             text = f"{name} seems to have no code for {gpu.name} ({gpu.capability}), but its architectures are not certain."
             return Reason(
                 about="device code", verdict="unknown", text=text, confidence=build.confidence, sources=sources
@@ -60,17 +60,18 @@ def build_and_gpu(world: Knowledge, build: TorchBuild, gpu: Gpu) -> Reason:
     return Reason(about="device code", verdict="yes", text=text, confidence=build.confidence, sources=sources)
 
 
-def build_and_driver(world: Knowledge, build: TorchBuild, driver: str, gpus: tuple[Gpu, ...]) -> Reason:
+def build_and_driver(world: Knowledge, build: TorchBuild, driver: str, case: Case) -> Reason:
     """The CUDA inside against the driver; the toolkit's own driver where PTX has to serve."""
     if build.cuda is None:
         return Reason(about="driver", verdict="yes", text=f"torch {build.name} needs no NVIDIA driver.")
-    for gpu in gpus:
-        needed = world.driver_needed(build, gpu.capability)
-        only_ptx = build.arch_flags and world.has_code(build, gpu.capability) and needed != build.min_driver
+    for gpu in case.gpus:
+        needed = needed_by(build, gpu.capability, case.target, world)
+        coded = build.arch_flags and world.has_code(build, gpu.capability)
+        only_ptx = coded and not world.runs_natively(build.arch_flags, gpu.capability, build.cuda)
         if only_ptx and needed is not None and not at_least(driver, needed):
             text = f"torch {build.name} serves {gpu.name} by PTX only, which needs driver {needed}; {driver} is older."
             return Reason(about="driver", verdict="no", text=text, sources=judge.toolkit_sources(world, build.cuda))
-    return judge.cuda_and_driver(world, build.cuda, driver, build.platform, f"torch {build.name}")
+    return judge.cuda_and_driver(world, build.cuda, driver, case.driver_platform, f"torch {build.name}")
 
 
 def build_and_python(build: TorchBuild, python: str) -> Reason:

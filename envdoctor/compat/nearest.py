@@ -12,6 +12,11 @@ from envdoctor.compat.subject import Gpu
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key, version
 from envdoctor.knowledge.world import Knowledge
+from envdoctor.planning.change_list import driver_steps
+from envdoctor.planning.driver_limits import branch_number, branch_range
+from envdoctor.planning.model import Wishes
+from envdoctor.planning.question import Question as PlanQuestion
+from envdoctor.planning.words import driver_words
 
 Possible = Callable[[Knowledge, Case], TorchBuild | None]
 
@@ -77,15 +82,15 @@ def _bridge(world: Knowledge, case: Case) -> Change | None:
 
 
 def _to_build(build: TorchBuild, *, needs: bool = False) -> Change:
-    text = f"torch {build.name}" + (f" (driver {build.min_driver} or newer)" if needs and build.min_driver else "")
+    driver = f" (driver {build.min_driver} or newer)" if needs and build.min_driver else ""
+    text = f"torch {build.name}{driver}"
     return Change(change="torch", text=f"{text}.", build=build.name, pip=build.pip_arguments(), sources=build.source)
 
 
 def _other_driver(world: Knowledge, case: Case, possible: Possible) -> Change | None:
     """The lowest driver that makes it work, or the last branch where the driver is too new for the GPU."""
     given = case.question.driver
-    limits = [gpu.architecture for gpu in case.gpus if gpu.architecture is not None and not gpu.jetson]
-    lasts = [int(limit.last_driver_branch) for limit in limits if limit.last_driver_branch is not None]
+    _, last = branch_range(case.target.gpus or (), world)
     for candidate in _thresholds(world, case):
         trial = msgspec.structs.replace(case, question=msgspec.structs.replace(case.question, driver=candidate))
         build = possible(world, trial) if case.about_torch else None
@@ -94,10 +99,15 @@ def _other_driver(world: Knowledge, case: Case, possible: Possible) -> Change | 
         if not case.about_torch and not _holds(world, trial):
             continue
         with_build = f", with torch {build.name}" if build is not None else ""
-        if given is not None and lasts and int(_number(given)) > min(lasts) and not at_least(candidate, given):
-            text = f"a driver of branch {min(lasts)}, the last for this GPU{with_build}."
+        if (
+            given is not None
+            and last is not None
+            and branch_number(given, world) > last
+            and not at_least(candidate, given)
+        ):
+            text = f"a driver of branch {last}, the last for this GPU{with_build}."
         else:
-            text = f"driver {candidate} or newer{with_build}."
+            text = f"{driver_words(candidate, last, case.target.gpus or ())}{with_build}."
         return Change(
             change="driver",
             text=text,
@@ -111,8 +121,9 @@ def _other_driver(world: Knowledge, case: Case, possible: Possible) -> Change | 
 def _thresholds(world: Knowledge, case: Case) -> list[str]:
     """Drivers worth trying, lowest first: minimums of CUDA majors, toolkit drivers, first and last branches of the
     GPUs. Those above the given driver come first: an update is the usual way, going back the exception."""
-    found = {build.min_driver for build in world.torch_builds() if build.min_driver and build.platform == case.platform}
-    if case.question.cuda is not None and (minimum := world.minimum_driver(case.question.cuda, case.platform)):
+    question = PlanQuestion(msgspec.structs.replace(case.target, driver=None), Wishes(), world)
+    found = set(driver_steps(question.target, question))
+    if case.question.cuda is not None and (minimum := world.minimum_driver(case.question.cuda, case.driver_platform)):
         found.add(minimum)
     for gpu in case.gpus:
         if gpu.architecture is not None and not gpu.jetson:
@@ -131,7 +142,7 @@ def _holds(world: Knowledge, case: Case) -> bool:
     question = case.question
     assert question.driver is not None
     if question.cuda is not None:
-        minimum = world.minimum_driver(question.cuda, case.platform)
+        minimum = world.minimum_driver(question.cuda, case.driver_platform)
         if minimum is None or not at_least(question.driver, minimum):
             return False
     return all(world.drives(question.driver, gpu.capability) for gpu in case.gpus)
@@ -167,10 +178,6 @@ def _other_python(world: Knowledge, case: Case, possible: Possible) -> Change | 
     span = f"{plain[0]} to {plain[-1]}" if len(plain) > 1 else "".join(plain)
     text = f"Python {span}, with torch {build.name}."
     return Change(change="python", text=text, build=build.name, pip=build.pip_arguments(), sources=build.source)
-
-
-def _number(driver: str) -> int:
-    return version(driver).major
 
 
 def newest_cuda_for(world: Knowledge, driver: str, platform: str) -> str | None:

@@ -132,6 +132,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     python: str | None = None
     glibc: str | None = None
     platform: str | None = None
+    wsl: bool = False
+    """Linux wheels on Windows' driver, whose numbers count then."""
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -182,7 +184,7 @@ def parse(words: Iterable[str]) -> Question:
         found["driver"], text = _take(text, (_DRIVER_AFTER,))
     found["python"], text = _take(text, _PYTHON)
     found["glibc"], text = _take(text, (_GLIBC,))
-    platform = platform_named(text)
+    platform, wsl = platform_named(text), wsl_named(text)
     for pattern, name in _PLATFORM:
         if name == platform:
             text = pattern.sub(" ", text.lower()) if pattern.search(text.lower()) else text
@@ -193,7 +195,7 @@ def parse(words: Iterable[str]) -> Question:
     gpus = tuple(name for part in re.split(r"(?i),|\band\b|\bgpus?\b|\+|&", text) if (name := _gpu_name(part)))
     if lone and not gpus and not any(found.values()):
         raise KnowledgeError(f"{lone[1]!r} needs a version after it, as in {_EXAMPLES[lone[1]]!r}")
-    question = Question(gpus=gpus, platform=platform, **found)
+    question = Question(gpus=gpus, platform=platform, wsl=wsl, **found)
     if not question.subjects:
         raise KnowledgeError('ask about a GPU, torch, driver, CUDA or Python: gpu "RTX 5090", torch 2.6 driver 535')
     return question.checked()
@@ -215,6 +217,11 @@ def platform_named(text: str) -> str | None:
         if pattern.search(text.lower()):
             return name
     return None
+
+
+def wsl_named(text: str) -> bool:
+    """Whether words mean Linux under Windows: "WSL", "wsl2"."""
+    return re.search(r"\bwsl ?2?\b", text.lower()) is not None
 
 
 _KEYWORDS = "pytorch|torch|drivers?|cuda|python|glibc"

@@ -10,6 +10,8 @@ from envdoctor.knowledge.architectures import ArchitectureRecord
 from envdoctor.knowledge.gpus import GpuRecord
 from envdoctor.knowledge.versions import capability_key
 from envdoctor.knowledge.world import Knowledge
+from envdoctor.planning.gpu_list import target_gpu
+from envdoctor.planning.model import TargetGpu
 
 _CAPABILITY = re.compile(r"(?:sm_|compute capability |capability |cc ?)?(\d{1,2}\.\d|(?<=sm_)\d{2,3})$", re.IGNORECASE)
 
@@ -28,6 +30,13 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
         if self.record is not None:
             return self.record.platform
         return "linux_aarch64" if self.architecture is not None and self.architecture.jetson else None
+
+    @property
+    def target(self) -> TargetGpu:
+        """As `planning` takes it."""
+        if self.record is not None:
+            return target_gpu(self.record, name=self.name)
+        return TargetGpu(name=self.name, capability=self.capability, kind="jetson" if self.jetson else None)
 
     @property
     def jetson(self) -> bool:

@@ -6,12 +6,12 @@ import enum
 
 import msgspec
 
-from envdoctor.diagnosis.snapshot_queries import GpuFacts, visible_gpus
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Torch
 from envdoctor.knowledge import Knowledge, KnowledgeError, TorchBuild
 from envdoctor.knowledge.versions import cuda_key
+from envdoctor.planning.machine_gpus import MachineGpu, visible_gpus
 
 READ_FROM_A_WHEEL = ("measured", "observed")
 """Confidences of a published build's list of architectures that accuse by themselves; lists from build scripts and documents were
@@ -33,9 +33,9 @@ class DeviceCode(msgspec.Struct, frozen=True):
     torch: Torch
     flags: tuple[str, ...]
     source: CodeSource
-    running: tuple[GpuFacts, ...]
-    too_new: tuple[GpuFacts, ...]
-    too_old: tuple[GpuFacts, ...]
+    running: tuple[MachineGpu, ...]
+    too_new: tuple[MachineGpu, ...]
+    too_old: tuple[MachineGpu, ...]
 
     @property
     def name(self) -> str:
@@ -55,7 +55,10 @@ class DeviceCode(msgspec.Struct, frozen=True):
         return (
             fact("torch.version", self.torch.version),
             code,
-            *(fact(f"{g.fact}.compute_capability", f"{g.capability} ({g.name})") for g in self.too_new + self.too_old),
+            *(
+                fact(f"{g.capability_from}.compute_capability", f"{g.capability} ({g.name})")
+                for g in self.too_new + self.too_old
+            ),
         )
 
 
@@ -94,7 +97,7 @@ def has_code(machine: Snapshot, world: Knowledge) -> bool | None:
     return True if len(code.running) == len(gpus) and code.source is not CodeSource.TOOLKIT else None
 
 
-def _by_toolkit(torch: Torch, known: tuple[GpuFacts, ...], world: Knowledge) -> DeviceCode | None:
+def _by_toolkit(torch: Torch, known: tuple[MachineGpu, ...], world: Knowledge) -> DeviceCode | None:
     """By the limits of the CUDA that torch was built with: it cannot hold code for a GPU that this toolkit does not know."""
     if torch.cuda is None:
         return None

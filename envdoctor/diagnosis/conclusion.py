@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from envdoctor.diagnosis.architecture import has_code
 from envdoctor.diagnosis.model import Diagnosed, Severity, Unknown, Verdict
-from envdoctor.diagnosis.snapshot_queries import visible_gpus
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Torch
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.machine_gpus import visible_gpus
 from envdoctor.reading.case import Case, Origin
 from envdoctor.reading.failures import Failure, is_programs_own
 

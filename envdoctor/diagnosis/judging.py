@@ -21,7 +21,7 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.case import LIVE, Case, Origin, machine_case, text_case
 from envdoctor.reading.dumps import snapshot_json
-from envdoctor.reading.dumps.text import decode
+from envdoctor.reading.dumps.text import decode, is_text
 from envdoctor.reading.failures import failures_of
 from envdoctor.reading.messages.pattern import Signature, compile_all
 from envdoctor.reading.messages.scan import Match
@@ -55,7 +55,7 @@ def judge_content(
     facts = snapshot_json.find(text)
     if facts is not None:
         return facts, judge_snapshot(facts, world, diagnoses)
-    if not any(character.isalnum() for character in text):
+    if not is_text(text):
         raise InputError("there is nothing to read in this text; give an error, a log, a dump or a snapshot.")
     case = text_case(io.BytesIO(content), signatures(), world)
     return case.facts, judge_case(case, world, diagnoses=diagnoses)

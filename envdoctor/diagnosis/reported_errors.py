@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from envdoctor.diagnosis.snapshot_queries import PASSED_THROUGH, in_container
+from envdoctor.diagnosis.snapshot_queries import in_container
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.facts.sections.host import PciDevice
+from envdoctor.planning.gpu_matching import pci_place
+from envdoctor.planning.machine_gpus import own_devices
 from envdoctor.reading.messages.in_snapshot import first_said
 from envdoctor.reading.messages.loader_errors import said
 from envdoctor.reading.messages.message import Message
@@ -77,23 +79,17 @@ class Xid(msgspec.Struct, frozen=True):
 def xids(snapshot: Snapshot) -> tuple[Xid, ...]:
     """The Xid errors of this boot's kernel log, and of pasted lines."""
     lines = snapshot.logs.lines if snapshot.logs else ()
-    found = [Xid(line.xid, place(line.pci), line.text) for line in lines if line.xid is not None]
+    found = [Xid(line.xid, pci_place(line.pci), line.text) for line in lines if line.xid is not None]
     for text in snapshot.messages:
         match = _XID.search(text)
         if match:
-            found.append(Xid(int(match[2]), place(match[1]), " ".join(text.split())[:300]))
+            found.append(Xid(int(match[2]), pci_place(match[1]), " ".join(text.split())[:300]))
     return tuple(found)
-
-
-def place(address: str | None) -> str | None:
-    """'0000:65:00' of a PCI address in any of its spellings: PCI:0000:65:00, 00000000:65:00.0, 65:00.0."""
-    match = re.search(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})(?:\.[0-7])?$", (address or "").lower())
-    return f"{(match[1] or '0000')[-4:]}:{match[2]}:{match[3]}" if match else None
 
 
 def gpu_at(snapshot: Snapshot, address: str | None) -> Gpu | None:
     """The GPU that NVML lists at this PCI address."""
-    return next((g for g in snapshot.gpus or () if address and place(g.pci_address) == place(address)), None)
+    return next((g for g in snapshot.gpus or () if address and pci_place(g.pci_address) == pci_place(address)), None)
 
 
 def undriven(snapshot: Snapshot) -> tuple[PciDevice, ...]:
@@ -101,18 +97,17 @@ def undriven(snapshot: Snapshot) -> tuple[PciDevice, ...]:
 
     Not in a container, whose NVML lists only what it was given, nor under WSL, whose driver is Windows'.
     """
-    devices, nvml = snapshot.nvidia_devices, snapshot.nvml
-    if devices is None or nvml is None or nvml.status is None or in_container(snapshot):
+    own, nvml = own_devices(snapshot), snapshot.nvml
+    if own is None or nvml is None or nvml.status is None or in_container(snapshot):
         return ()
     if snapshot.host is not None and snapshot.host.wsl:
         return ()
-    own = tuple(device for device in devices if device.driver not in PASSED_THROUGH)
     if not nvml.working:
         return own
     if nvml.gpus is None or any(gpu.pci_address is None for gpu in nvml.gpus):
         return () if nvml.gpus is None or nvml.gpus else own
-    listed = {place(gpu.pci_address) for gpu in nvml.gpus}
-    return tuple(device for device in own if place(device.address) not in listed)
+    listed = {pci_place(gpu.pci_address) for gpu in nvml.gpus}
+    return tuple(device for device in own if pci_place(device.address) not in listed)
 
 
 def driver_on_disk(snapshot: Snapshot) -> str | None:

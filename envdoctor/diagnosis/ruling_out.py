@@ -5,9 +5,10 @@ from __future__ import annotations
 from packaging.version import InvalidVersion, Version
 
 from envdoctor.diagnosis.reported_errors import cuda_starts
-from envdoctor.diagnosis.snapshot_queries import driver_platform, in_container, visible_gpus
+from envdoctor.diagnosis.snapshot_queries import driver_platform, in_container
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.machine_gpus import visible_gpus
 
 # With any of these CUDA does not start.
 _NO_CUDA = (

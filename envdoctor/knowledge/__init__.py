@@ -1,7 +1,7 @@
 """The knowledge base: what torch, CUDA, driver and GPU versions exist, and what they need.
 
 from envdoctor.knowledge import load
-load().newest_torch(capabilities=["7.0"], driver="570.86")
+load().minimum_driver("12.8")
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from envdoctor.knowledge.errors import AmbiguousGpu, KnowledgeError, UnknownGpu
 from envdoctor.knowledge.gpus import GpuRecord
 from envdoctor.knowledge.images import CudaImage, PytorchImage
 from envdoctor.knowledge.linux_packages import PackageRule
-from envdoctor.knowledge.selection import Unlock
 from envdoctor.knowledge.systems import JetPack, System
 from envdoctor.knowledge.world import Knowledge, load
 
@@ -39,7 +38,6 @@ __all__ = [
     "TorchBuild",
     "TorchRelease",
     "UnknownGpu",
-    "Unlock",
     "Unpublished",
     "load",
 ]

@@ -1,4 +1,4 @@
-"""What is true of the world: one object, typed queries, every answer traceable to a source.
+"""What is true of the world: one object, typed queries, every answer traceable to a source. It looks up and chooses nothing.
 
 Versions are plain strings at every boundary ("535.183.01", "12.8", "2.15.0", capability "9.0"). A platform is
 linux_x86_64, linux_aarch64, windows_amd64, macos_arm64 or macos_x86_64. None means: not known, or there is none; the
@@ -7,14 +7,14 @@ docstring says which. Text that is no version raises KnowledgeError, a version n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
 from envdoctor.knowledge.architectures import ArchitectureRecord, Architectures
 from envdoctor.knowledge.builds import TorchBuild, TorchRelease
 from envdoctor.knowledge.catalogue import Catalogue
+from envdoctor.knowledge.compatibility import Compatibility
 from envdoctor.knowledge.drivers import DriverBranch, Drivers, ImageRequirement, Rule, Toolkit
-from envdoctor.knowledge.selection import Selection, Unlock, Wishes
 from envdoctor.knowledge.torch_tables import Builds
 from envdoctor.knowledge.versions import cuda_key, version
 
@@ -29,7 +29,7 @@ class Knowledge(Catalogue):
         self._drivers = Drivers()
         self._builds = Builds(self._drivers)
         self._architectures = Architectures()
-        self._selection = Selection(self._builds, self._drivers, self._architectures, self._cudnn)
+        self._compatibility = Compatibility(self._drivers, self._architectures, self._cudnn)
 
     @property
     def as_of(self) -> str:
@@ -157,107 +157,22 @@ class Knowledge(Catalogue):
         """All of them, newest first."""
         return self._builds.releases
 
-    def newest_torch(
-        self,
-        *,
-        capabilities: Sequence[str] = (),
-        driver: str | None = None,
-        python: str | None = None,
-        platform: str = LINUX,
-        glibc: str | None = None,
-        torch: str | None = None,
-    ) -> TorchBuild | None:
-        """The newest stable CUDA build that satisfies all that is given; None in an argument constrains nothing, None
-        as the answer: there is none. All `capabilities` must be served by one build, its device code and its cuDNN
-        alike; a driver must know the GPUs and be new enough. `torch`: a requirement, "==2.6.*", ">=2.4", "2.6".
-        Within a release the build that PyPI serves is preferred."""
-        return self._selection.newest(
-            Wishes(
-                capabilities=tuple(capabilities),
-                driver=driver,
-                python=python,
-                platform=platform,
-                glibc=glibc,
-                torch=torch,
-            )
-        )
-
-    def suitable_torch(
-        self,
-        *,
-        capabilities: Sequence[str] = (),
-        driver: str | None = None,
-        python: str | None = None,
-        platform: str = LINUX,
-        glibc: str | None = None,
-        torch: str | None = None,
-    ) -> tuple[TorchBuild, ...]:
-        """Every published CUDA build that satisfies all that is given, newest release first; arguments as in
-        `newest_torch`."""
-        wishes = Wishes(
-            capabilities=tuple(capabilities),
-            driver=driver,
-            python=python,
-            platform=platform,
-            glibc=glibc,
-            torch=torch,
-        )
-        return tuple(self._selection.suitable(wishes))
-
-    def cpu_torch(
-        self,
-        *,
-        python: str | None = None,
-        platform: str = LINUX,
-        glibc: str | None = None,
-        torch: str | None = None,
-    ) -> TorchBuild | None:
-        """The newest CPU build (on macOS the only one, which has MPS)."""
-        return self._selection.cpu(Wishes(python=python, platform=platform, glibc=glibc, torch=torch))
-
-    def last_torch_for(self, capability: str, platform: str = LINUX, *, cudnn: bool = True) -> TorchBuild | None:
-        """The newest build, any channel, that still serves this capability whatever the driver. With `cudnn=False`
-        torch's own device code decides alone: a Kepler GPU has code up to 2.7.1+cu118, whose cuDNN has no kernels
-        for it any more, so convolutions fail there."""
-        return self._selection.newest(Wishes(capabilities=(capability,), platform=platform, cudnn=cudnn))
-
-    def driver_unlocks(
-        self,
-        *,
-        capabilities: Sequence[str],
-        driver: str,
-        python: str | None = None,
-        platform: str = LINUX,
-        glibc: str | None = None,
-    ) -> tuple[Unlock, ...]:
-        """What newer drivers would bring, branch by branch: only branches that still drive all these GPUs and that
-        raise the newest torch."""
-        wishes = Wishes(capabilities=tuple(capabilities), python=python, platform=platform, glibc=glibc)
-        return self._selection.unlocks(wishes, driver)
-
-    def preference(
-        self, build: TorchBuild, capabilities: Sequence[str] = ()
-    ) -> tuple[bool, bool, bool, tuple[int, int]]:
-        """The order among builds of one release, higher is better: a CUDA that knows the GPUs, PyPI's own build, the
-        release's main CUDA, the newest."""
-        return self._selection.preference(build, capabilities)
-
     def has_code(self, build: TorchBuild, capability: str) -> bool:
         """Whether this build carries device code that serves the capability."""
-        return self._selection.has_code(build, capability)
+        return self._compatibility.has_code(build, capability)
 
     def has_cudnn_kernels(self, build: TorchBuild, capability: str) -> bool:
         """Whether the build's pinned cuDNN has kernels for the capability; True where that is not known."""
-        return self._selection.has_kernels(build, capability)
+        return self._compatibility.has_kernels(build, capability)
 
     def driver_needed(self, build: TorchBuild, capability: str | None = None) -> str | None:
         """The lowest driver for this build on this GPU; the toolkit's own where only PTX serves it. None: unknown,
         or no driver needed (CPU build)."""
-        return self._selection.driver_needed(build, capability)
+        return self._compatibility.driver_needed(build, capability)
 
     def drives(self, driver: str, capability: str) -> bool:
         """Whether a driver of this branch drives GPUs of this capability; True where that is not known."""
-        return self._selection.drives(driver, capability)
+        return self._compatibility.drives(driver, capability)
 
     # Companions
 

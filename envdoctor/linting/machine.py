@@ -2,77 +2,79 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
-from envdoctor.diagnosis.snapshot_queries import GpuFacts, driver_platform, gpus, wheel_platform
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge, KnowledgeError, TorchBuild
 from envdoctor.knowledge.systems import System
 from envdoctor.knowledge.versions import at_least
 from envdoctor.linting.model import Environment
 from envdoctor.linting.resolving import Circumstances
+from envdoctor.planning.driver_choice import DriverChoice, driver_to_install
+from envdoctor.planning.driver_limits import lowest_driver
+from envdoctor.planning.gpu_list import gpu_of
+from envdoctor.planning.machine_gpus import MachineGpu, machine_gpus
+from envdoctor.planning.model import Target, Wishes
+from envdoctor.planning.question import best_build
+from envdoctor.planning.target import for_image, from_snapshot, wheel_platform
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine that the files are judged against; every field is None where it is not known."""
+    """The machine that the files are judged against: what `planning` makes of it, and its GPUs whose capability is known."""
 
-    gpus: tuple[GpuFacts, ...] = ()
-    """Only those whose capability is known."""
-    driver: str | None = None
-    driver_platform: str | None = None
+    target: Target
+    gpus: tuple[MachineGpu, ...] = ()
     platform: str | None = None
-    python: str | None = None
-    glibc: str | None = None
-    musl: bool = False
+    """None where it is not known; the target's is Linux then."""
 
     @property
-    def capabilities(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(gpu.capability for gpu in self.gpus if gpu.capability))
+    def on_windows_driver(self) -> bool:
+        """Under WSL too: Linux wheels and images on Windows' driver."""
+        return self.target.wsl or self.target.platform.startswith("windows")
 
-    def driver_lacks(self, build: TorchBuild, world: Knowledge) -> str | None:
+    @property
+    def driver(self) -> str | None:
+        return self.target.driver
+
+    def under(self, where: Circumstances) -> Target:
+        """The same machine as an install there sees it: with the platform and the C library of an image. Its GPUs are those that
+        the machine shows; a machine that shows none says nothing, for files are often judged elsewhere than they are used."""
+        here = self.target
+        there = (
+            for_image(here) if where.platform != here.platform and (where.platform or "").startswith("linux") else here
+        )
+        return msgspec.structs.replace(
+            there,
+            gpus=tuple(gpu for gpu in map(gpu_of, self.gpus) if gpu is not None) or None,
+            platform=where.platform or here.platform,
+            glibc="" if where.musl else where.glibc,
+        )
+
+    def driver_lacks(self, build: TorchBuild, where: Circumstances, world: Knowledge) -> str | None:
         """The driver that this build needs where the machine's is older; None where it suffices or one is not known."""
-        if self.driver is None or build.cuda is None:
-            return None
-        if self.driver_platform == "windows_amd64":  # WSL too: Linux wheels on Windows' driver
-            needed = [world.minimum_driver(build.cuda, "windows_amd64")]
-        else:
-            needed = [world.driver_needed(build, capability) for capability in self.capabilities or (None,)]
-        return next((need for need in needed if need is not None and not at_least(self.driver, need)), None)
+        needed = lowest_driver(build, self.under(where), world) if build.cuda is not None else None
+        return needed if self.driver is not None and needed is not None and not at_least(self.driver, needed) else None
+
+    def driver_for(self, minimum: str, where: Circumstances, world: Knowledge) -> DriverChoice:
+        """The driver to update to where one of at least `minimum` is needed."""
+        return driver_to_install(self.under(where), world, minimum=minimum)
 
     def fitting(self, where: Circumstances, world: Knowledge, torch: str | None = None) -> TorchBuild | None:
         """The newest CUDA build for this machine's GPUs and driver under those circumstances."""
-        if not where.platform or not where.platform.startswith(("linux", "windows")) or where.musl:
+        if not where.platform or not where.platform.startswith(("linux", "windows")):
             return None
         try:
-            return world.newest_torch(
-                capabilities=self.capabilities,
-                driver=self.driver if self.driver_platform == where.platform else None,
-                python=where.python,
-                platform=where.platform,
-                glibc=where.glibc,
-                torch=torch,
-            )
+            return best_build(self.under(where), Wishes(python=where.python, torch=torch), world)
         except KnowledgeError:
             return None
 
 
 def machine_of(snapshot: Snapshot, world: Knowledge) -> Machine:
     """The facts of a Snapshot that count here."""
-    host, interpreter = snapshot.host, snapshot.interpreter
-    python = None
-    if interpreter is not None and interpreter.version is not None:
-        python = ".".join(interpreter.version.split(".")[:2]) + ("t" if interpreter.free_threaded else "")
-    driver = snapshot.driver_version
     return Machine(
-        gpus=tuple(gpu for gpu in gpus(snapshot, world) or () if gpu.capability),
-        driver=driver if driver and re.fullmatch(r"\d+(\.\d+)+", driver) else None,
-        driver_platform=driver_platform(snapshot),
+        target=from_snapshot(snapshot, world),
+        gpus=tuple(gpu for gpu in machine_gpus(snapshot, world) or () if gpu.capability),
         platform=wheel_platform(snapshot),
-        python=python,
-        glibc=host.glibc or None if host else None,
-        musl=bool(host and host.glibc == ""),
     )
 
 
@@ -96,7 +98,7 @@ def circumstances(environment: Environment, machine: Machine, world: Knowledge) 
             musl=environment.musl,
             fresh=environment.fresh,
         )
-    python = environment.python.value if environment.python else machine.python
+    python = environment.python.value if environment.python else machine.target.python
     if environment.requires_python is not None and environment.python is None:
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -105,6 +107,7 @@ def circumstances(environment: Environment, machine: Machine, world: Knowledge) 
                 python = None  # the project brings its own
         except InvalidSpecifier:
             python = None
+    glibc = machine.target.glibc
     return Circumstances(
-        platform=machine.platform or "linux_x86_64", python=python, glibc=machine.glibc, musl=machine.musl
+        platform=machine.platform or "linux_x86_64", python=python, glibc=glibc or None, musl=glibc == ""
     )

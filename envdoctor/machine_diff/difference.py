@@ -11,11 +11,11 @@ import msgspec
 
 from envdoctor.diagnosis.judging import judge_snapshot
 from envdoctor.diagnosis.model import Diagnosed
-from envdoctor.diagnosis.snapshot_queries import GpuFacts, gpus
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
 from envdoctor.machine_diff.fact_table import Comparable, Value, comparable
+from envdoctor.planning.machine_gpus import MachineGpu, machine_gpus
 
 
 class Weight(enum.Enum):
@@ -192,19 +192,19 @@ def _weight(name: str, parent: str | None) -> tuple[int, Weight]:
     return _NOISE, Weight.MINOR
 
 
-def _gpus(snapshot: Snapshot, world: Knowledge) -> list[tuple[GpuFacts, Gpu | None]] | None:
-    known = gpus(snapshot, world)
+def _gpus(snapshot: Snapshot, world: Knowledge) -> list[tuple[MachineGpu, Gpu | None]] | None:
+    known = machine_gpus(snapshot, world)
     if known is None:
         return None
     detailed = snapshot.gpus or ()
     return list(zip_longest(known, detailed)) if len(detailed) == len(known) else [(gpu, None) for gpu in known]
 
 
-Numbered = list[tuple[int, GpuFacts, Gpu | None]]
+Numbered = list[tuple[int, MachineGpu, Gpu | None]]
 
 
 def _paired(
-    a: list[tuple[GpuFacts, Gpu | None]] | None, b: list[tuple[GpuFacts, Gpu | None]] | None
+    a: list[tuple[MachineGpu, Gpu | None]] | None, b: list[tuple[MachineGpu, Gpu | None]] | None
 ) -> tuple[Numbered | None, Numbered | None]:
     """The GPUs of both under common numbers: A's own, and for B's those of the same place and name, else of the same name, else
     of the same place; what is left follows."""

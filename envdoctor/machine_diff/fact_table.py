@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from envdoctor.diagnosis.snapshot_queries import GpuFacts
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections import driver, gpu, host, interpreter, software
 from envdoctor.facts.sections.base import Facts
+from envdoctor.planning.machine_gpus import MachineGpu
 
 Value = str | int | float | bool | tuple[Any, ...]
 
@@ -62,7 +62,7 @@ class Comparable(msgspec.Struct):
             self.put(f"{group}.{key}", value, parent=parent, group=group)
 
 
-def comparable(snapshot: Snapshot, gpus: Sequence[tuple[int, GpuFacts, gpu.Gpu | None]] | None) -> Comparable:
+def comparable(snapshot: Snapshot, gpus: Sequence[tuple[int, MachineGpu, gpu.Gpu | None]] | None) -> Comparable:
     """The facts of a Snapshot, its GPUs under the numbers given."""
     table = Comparable()
     _versions(table, snapshot)
@@ -135,7 +135,7 @@ class _Origin:
         return f"{library.version} {place}" if library.version else place
 
 
-def _gpus(table: Comparable, gpus: Sequence[tuple[int, GpuFacts, gpu.Gpu | None]] | None) -> None:
+def _gpus(table: Comparable, gpus: Sequence[tuple[int, MachineGpu, gpu.Gpu | None]] | None) -> None:
     if gpus is None:
         return
     table.complete.add("gpu")

@@ -9,12 +9,12 @@ import msgspec
 
 from envdoctor.knowledge import TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key, version
-from envdoctor.planning.driver_limits import branch_range, jetpack_of, needs
+from envdoctor.planning.driver_limits import branch_range, jetpack_of, lowest_driver, needs
 from envdoctor.planning.model import Target, Wishes
-from envdoctor.planning.planner import Question
+from envdoctor.planning.question import Question
 from envdoctor.planning.search import meeting_all
-from envdoctor.planning.stacks import lowest_driver, make_stack
-from envdoctor.planning.words import capabilities_in_order, gpu_words
+from envdoctor.planning.stacks import make_stack
+from envdoctor.planning.words import capabilities_in_order, driver_words, gpu_words
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +166,7 @@ def _drivers(target: Target, wishes: Wishes, question: Question) -> Iterator[Cha
     if target.driver is None or target.gpus == () or target.jetson:
         return
     best: TorchBuild | None = question.best()
+    _, last = branch_range(target.gpus or (), question.world)
     for step in driver_steps(target, question):
         changed = msgspec.structs.replace(target, driver=step)
         build = Question(changed, wishes, question.world).best()
@@ -175,12 +176,11 @@ def _drivers(target: Target, wishes: Wishes, question: Question) -> Iterator[Cha
         # A branch may be needed for the GPU, and only its later releases run the build.
         driver = lowest_driver(build, changed, question.world) or step
         changed = msgspec.structs.replace(target, driver=driver)
+        named = driver_words(driver, last, target.gpus or ())
         branch = question.world.driver_branch(driver)
-        named = f"driver {driver} or newer"
-        if branch is not None and branch.branch != driver:
+        if last is None and branch is not None and branch.branch != driver:
             named += f" (branch {branch.branch})"
         yield Change(text=f"Update to {named}", cost="driver", target=changed, wishes=wishes)
-    _, last = branch_range(target.gpus or (), question.world)
     if last is not None and version(target.driver).major > last + 4:
         yield Change(
             text=f"Install driver branch {last}, the last that drives {gpu_words(dict.fromkeys(target.gpus or ()))}",

@@ -10,7 +10,7 @@ from envdoctor.knowledge import TorchBuild
 from envdoctor.knowledge.versions import version
 from envdoctor.planning.change_list import Change, on_the_cpu, single_changes
 from envdoctor.planning.model import Alternative
-from envdoctor.planning.planner import Question
+from envdoctor.planning.question import Question
 from envdoctor.planning.stacks import make_stack
 from envdoctor.planning.words import build_words
 

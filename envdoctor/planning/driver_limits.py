@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from envdoctor.knowledge import JetPack, Knowledge, TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key, version
+from envdoctor.planning.kernel_modules import module_clash
 from envdoctor.planning.model import Target, TargetGpu
-from envdoctor.planning.search import Limit, Pool, bits_where
-from envdoctor.planning.words import gpu_words, listed, span
+from envdoctor.planning.search import Limit, Pool
+from envdoctor.planning.words import clash_words, gpu_words, listed, span
 
 
 def driver_limits(target: Target, world: Knowledge, pool: Pool) -> Iterator[Limit]:
@@ -27,9 +28,12 @@ def driver_limits(target: Target, world: Knowledge, pool: Pool) -> Iterator[Limi
         if not world.drives(driver, gpu.capability):
             yield _not_driven(driver, gpu, world, pool)
     asked = target.capabilities or (None,)
-    needed = [needs(capability, target, world, pool) for capability in asked]
-    meets = bits_where(all(n is not None and at_least(driver, n) for n in each) for each in zip(*needed, strict=True))
-    meets |= _cpu(pool)
+
+    def runs(build: TorchBuild) -> bool:
+        needed = [needed_by(build, capability, target, world) for capability in asked]
+        return build.cuda is None or all(need is not None and at_least(driver, need) for need in needed)
+
+    meets = pool.meeting(("runs", driver, asked, target.wsl), runs)
     if meets == pool.all:
         return
     fitting = [build for build in pool.chosen(meets) if build.cuda]
@@ -67,11 +71,19 @@ def branch_range(gpus: tuple[TargetGpu, ...], world: Knowledge) -> tuple[int | N
     return max(firsts, default=None), min(lasts, default=None)
 
 
-def module_flavour(gpu: TargetGpu, world: Knowledge) -> str | None:
-    """What the GPU asks of NVIDIA's kernel modules: open ones "required", "supported" or "unsupported"; None where it does not
-    matter (Jetson) or is not known. Grace boards need them whatever their architecture says."""
-    architecture = world.architecture(gpu.capability)
-    return gpu.open_kernel_modules or (architecture.open_kernel_modules if architecture else None)
+def lowest_driver(build: TorchBuild, target: Target, world: Knowledge) -> str | None:
+    """What the wheel needs on these GPUs: of its CUDA, and of the GPUs themselves. None for CPU builds, or without a GPU."""
+    if build.cuda is None or target.gpus == ():
+        return None
+    needs = [need for c in target.capabilities or (None,) if (need := needed_by(build, c, target, world))]
+    first, _ = branch_range(target.gpus or (), world)
+    return max((*needs, *([str(first)] if first is not None else [])), key=version, default=None)
+
+
+def branch_number(driver: str, world: Knowledge) -> int:
+    """580 of 580.159.04: NVIDIA's branch, also for a Windows driver that counts on inside it."""
+    branch = world.driver_branch(driver)
+    return int(branch.branch) if branch is not None else version(driver).major
 
 
 def jetpack_of(target: Target, world: Knowledge) -> JetPack | None:
@@ -87,16 +99,12 @@ def _cpu(pool: Pool) -> int:
 
 
 def _one_kernel_module(target: Target, gpus: tuple[TargetGpu, ...], world: Knowledge, pool: Pool) -> Iterator[Limit]:
-    if not target.platform.startswith("linux") or target.wsl or len({gpu.capability for gpu in gpus}) < 2:
+    if not target.platform.startswith("linux") or target.wsl:
         return
-    needing = [gpu for gpu in dict.fromkeys(gpus) if module_flavour(gpu, world) == "required"]
-    refusing = [gpu for gpu in dict.fromkeys(gpus) if module_flavour(gpu, world) == "unsupported"]
-    if needing and refusing:
-        text = (
-            f"{gpu_words(needing)} needs NVIDIA's open kernel modules and {gpu_words(refusing)} does not work with them: "
-            "no driver serves both in one Linux machine."
-        )
-        short = f"one kernel driver for {gpu_words(needing)} and {gpu_words(refusing)}"
+    clash = module_clash(gpus, world)
+    if clash is not None:
+        short = f"one kernel driver for {gpu_words(clash.needing)} and {gpu_words(clash.refusing)}"
+        text = f"{clash_words(clash)}: no driver serves both in one Linux machine."
         yield Limit(constraint="driver", key="kernel modules", text=text, short=short, meets=_cpu(pool))
 
 

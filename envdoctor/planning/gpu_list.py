@@ -9,6 +9,7 @@ from envdoctor.errors import InputError
 from envdoctor.knowledge import Knowledge, KnowledgeError, UnknownGpu
 from envdoctor.knowledge.gpus import GpuRecord
 from envdoctor.knowledge.versions import capability_key
+from envdoctor.planning.machine_gpus import MachineGpu
 from envdoctor.planning.model import TargetGpu
 
 NONE = ("none", "no", "cpu", "0", "-")
@@ -63,6 +64,35 @@ def target_gpu(record: GpuRecord, *, name: str | None = None, capability: str | 
     )
 
 
+def gpu_of(gpu: MachineGpu) -> TargetGpu | None:
+    """The GPU to plan for of one that a machine shows; None where not even its capability is known."""
+    if gpu.record is not None:
+        return target_gpu(gpu.record, name=gpu.name, capability=gpu.capability)
+    return None if gpu.capability is None else TargetGpu(name=gpu.name, capability=gpu.capability)
+
+
+def gpu_of_pci(device_id: str, world: Knowledge) -> TargetGpu | None:
+    """The GPU of a PCI device id, by its own record, else by the capability that all known GPUs of its block share."""
+    record, capability = world.gpu_by_pci_id(device_id), world.capability_of_pci_id(device_id)
+    if record is not None:
+        return target_gpu(record)
+    architecture = world.architecture(capability) if capability else None
+    if capability is None:
+        return None
+    kind = architecture.name if architecture else "NVIDIA"
+    return TargetGpu(name=f"{kind} GPU 10de:{device_id}", capability=capability)
+
+
+def gpu_of_capability(capability: str, world: Knowledge) -> TargetGpu:
+    """A GPU of which nothing but the capability is known."""
+    architecture = world.architecture(capability)
+    return TargetGpu(
+        name=f"a {architecture.name} GPU" if architecture else f"a GPU of compute capability {capability}",
+        capability=capability,
+        kind="jetson" if architecture is not None and architecture.jetson else None,
+    )
+
+
 def _counted(text: str) -> tuple[int, str]:
     if match := _COUNT.fullmatch(text):
         count, name = int(match[1] or match[2]), match[3].strip()
@@ -87,9 +117,7 @@ def _by_capability(capability: str, world: Knowledge) -> TargetGpu:
     if architecture is None:
         known = sorted({record.capability for record in world.architectures()}, key=capability_key)
         raise InputError(f"--gpu: no GPU has compute capability {capability}; known are {', '.join(known)}")
-    return TargetGpu(
-        name=f"a {architecture.name} GPU", capability=capability, kind="jetson" if architecture.jetson else None
-    )
+    return gpu_of_capability(capability, world)
 
 
 def _record(name: str, world: Knowledge) -> GpuRecord:

@@ -2,53 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.knowledge.versions import version
-from envdoctor.planning.limits import limits_of
+from envdoctor.planning.changes import alternatives
 from envdoctor.planning.model import Plan, Reason, Stack, Target, Wishes
 from envdoctor.planning.notes import own_python_note, surer_note
-from envdoctor.planning.search import Limit, meeting_all, pool_of, smallest_conflict
+from envdoctor.planning.question import Question
+from envdoctor.planning.search import meeting_all, smallest_conflict
 from envdoctor.planning.stacks import make_stack
 from envdoctor.planning.words import PLATFORMS, build_words, listed
 
 
-class Question:
-    """One target with its wishes: the builds there are, the limits, and what is left of them."""
-
-    def __init__(self, target: Target, wishes: Wishes, world: Knowledge) -> None:
-        self.target, self.wishes, self.world = target, wishes, world
-        self.pool = pool_of(world, target.platform)
-        self.limits: tuple[Limit, ...] = limits_of(target, wishes, world, self.pool)
-        self.start = self._start()
-
-    def _start(self) -> int:
-        """Which kind of build is meant: with a GPU, or with nothing said of one, a CUDA build wherever there is any."""
-        cuda = self.pool.meeting("cuda builds", lambda build: build.cuda is not None)
-        if self.target.gpus == () or self.wishes.cuda == "cpu" or (self.target.gpus is None and not cuda):
-            return self.pool.all
-        return cuda
-
-    def best(self, limits: Sequence[Limit] | None = None) -> TorchBuild | None:
-        """The build to take under these limits, all of them by default."""
-        bits = meeting_all(self.limits if limits is None else limits, self.start)
-        if not bits:
-            return None
-        if self.target.gpus == () and self.wishes.cuda is None:
-            # Without a GPU the CPU build is a tenth of the download.
-            bits = bits & self.pool.meeting("cpu", lambda build: build.cuda is None) or bits
-        builds = self.pool.chosen(bits)
-        newest = [build for build in builds if build.torch == builds[0].torch]
-        return max(newest, key=lambda build: self.world.preference(build, self.target.capabilities))
-
-
 def plan(target: Target, wishes: Wishes, world: Knowledge) -> Plan:
     """The Plan. `target` and `wishes` have been checked (see `target.describe`, `wishes.checked`)."""
-    from envdoctor.planning.changes import alternatives
-
     question = Question(target, wishes, world)
     build = question.best()
     if build is None:

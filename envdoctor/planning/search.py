@@ -35,6 +35,10 @@ class Pool:
             if build.platform == platform and build.torch not in yanked and not build.variant.startswith("rocm")
         )
         self.all = (1 << len(self.builds)) - 1
+        # Of every release, the build that PyPI serves on any platform: its main CUDA.
+        self.main_variants = {
+            build.torch: build.variant for build in world.torch_builds() if build.index_url is None and build.cuda
+        }
         self._asked: dict[Hashable, int] = {}
         self._told: dict[Hashable, tuple[str | None, ...]] = {}
 

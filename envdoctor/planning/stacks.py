@@ -7,7 +7,7 @@ import msgspec
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.knowledge.versions import at_least, python_tag, version
 from envdoctor.planning.driver_choice import choose_driver
-from envdoctor.planning.driver_limits import needed_by
+from envdoctor.planning.driver_limits import lowest_driver
 from envdoctor.planning.images import base_image, build_image, toolkit_of
 from envdoctor.planning.model import Stack, Target, Wishes
 from envdoctor.planning.notes import plan_notes
@@ -90,18 +90,6 @@ def make_stack(build: TorchBuild, target: Target, wishes: Wishes, world: Knowled
         notes=(*plan_notes(build, stack, target, wishes, world), *driver.notes, *package_notes),
         sources=tuple(dict.fromkeys((*build.evidence, *build.source, *driver.sources))),
     )
-
-
-def lowest_driver(build: TorchBuild, target: Target, world: Knowledge) -> str | None:
-    """What the wheel needs on these GPUs: of its CUDA, and of the GPUs themselves. None for CPU builds, or without a GPU."""
-    if build.cuda is None or target.gpus == ():
-        return None
-    needs = [need for c in target.capabilities or (None,) if (need := needed_by(build, c, target, world))]
-    for capability in target.capabilities:
-        record = world.architecture(capability)
-        if record is not None and record.first_driver_branch is not None:
-            needs.append(record.first_driver_branch)
-    return max(needs, key=version, default=None)
 
 
 def _torchaudio(build: TorchBuild, world: Knowledge) -> tuple[str | None, str | None]:

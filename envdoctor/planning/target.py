@@ -10,8 +10,9 @@ import msgspec
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge, KnowledgeError
-from envdoctor.knowledge.versions import capability_key, python_tag, version
-from envdoctor.planning.gpu_list import parse_gpus, target_gpu
+from envdoctor.knowledge.versions import python_tag, version
+from envdoctor.planning.gpu_list import gpu_of, parse_gpus
+from envdoctor.planning.machine_gpus import machine_gpus
 from envdoctor.planning.model import Target, TargetGpu
 
 _ARCHITECTURES = {
@@ -22,8 +23,6 @@ _ARCHITECTURES = {
     "arm64": "aarch64",
     "sbsa": "aarch64",
 }
-# Hypervisors hand a card to a guest through these; the host's own programs are not meant to use it.
-_PASSED_THROUGH = ("vfio-pci", "pci-stub", "xen-pciback")
 
 
 def describe(
@@ -120,11 +119,21 @@ def _placed(target: Target, machine: str | None, *, wsl: bool) -> Target:
     return msgspec.structs.replace(target, arch=arch, platform=platform, wsl=wsl)
 
 
+def wheel_platform(snapshot: Snapshot) -> str | None:
+    """The platform whose wheels run here. Dumps older than torch 1.8 name the system and not its architecture: x86-64 then."""
+    host = snapshot.host
+    if host is None:
+        return None
+    if host.platform is None and host.architecture is None and host.system in ("Linux", "Windows"):
+        return "linux_x86_64" if host.system == "Linux" else "windows_amd64"
+    return host.platform
+
+
 def from_snapshot(snapshot: Snapshot, world: Knowledge) -> Target:
     """The machine that the facts show. What they leave open stays open; a GPU that is seen but not known by any name or id
     is left out, for nothing could be planned for it."""
     host, interpreter = snapshot.host, snapshot.interpreter
-    platform = (host.platform if host else None) or "linux_x86_64"
+    platform = wheel_platform(snapshot) or "linux_x86_64"
     gpus = _gpus(snapshot, world)
     arch = platform.partition("_")[2]
     return Target(
@@ -179,40 +188,9 @@ def _system_named(text: str, world: Knowledge) -> str | None:
 
 
 def _gpus(snapshot: Snapshot, world: Knowledge) -> tuple[TargetGpu, ...] | None:
-    """From NVML, else the CUDA driver, else torch, else the PCI bus."""
-    seen: list[tuple[str | None, str | None, str | None]] | None = None
-    run = snapshot.torch.run if snapshot.torch else None
-    if snapshot.gpus:
-        seen = [(gpu.name, gpu.compute_capability, gpu.pci_device) for gpu in snapshot.gpus]
-    elif snapshot.cuda_driver is not None and snapshot.cuda_driver.devices:
-        seen = [(device.name, device.compute_capability, None) for device in snapshot.cuda_driver.devices]
-    elif run is not None and run.devices:
-        seen = [(device.name, device.compute_capability, None) for device in run.devices]
-    elif snapshot.nvidia_devices is not None:
-        seen = [(None, None, d.device) for d in snapshot.nvidia_devices if d.driver not in _PASSED_THROUGH]
-    if seen is None:
-        return None
-    found = [_gpu(name, capability, pci, world) for name, capability, pci in seen]
-    known = tuple(gpu for gpu in found if gpu is not None)
-    return known if known or not seen else None
-
-
-def _gpu(name: str | None, capability: str | None, pci: str | None, world: Knowledge) -> TargetGpu | None:
-    record = world.gpu_by_pci_id(pci) if pci else None
-    if record is None and name:
-        try:
-            record = world.gpu(name)
-        except KnowledgeError:
-            record = None
-    try:
-        capability = ".".join(map(str, capability_key(capability))) if capability is not None else None
-    except KnowledgeError:
-        capability = None
-    if record is not None:
-        return target_gpu(record, name=name, capability=capability)
-    if capability is None and pci is not None:
-        capability = world.capability_of_pci_id(pci)
-    return None if capability is None else TargetGpu(name=name or f"NVIDIA GPU 10de:{pci}", capability=capability)
+    seen = machine_gpus(snapshot, world)
+    known = tuple(gpu for one in seen or () if (gpu := gpu_of(one)) is not None)
+    return known if known or seen == () else None
 
 
 def for_image(target: Target) -> Target:

@@ -7,8 +7,10 @@ import msgspec
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key, version
 from envdoctor.planning.change_list import driver_steps
+from envdoctor.planning.driver_limits import branch_number, lowest_driver
 from envdoctor.planning.model import Alternative, Plan, Stack, Target, Wishes
-from envdoctor.planning.planner import Question, plan
+from envdoctor.planning.planner import plan
+from envdoctor.planning.question import Question, best_build
 from envdoctor.planning.stacks import make_stack
 
 
@@ -38,29 +40,31 @@ def unlocks(target: Target, wishes: Wishes, world: Knowledge) -> Unlocks:
     return Unlocks(plan=planned, drivers=tuple(_ladder(target, wishes, world)), others=others)
 
 
-def _ladder(target: Target, wishes: Wishes, world: Knowledge) -> list[DriverStep]:
-    open_target = msgspec.structs.replace(target, driver=None)
-    question = Question(open_target, wishes, world)
+def driver_ladder(target: Target, wishes: Wishes, world: Knowledge) -> list[tuple[str, TorchBuild]]:
+    """Each driver, oldest first, that buys a newer torch than the one before, or a newer CUDA for it, with that build. The
+    machine's own driver does not count."""
     if target.gpus == () or target.jetson:
         return []
-    steps: list[DriverStep] = []
-    for driver in driver_steps(open_target, question):
+    open_target = msgspec.structs.replace(target, driver=None)
+    rungs: list[tuple[str, TorchBuild]] = []
+    for driver in driver_steps(open_target, Question(open_target, wishes, world)):
         there = msgspec.structs.replace(target, driver=driver)
-        build = Question(there, wishes, world).best()
-        if build is None or build.cuda is None:
-            continue
-        if steps and not _newer(build, steps[-1].stack):
-            continue
-        stack = make_stack(build, there, wishes, world)
-        needed = stack.min_driver or driver
-        branch = world.driver_branch(needed)
-        steps.append(
-            DriverStep(branch=branch.branch if branch else needed, min_driver=needed, state="ahead", stack=stack)
-        )
+        build = best_build(there, wishes, world)
+        if build is not None and build.cuda is not None and (not rungs or _newer(build, rungs[-1][1])):
+            rungs.append((lowest_driver(build, there, world) or driver, build))
+    return rungs
+
+
+def _ladder(target: Target, wishes: Wishes, world: Knowledge) -> list[DriverStep]:
+    steps: list[DriverStep] = []
+    for driver, build in driver_ladder(target, wishes, world):
+        stack = make_stack(build, msgspec.structs.replace(target, driver=driver), wishes, world)
+        branch = str(branch_number(driver, world))
+        steps.append(DriverStep(branch=branch, min_driver=driver, state="ahead", stack=stack))
     return _placed(steps, target)
 
 
-def _newer(build: TorchBuild, than: Stack) -> bool:
+def _newer(build: TorchBuild, than: TorchBuild) -> bool:
     return (version(build.torch), cuda_key(build.cuda or "0.0")) > (version(than.torch), cuda_key(than.cuda or "0.0"))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from envdoctor.knowledge import TorchBuild
 from envdoctor.knowledge.versions import capability_key, cuda_key, version
+from envdoctor.planning.kernel_modules import ModuleClash
 from envdoctor.planning.model import Target, TargetGpu
 
 PLATFORMS = {
@@ -29,6 +30,22 @@ def gpu_words(gpus: Iterable[TargetGpu]) -> str:
     for gpu in gpus:
         counts[gpu.name] = counts.get(gpu.name, 0) + 1
     return listed([name if n == 1 else f"{n}x {name}" for name, n in counts.items()])
+
+
+def clash_words(clash: ModuleClash) -> str:
+    """'RTX 5090 needs NVIDIA's open kernel modules and Tesla V100 does not work with them'."""
+    needing, refusing = gpu_words(clash.needing), gpu_words(clash.refusing)
+    return f"{needing} needs NVIDIA's open kernel modules and {refusing} does not work with them"
+
+
+def driver_words(minimum: str | None, last: int | str | None, gpus: Iterable[TargetGpu]) -> str:
+    """'driver 580 or newer'; for GPUs that a later branch drops, that branch by its number, for newer is wrong there."""
+    if last is None:
+        return f"driver {minimum} or newer" if minimum else "the newest driver"
+    older = f" ({minimum} or newer)" if minimum and version(minimum) > version(f"{last}") else ""
+    enough = f" ({minimum} will do)" if minimum and version(minimum) < version(f"{last}") else older
+    names = gpu_words(dict.fromkeys(gpus))
+    return f"driver branch {last}, the last that drives {names}{enough}"
 
 
 def system_words(target: Target) -> str:

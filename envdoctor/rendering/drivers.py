@@ -6,6 +6,8 @@ import msgspec
 
 from envdoctor.errors import InputError
 from envdoctor.knowledge import load
+from envdoctor.planning.driver_limits import branch_range
+from envdoctor.planning.kernel_modules import flavour_of
 from envdoctor.planning.model import Stack
 
 
@@ -30,25 +32,19 @@ def driver_needs(stack: Stack, recipe: str) -> DriverNeeds:
         )
     if stack.min_driver is None:
         raise InputError(f"'{recipe}' has nothing to do: torch {stack.torch} ({stack.channel}) needs no driver")
-    records = [record for gpu in stack.gpus if (record := load().architecture(gpu.capability)) is not None]
     if on_jetson(stack):
         raise InputError(f"'{recipe}' is not for Jetson: its driver comes with JetPack")
-    modules = {record.open_kernel_modules for record in records}
-    # Proprietary first: a machine that mixes old and new GPUs has to take what drives the old ones.
-    if "unsupported" in modules:
-        flavour = "proprietary"
-    else:
-        flavour = "open" if "required" in modules else "either" if records else (stack.driver_flavour or "either")
-    ends = [int(record.last_driver_branch) for record in records if record.last_driver_branch]
-    last = min(ends, default=None)
+    world = load()
+    _, last = branch_range(stack.gpus, world)
     branch = stack.driver_branch
+    # A plan may come from a file that somebody else wrote.
     if last is not None and (branch is None or int(branch) > last):
         branch = str(last)
     return DriverNeeds(
         minimum=stack.min_driver,
         branch=branch or "",
         last=str(last or ""),
-        flavour=flavour,
+        flavour=flavour_of(stack.gpus, world),
         data_center=all(gpu.kind == "data-center" for gpu in stack.gpus),
         nvlink5=any(gpu.kind == "data-center" and gpu.capability in ("10.0", "10.3") for gpu in stack.gpus),
     )

@@ -10,6 +10,7 @@ from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.host import Distribution, Host
 from envdoctor.planning.distributions import family, repository_file, repository_folder
+from envdoctor.planning.driver_packages import ended, module_streams
 from envdoctor.planning.model import Stack
 
 # Ids of os-release(5) that share packages: a script made for one serves the others.
@@ -66,8 +67,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def module_streams(self) -> bool:
-        """NVIDIA driver installation guide, 'Kernel Modules': RHEL 8 and 9 and Amazon Linux 2023."""
-        return self.family == "rhel" and self.major != 10
+        return module_streams(self.family, self.major)
 
     @property
     def epel(self) -> bool:
@@ -108,7 +108,7 @@ def system_of(stack: Stack, recipe: str) -> System:
             f"'{recipe}' has no packages for '{stack.os}'; it knows Ubuntu, Debian, Fedora, RHEL and its kin, Amazon Linux, "
             "SLES and openSUSE Leap. https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/ may help"
         )
-    if kind == "rhel" and int(version.partition(".")[0]) < (2023 if identifier == "amzn" else 8):
+    if ended(identifier, kind, int(version.partition(".")[0] or 0)):
         raise InputError(
             f"'{recipe}' has no packages for '{stack.os}': NVIDIA's for it have ended; it needs a newer release"
         )

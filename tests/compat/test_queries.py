@@ -195,55 +195,6 @@ def test_a_pci_id_is_found_exactly_or_by_its_block() -> None:
     assert WORLD.capability_of_pci_id("ffff") is None
 
 
-def test_the_last_torch_of_a_gpu_needs_kernels_in_cudnn_too() -> None:
-    whole = WORLD.last_torch_for("3.7")
-    bare = WORLD.last_torch_for("3.7", cudnn=False)
-    assert whole is not None
-    assert bare is not None
-    assert (whole.name, bare.name) == ("2.3.1+cu118", "2.7.1+cu118")
-
-
-def test_a_driver_update_is_told_branch_by_branch() -> None:
-    steps = [
-        (u.branch, u.min_driver, u.build.name) for u in WORLD.driver_unlocks(capabilities=["8.6"], driver="470.82")
-    ]
-    assert steps == [("525", "525.60.13", "2.14.1+cu126"), ("580", "580", "2.15.0+cu132")]
-
-
-def test_no_update_is_offered_that_would_drop_the_gpu() -> None:
-    assert WORLD.driver_unlocks(capabilities=["7.0"], driver="580.95.05") == ()
-
-
-def test_two_gpus_get_one_build_for_both() -> None:
-    build = WORLD.newest_torch(capabilities=["7.0", "9.0"])
-    assert build is not None
-    assert build.name == "2.14.1+cu126"
-
-
-def test_pip_arguments_name_the_index_only_where_pypi_does_not_serve_the_build() -> None:
-    pypi = WORLD.newest_torch(capabilities=["8.0"])
-    index = WORLD.newest_torch(capabilities=["7.0"])
-    assert pypi is not None
-    assert index is not None
-    assert pypi.pip_arguments() == ("torch==2.15.0", "torchvision==0.29.2")
-    assert index.pip_arguments("torch", "torchaudio") == (
-        "torch==2.14.1",
-        "torchaudio==2.11.0",
-        "--index-url",
-        "https://download.pytorch.org/whl/cu126",
-    )
-
-
-def test_windows_gets_the_release_s_main_cuda_because_pypi_has_only_the_cpu_build_there() -> None:
-    build = WORLD.newest_torch(capabilities=["8.9"], platform="windows_amd64")
-    assert build is not None
-    assert (build.name, build.index_url) == ("2.14.1+cu130", "https://download.pytorch.org/whl/cu130")
-    assert WORLD.newest_torch(platform="macos_arm64") is None
-    cpu = WORLD.cpu_torch(platform="macos_arm64")
-    assert cpu is not None
-    assert cpu.torch == "2.15.0"
-
-
 def test_torch_and_its_companions_are_paired_both_ways() -> None:
     assert WORLD.torchvision_for("2.14.1+cu126") == "0.29.1"
     assert WORLD.torch_for_torchvision("0.29.2+cu132") == "2.15.0"
@@ -273,7 +224,7 @@ def test_driver_packages_carry_the_branch() -> None:
     assert {"nvidia-driver-580", "nvidia-driver-580-open"} <= names
 
 
-@pytest.mark.parametrize("question", [lambda: WORLD.minimum_driver("latest"), lambda: WORLD.newest_torch(driver="new")])
+@pytest.mark.parametrize("question", [lambda: WORLD.minimum_driver("latest"), lambda: WORLD.driver_branch("new")])
 def test_what_is_no_version_is_said_so(question: object) -> None:
     assert callable(question)
     with pytest.raises(KnowledgeError, match="is not a version"):
@@ -296,10 +247,3 @@ def test_the_compat_package_is_offered_only_to_data_center_boards(gpu: str, offe
     found = answer(WORLD, parse([f"gpu {gpu} cuda 13.0 driver 535.183.01"]))
     assert found.answer == "no"
     assert any(change.change == "forward compatibility" for change in found.nearest) is offered
-
-
-def test_every_build_that_runs_on_a_gpu_is_listed_newest_first() -> None:
-    names = [build.name for build in WORLD.suitable_torch(capabilities=["7.0"], driver="535.183.01", torch=">=2.9")]
-    assert names[:2] == ["2.14.1+cu126", "2.14.0+cu126"]
-    assert {"2.10.0+cu128", "2.10.0+cu126", "2.9.1+cu128"} <= set(names)
-    assert not [name for name in names if name.startswith("2.11") and not name.endswith("cu126")]  # Volta left cu128

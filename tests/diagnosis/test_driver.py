@@ -17,6 +17,10 @@ from envdoctor.facts.sections.driver import (
 )
 from envdoctor.facts.sections.gpu import CudaDriver, Nvml
 from envdoctor.facts.sections.host import Container, Distribution, Host, LogLine, Logs, PciDevice
+from envdoctor.knowledge import load
+from envdoctor.planning.model import Wishes
+from envdoctor.planning.planner import plan
+from envdoctor.planning.target import from_snapshot
 from tests.diagnosis.snapshots import (
     KERNEL,
     RTX_4090,
@@ -38,6 +42,12 @@ NO_DRIVER = Driver(
 NO_NVML = Nvml(source="nvml", status="LIBRARY_NOT_FOUND")
 
 
+def planned_branch(snapshot: Snapshot) -> str | None:
+    """The branch that a plan for this machine installs."""
+    stack = plan(from_snapshot(snapshot, load()), Wishes(), load()).stack
+    return stack.driver_branch if stack else None
+
+
 def without_driver(**sections: object) -> Snapshot:
     return machine(
         **{"driver": NO_DRIVER, "nvml": NO_NVML, "cuda_driver": CudaDriver(library_missing=True), **sections}
@@ -50,7 +60,7 @@ def without_driver(**sections: object) -> Snapshot:
 def test_a_gpu_on_the_bus_without_any_driver_is_named_by_its_pci_id() -> None:
     said = found("driver-missing", without_driver())
     assert "RTX 4090" in said.summary
-    assert "sudo ubuntu-drivers install" in commands(said)
+    assert f"nvidia-driver-{planned_branch(without_driver())}-open" in commands(said)
     assert said.fixes[0].needs_root and said.fixes[0].needs_reboot
 
 

@@ -22,6 +22,7 @@ from envdoctor.facts.sections.gpu import CudaDriver, Gpu, Nvml
 from envdoctor.facts.sections.host import Container, Distribution, Host, LogLine, Logs, PciDevice
 from envdoctor.facts.sections.interpreter import TorchRun
 from envdoctor.facts.sections.software import Libraries, LibraryFile
+from envdoctor.planning.driver_packages import repository_packages
 from tests.diagnosis.snapshots import KERNEL, commands, finding, found, gpu, interpreter, judge, machine, module, nvml
 from tests.diagnosis.snapshots import torch as torch_of
 
@@ -393,11 +394,19 @@ def on(identifier: str, version: str, like: tuple[str, ...] = ()) -> Host:
     ("host", "device", "wanted"),
     [
         (on("ubuntu", "24.04", ("debian",)), RTX_5090, ["apt-get install -y nvidia-driver-580-open"]),
-        (on("debian", "12"), RTX_5090, ["repos/debian12/x86_64/cuda-keyring", "nvidia-driver-pinning-580 nvidia-open"]),
+        (
+            on("debian", "12"),
+            RTX_5090,
+            ["debian12/x86_64/cuda-keyring", "install -y nvidia-driver-pinning-580", "--purge nvidia-open"],
+        ),
         (on("rocky", "9.4", ("rhel",)), RTX_5090, ["nvidia-driver:580-open", "dnf install -y --allowerasing nvidia-open"]),
         (on("rhel", "10.0"), RTX_5090, ["versionlock add '*nvidia*580*'", "cuda-rhel10.repo"]),
         (on("amzn", "2023"), RTX_5090, ["cuda-amzn2023.repo", "nvidia-driver:580-open"]),
-        (on("opensuse-leap", "15.6", ("suse",)), RTX_5090, ["cuda-opensuse15.repo", "zypper install -y nvidia-open-580"]),
+        (
+            on("opensuse-leap", "15.6", ("suse",)),
+            RTX_5090,
+            ["cuda-opensuse15.repo", "zypper install -y --auto-agree-with-licenses nvidia-open-580"],
+        ),
         (on("arch", ""), RTX_5090, ["pacman -Syu nvidia-open"]),
     ],
     ids=["ubuntu", "debian", "rocky 9", "rhel 10", "amazon", "leap", "arch"],
@@ -414,12 +423,38 @@ def test_an_update_names_a_long_term_branch_in_the_words_of_the_distribution(
     [
         (on("rocky", "9.4", ("rhel",)), ["nvidia-driver:580-dkms", "cuda-drivers"]),
         (on("arch", ""), ["aur.archlinux.org/nvidia-580xx-dkms"]),
-        (on("debian", "12"), ["nvidia-driver-pinning-580 cuda-drivers"]),
+        (on("debian", "12"), ["install -y nvidia-driver-pinning-580", "--purge cuda-drivers"]),
     ],
 )
 def test_an_old_gpu_gets_the_proprietary_modules_of_its_last_branch(host: Host, wanted: list[str]) -> None:
     said = found("gpu-legacy-driver-dropped", blind(GTX_1080_TI, module("595.71.05"), host=host))
     assert all(words in commands(said) for words in wanted), commands(said)
+
+
+@pytest.mark.parametrize("secure_boot", [True, False])
+def test_suse_s_signed_modules_are_for_secure_boot_in_the_repair_as_in_the_script(secure_boot: bool) -> None:
+    """The same packages that the driver script installs there (tests/rendering/test_driver.py)."""
+    driver = Driver(module=KernelModule(loaded=True, version="535.183.01"), secure_boot=secure_boot)
+    said = commands(found("driver-too-old-for-gpu", blind(RTX_5090, driver, host=on("sles", "15.6", ("suse",)))))
+    packages = repository_packages("suse", 15, branch="580", flavour="open")
+    assert packages.signed_modules is not None
+    assert packages.utilities is not None
+    assert (packages.signed_modules in said) is secure_boot
+    assert (packages.utilities in said) is secure_boot
+    assert (packages.package in said.replace(packages.signed_modules, "")) is not secure_boot
+    assert "mokutil --import" not in said
+
+
+def test_a_module_that_is_built_here_needs_its_key_enrolled_where_secure_boot_is_on() -> None:
+    driver = Driver(module=KernelModule(loaded=True, version="535.183.01"), secure_boot=True)
+    said = commands(found("driver-too-old-for-gpu", blind(RTX_5090, driver, host=on("debian", "12"))))
+    assert said.index("nvidia-open") < said.index("mokutil --import") < said.index("reboot")
+
+
+def test_a_red_hat_whose_packages_have_ended_gets_no_commands() -> None:
+    driver = Driver(module=KernelModule(loaded=True, version="535.183.01"))
+    said = found("driver-too-old-for-gpu", blind(RTX_5090, driver, host=on("centos", "7", ("rhel",))))
+    assert not said.fixes[0].commands
 
 
 def test_ubuntus_server_packages_stay_server_packages() -> None:

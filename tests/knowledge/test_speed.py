@@ -13,6 +13,9 @@ import pytest
 
 from envdoctor.compat import answer, parse
 from envdoctor.knowledge import Knowledge, UnknownGpu
+from envdoctor.planning.model import Wishes
+from envdoctor.planning.unlock import driver_ladder
+from tests.planning.choosing import bare_target, newest
 
 BUDGET_S = 0.050
 
@@ -25,9 +28,8 @@ def _refused(world: Knowledge, name: str) -> None:
 QUERIES: dict[str, Callable[[Knowledge], object]] = {
     "minimum_driver": lambda world: world.minimum_driver("12.8"),
     "runs_on": lambda world: world.runs_on(["sm_80"], "8.6"),
-    "newest_torch": lambda world: world.newest_torch(capabilities=["7.0"], driver="570.86"),
-    "last_torch_for": lambda world: world.last_torch_for("3.7"),
-    "driver_unlocks": lambda world: world.driver_unlocks(capabilities=["8.6"], driver="470.82"),
+    "the build to take": lambda world: newest(["7.0"], driver="570.86", world=world),
+    "what drivers buy": lambda world: driver_ladder(bare_target(["8.6"], world=world), Wishes(), world),
     "gpu": lambda world: world.gpu("4090"),
     "unknown gpu": lambda world: _refused(world, "RTX 4909"),
     "gpu_by_pci_id": lambda world: world.gpu_by_pci_id("2684"),

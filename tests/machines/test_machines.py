@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,12 @@ def test_a_snapshot_gives_the_same_findings_as_the_machine(case: Case, verdict_o
     live = verdict_of(case).report
     snapshot = read(json.dumps(live["snapshot"]))
     again = json.loads(to_json(snapshot, judge_snapshot(snapshot, load())))
-    assert again["findings"] == live["findings"]
+    assert [_judged(f) for f in again["findings"]] == [_judged(f) for f in live["findings"]]
+
+
+def _judged(finding: dict[str, Any]) -> dict[str, Any]:
+    """A finding without its place in the text: a snapshot keeps the telling lines of a text and not their numbers."""
+    return {key: finding[key] for key in ("code", "severity", "summary", "evidence", "fixes", "consequence_of")}
 
 
 @every_machine

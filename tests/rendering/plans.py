@@ -9,7 +9,9 @@ from functools import cache
 from typing import Any
 
 from envdoctor.knowledge import TorchBuild, load
-from envdoctor.planning.model import Stack, TargetGpu
+from envdoctor.planning.model import Stack, Target, TargetGpu, Wishes
+from envdoctor.planning.question import best_build
+from tests.planning.choosing import newest
 
 
 def _gpu(name: str) -> TargetGpu:
@@ -44,14 +46,8 @@ def _of(build: TorchBuild | None, *, python: str, gpus: tuple[TargetGpu, ...] = 
 
 def _newest(python: str, *names: str, driver: str | None, platform: str = "linux_x86_64", **more: Any) -> Stack:
     gpus = tuple(_gpu(name) for name in names)
-    build = load().newest_torch(
-        capabilities=tuple(dict.fromkeys(gpu.capability for gpu in gpus)),
-        driver=driver,
-        python=python,
-        platform=platform,
-        glibc=None,
-        torch=None,
-    )
+    capabilities = tuple(dict.fromkeys(gpu.capability for gpu in gpus))
+    build = newest(capabilities, driver=driver, python=python, platform=platform)
     return _of(build, python=python, gpus=gpus, **more)
 
 
@@ -83,7 +79,7 @@ def plans() -> dict[str, Stack]:
             os="rhel9",
             glibc="2.34",
         ),
-        "no-gpu": _of(load().cpu_torch(platform="linux_x86_64"), python="3.13"),
+        "no-gpu": _of(best_build(Target(gpus=()), Wishes(), load()), python="3.13"),
         "pypi-no-gpu": _newest("3.13", driver=None),
         "build-extensions": _newest("3.12", "RTX 5090", driver="580.95.05", **branch, **building),
         "packages": _newest(

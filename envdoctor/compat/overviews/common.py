@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from envdoctor.compat.answer import Fact
 from envdoctor.knowledge.builds import TorchBuild
-from envdoctor.knowledge.versions import version
 from envdoctor.knowledge.world import Knowledge
+from envdoctor.planning.driver_limits import branch_range, lowest_driver
+from envdoctor.planning.model import Target
+from envdoctor.planning.words import driver_words
 
 Sheet = tuple[str, list[Fact], TorchBuild | None]
 """one sentence, the facts, and the build whose command belongs to it"""
@@ -14,13 +16,17 @@ Sheet = tuple[str, list[Fact], TorchBuild | None]
 GENERATIONS = ("3.7", "5.2", "6.1", "7.0", "7.5", "8.0", "8.6", "8.9", "9.0", "10.0", "12.0")
 
 
-def with_driver(world: Knowledge, build: TorchBuild, capability: str | None) -> str:
-    needed = world.driver_needed(build, capability)
-    architecture = world.architecture(capability) if capability is not None else None
-    first = architecture.first_driver_branch if architecture is not None else None
-    if needed is not None and first is not None and version(first) > version(needed):
-        needed = first
-    return f"{build.name}" + (f", driver {needed} or newer" if needed is not None else "")
+def with_driver(world: Knowledge, build: TorchBuild, target: Target) -> str | None:
+    """'driver 580 or newer', by its branch where a later one drops the GPU; None for a CPU build or a Jetson."""
+    if target.jetson or (needed := lowest_driver(build, target, world)) is None:
+        return None
+    return driver_words(needed, branch_range(target.gpus or (), world)[1], target.gpus or ())
+
+
+def named(world: Knowledge, build: TorchBuild, target: Target) -> str:
+    """'2.15.0+cu132, driver 580 or newer'."""
+    driver = with_driver(world, build, target)
+    return build.name + (f", {driver}" if driver is not None else "")
 
 
 def served(world: Knowledge, build: TorchBuild) -> str:

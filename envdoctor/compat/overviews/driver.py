@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from envdoctor.compat.answer import Fact
 from envdoctor.compat.nearest import newest_cuda_for
 from envdoctor.compat.overviews.common import GENERATIONS, Sheet
-from envdoctor.knowledge.versions import cuda_key
+from envdoctor.knowledge.versions import at_least, cuda_key
 from envdoctor.knowledge.world import Knowledge
+from envdoctor.planning.gpu_list import gpu_of_capability
+from envdoctor.planning.model import Target, Wishes
+from envdoctor.planning.question import best_build
+from envdoctor.planning.unlock import driver_ladder
 
 
 def of_driver(world: Knowledge, driver: str, platform: str) -> Sheet:
@@ -55,10 +61,12 @@ def of_driver(world: Knowledge, driver: str, platform: str) -> Sheet:
     if driven:
         names = list(dict.fromkeys(record.name for record in driven))
         facts.append(Fact(label="Drives", value=", ".join(names), sources=driven[-1].source))
-    best = world.newest_torch(driver=driver, platform=platform)
+    target = Target(driver=driver, platform=platform)
+    best = best_build(target, Wishes(), world)
     groups: dict[str, list[str]] = {}
     for capability in GENERATIONS:
-        build = world.newest_torch(capabilities=(capability,), driver=driver, platform=platform)
+        on_gpu = msgspec.structs.replace(target, gpus=(gpu_of_capability(capability, world),))
+        build = best_build(on_gpu, Wishes(), world)
         record = world.architecture(capability)
         if record is not None and world.drives(driver, capability):
             groups.setdefault(build.name if build else "none", []).append(f"{record.name} ({capability})")
@@ -66,11 +74,12 @@ def of_driver(world: Knowledge, driver: str, platform: str) -> Sheet:
         facts.append(Fact(label=f"torch {name}" if name != "none" else "no torch", value=", ".join(served)))
     facts += [
         Fact(
-            label=f"Driver {unlock.min_driver}+",
-            value=f"unlocks torch {unlock.build.name}",
-            sources=unlock.build.source,
+            label=f"Driver {newer}+",
+            value=f"unlocks torch {build.name}",
+            sources=build.source,
         )
-        for unlock in world.driver_unlocks(capabilities=(), driver=driver, platform=platform)
+        for newer, build in driver_ladder(target, Wishes(), world)
+        if not at_least(driver, newer)
     ]
     return summary, facts, best
 

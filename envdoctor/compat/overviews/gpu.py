@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from envdoctor.compat.answer import Fact
-from envdoctor.compat.overviews.common import Sheet, with_driver
+from envdoctor.compat.overviews.common import Sheet, named
 from envdoctor.compat.subject import Gpu
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.gpus import GpuRecord
 from envdoctor.knowledge.versions import version
 from envdoctor.knowledge.world import Knowledge
+from envdoctor.planning.kernel_modules import open_modules
+from envdoctor.planning.model import Target, Wishes
+from envdoctor.planning.question import best_build, newest_with_code
+from envdoctor.planning.unlock import driver_ladder
 
 
 def of_gpu(world: Knowledge, gpu: Gpu, platform: str) -> Sheet:
@@ -25,23 +29,21 @@ def of_gpu(world: Knowledge, gpu: Gpu, platform: str) -> Sheet:
         first = architecture.first_cuda or "unknown"
         facts.append(Fact(label="CUDA toolkits", value=f"{first}{until}", sources=architecture.source))
     facts.append(Fact(label="Drivers", value=_drivers(gpu), sources=gpu.sources))
-    kernel = record.open_kernel_modules if record is not None else None
-    kernel = kernel or (architecture.open_kernel_modules if architecture is not None else None)
+    kernel = open_modules(gpu.target, world)
     if kernel is not None and not gpu.jetson:
         facts.append(Fact(label="Open kernel modules", value=kernel, sources=gpu.sources))
-    build = world.last_torch_for(gpu.capability, platform)
+    target = Target(gpus=(gpu.target,), platform=platform, jetson=gpu.jetson)
+    build, bare = best_build(target, Wishes(), world), newest_with_code(gpu.capability, platform, world)
     newest = world.torch_releases()[0].version
     if build is None:
-        code_only = world.last_torch_for(gpu.capability, platform, cudnn=False)
         facts.append(Fact(label="torch", value=f"no published build since 1.13 for {platform} has code for it"))
         summary = f"No published torch from 1.13 on runs on {gpu.name} ({platform})."
-        return summary, facts, code_only
-    facts.append(Fact(label="Newest torch", value=with_driver(world, build, gpu.capability), sources=build.source))
-    bare = world.last_torch_for(gpu.capability, platform, cudnn=False)
+        return summary, facts, bare
+    facts.append(Fact(label="Newest torch", value=named(world, build, target), sources=build.source))
     if bare is not None and bare.name != build.name:
         text = f"{bare.name} has code for it too, but its cuDNN {bare.cudnn} has none: convolutions fail there"
         facts.append(Fact(label="", value=text, sources=bare.source))
-    facts += _by_driver(world, gpu, platform, build)
+    facts += _by_driver(world, target, build)
     if version(build.torch) < version(newest):
         return f"{gpu.name}: torch {build.name} is the last that runs on it; {newest} has no code for it.", facts, build
     return f"{gpu.name} runs the newest torch, {build.name}.", facts, build
@@ -80,15 +82,13 @@ def _drivers(gpu: Gpu) -> str:
     return f"{start} or newer" if start else "unknown"
 
 
-def _by_driver(world: Knowledge, gpu: Gpu, platform: str, best: TorchBuild) -> list[Fact]:
+def _by_driver(world: Knowledge, target: Target, best: TorchBuild) -> list[Fact]:
     """What older drivers get, oldest useful driver first."""
-    if gpu.jetson:
-        return []
-    steps = world.driver_unlocks(capabilities=(gpu.capability,), driver="400", platform=platform)
+    steps = driver_ladder(target, Wishes(), world)
     if len(steps) < 2:
         return []
     return [
-        Fact(label=f"Driver {step.min_driver}+", value=f"up to {step.build.name}", sources=step.build.source)
-        for step in steps
-        if step.build.name != best.name
+        Fact(label=f"Driver {driver}+", value=f"up to {build.name}", sources=build.source)
+        for driver, build in steps
+        if build.name != best.name
     ]

@@ -7,6 +7,8 @@ from envdoctor.compat.overviews.common import Sheet, served, span
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.versions import specifier
 from envdoctor.knowledge.world import Knowledge
+from envdoctor.planning.model import Target, Wishes
+from envdoctor.planning.question import best_build
 
 
 def of_torch(world: Knowledge, wanted: str, platform: str, newer: tuple[str, ...]) -> Sheet:
@@ -14,7 +16,7 @@ def of_torch(world: Knowledge, wanted: str, platform: str, newer: tuple[str, ...
     matching = [release for release in world.torch_releases() if accepts.contains(release.version)]
     newest = world.torch_releases()[0]
     if not matching:
-        build = world.newest_torch(platform=platform)
+        build = best_build(Target(platform=platform), Wishes(), world)
         if newer:
             text = f"torch {wanted} is newer than the table. Expect at least what torch {newest.version} needs."
         else:
@@ -50,8 +52,10 @@ def of_torch(world: Knowledge, wanted: str, platform: str, newer: tuple[str, ...
             for row in rows
             if not row.platforms or platform in row.platforms
         ]
-    best = world.newest_torch(torch=f"=={release.version}", platform=platform)
-    best = best or world.cpu_torch(torch=f"=={release.version}", platform=platform)
+    own = Wishes(torch=f"=={release.version}")
+    best = best_build(Target(platform=platform), own, world) or best_build(
+        Target(gpus=(), platform=platform), own, world
+    )
     others = f" (newest of {len(matching)} releases that match {wanted})" if len(matching) > 1 else ""
     return f"torch {release.version}{others}, {platform}.", facts, best
 

@@ -23,11 +23,12 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.reported_errors import cuda_starts
-from envdoctor.diagnosis.snapshot_queries import compat_libcuda, in_container, is_wsl, select_devices
+from envdoctor.diagnosis.snapshot_queries import compat_libcuda, in_container, is_wsl
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.distributions import family
+from envdoctor.planning.visible_devices import select_devices
 from envdoctor.reading.messages.conditions import wsl_near
 from envdoctor.reading.messages.message import Message
 

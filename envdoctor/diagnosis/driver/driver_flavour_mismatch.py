@@ -22,12 +22,14 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.driver import install_driver
-from envdoctor.diagnosis.repairs.driver_branches import branch_number
 from envdoctor.diagnosis.reported_errors import cuda_starts, driver_on_disk, kernel_text, undriven
-from envdoctor.diagnosis.snapshot_queries import gpus, in_container, is_wsl, plain_list
+from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl, plain_list
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.driver_limits import branch_number
+from envdoctor.planning.gpu_list import gpu_of_pci
+from envdoctor.planning.kernel_modules import refuses
 from envdoctor.reading.messages.message import Message
 
 NEEDS_OPEN = "requires use of the NVIDIA open kernel modules"
@@ -127,23 +129,17 @@ def _said(machine: Snapshot) -> tuple[str, str] | None:
 
 def _refused(machine: Snapshot, world: Knowledge, flavour: str) -> list[str]:
     """The undriven GPUs on the bus that this flavour does not drive."""
-    verdict = "required" if flavour == "proprietary" else "unsupported"
     names = []
     for device in undriven(machine):
         if machine.gpus and device.driver == "nouveau":
             continue  # beside a card that works, somebody left this one to nouveau
-        capability = world.capability_of_pci_id(device.device)
-        record = world.architecture(capability) if capability else None
-        if record is not None and record.open_kernel_modules == verdict:
-            known = world.gpu_by_pci_id(device.device)
-            names.append(known.name if known else f"{record.name} GPU 10de:{device.device}")
+        gpu = gpu_of_pci(device.device, world)
+        if gpu is not None and refuses(gpu, flavour, world):
+            names.append(gpu.name)
     return names
 
 
 def _branch(machine: Snapshot, world: Knowledge) -> str | None:
-    """The installed branch, where it drives every GPU: only the flavour changes then."""
+    """The installed branch: where it drives every GPU, only the flavour changes."""
     version = driver_on_disk(machine)
-    capabilities = [gpu.capability for gpu in gpus(machine, world) or () if gpu.capability]
-    if version is None or not all(world.drives(version, capability) for capability in capabilities):
-        return None
-    return str(branch_number(world, version))
+    return None if version is None else str(branch_number(version, world))

@@ -23,10 +23,11 @@ from __future__ import annotations
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.container import run_with_gpus
 from envdoctor.diagnosis.repairs.driver import install_driver
-from envdoctor.diagnosis.snapshot_queries import bus_gpus, gpus, in_container, is_wsl, plain_list
+from envdoctor.diagnosis.snapshot_queries import bus_gpus, in_container, is_wsl, plain_list
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.machine_gpus import machine_gpus
 from envdoctor.reading.messages.conditions import near
 from envdoctor.reading.messages.message import Message
 
@@ -121,7 +122,7 @@ def driver_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     if _beyond_torch(machine, world):
         return None
     nouveau = driver.module.nouveau_loaded
-    names = plain_list(gpus(machine, world) or ())
+    names = plain_list(machine_gpus(machine, world) or ())
     return Finding(
         summary=f"This machine has {names} and no NVIDIA driver."
         + (" The open-source nouveau driver holds the card; it cannot run CUDA." if nouveau else ""),
@@ -144,7 +145,7 @@ def _beyond_torch(machine: Snapshot, world: Knowledge) -> bool:
     return all(
         gpu.capability is not None
         and not any(world.runs_on(build.arch_flags, gpu.capability, build.cuda) for build in builds)
-        for gpu in gpus(machine, world) or ()
+        for gpu in machine_gpus(machine, world) or ()
     )
 
 

@@ -29,6 +29,7 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import Driver
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.distributions import family
+from envdoctor.planning.driver_packages import headers, machine_key
 from envdoctor.reading.messages.conditions import near, nvidia_near, value, without
 from envdoctor.reading.messages.message import Message
 
@@ -260,14 +261,15 @@ def _key_refused(machine: Snapshot) -> bool:
 
 
 def _rebuild(machine: Snapshot, driver: Driver, kernel: str) -> Fix:
-    headers = {
-        "ubuntu": (f"sudo apt-get install -y linux-headers-{kernel}",),
-        "debian": (f"sudo apt-get install -y linux-headers-{kernel}",),
-        "rhel": (f"sudo dnf install -y kernel-devel-{kernel}",),
-        "fedora": (f"sudo dnf install -y kernel-devel-{kernel}",),
-        "suse": ("sudo zypper install -y kernel-default-devel",),
-        "arch": ("sudo pacman -S linux-headers",),
-    }.get(family(machine) or "", ())
+    kind = family(machine) or ""
+    install = {
+        "ubuntu": "apt-get install -y",
+        "debian": "apt-get install -y",
+        "suse": "zypper install -y",
+        "arch": "pacman -S",
+    }
+    package = headers(kind, kernel)
+    needed = (f"sudo {install.get(kind, 'dnf install -y')} {package}",) if package else ()
     if driver.dkms:
         build = (f"sudo dkms autoinstall -k {kernel}",)
     elif family(machine) == "ubuntu":
@@ -276,7 +278,7 @@ def _rebuild(machine: Snapshot, driver: Driver, kernel: str) -> Fix:
         build = ("# reinstall the driver package, so that it builds its module for this kernel",)
     return Fix(
         title=f"Build the module for kernel {kernel}",
-        commands=(*headers, *build, "sudo modprobe nvidia"),
+        commands=(*needed, *build, "sudo modprobe nvidia"),
         needs_root=True,
         verify=VERIFY,
     )
@@ -302,10 +304,7 @@ def _without_nouveau(machine: Snapshot) -> Fix:
 
 
 def _secure_boot(machine: Snapshot) -> tuple[Fix, ...]:
-    key = {
-        "ubuntu": "/var/lib/shim-signed/mok/MOK.der",
-        "debian": "/var/lib/dkms/mok.pub",
-    }.get(family(machine) or "", "/var/lib/dkms/mok.pub")
+    key = machine_key(family(machine))
     return (
         Fix(
             title="Enrol the key that signed the module",

@@ -126,7 +126,7 @@ def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
     if needed is None or Version(version) >= Version(needed) or _libcuda_suffices(machine, torch.cuda):
         return None
     fixes = [install_driver(machine, world, minimum=needed, update=True)]
-    build = fitting_torch(machine, world)
+    build = fitting_torch(machine, world, device="cuda")
     if build is not None:
         fixes.insert(0, install_torch(machine, build, why=f"the newest that runs on driver {version}, no root needed"))
     return Finding(
@@ -151,7 +151,7 @@ def _by_torchs_word(machine: Snapshot, world: Knowledge) -> Finding | None:
     known = f"{int(said[1]) // 1000}.{int(said[1]) % 1000 // 10}"
     cuda = machine.torch.cuda if machine.torch else None
     needed = world.minimum_driver(cuda, driver_platform(machine) or "linux_x86_64") if cuda else None
-    build = fitting_torch(machine, world)
+    build = fitting_torch(machine, world, device="cuda")
     return Finding(
         summary=f"torch says that the NVIDIA driver is too old for it: the driver knows CUDA {known}"
         + (f", and torch was built for {cuda}." if cuda else "."),

@@ -25,12 +25,12 @@ from packaging.version import Version
 
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.driver import install_driver
-from envdoctor.diagnosis.repairs.driver_branches import branch_number
 from envdoctor.diagnosis.reported_errors import driver_on_disk, kernel_text, undriven
 from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl, plain_list
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.driver_limits import branch_number
 from envdoctor.reading.messages.message import Message
 
 _UNKNOWN_GPU = re.compile(
@@ -87,7 +87,7 @@ def driver_too_old_for_gpu(machine: Snapshot, world: Knowledge) -> Finding | Non
         name = record.name if record else f"NVIDIA GPU 10de:{device}"
         branch = architecture.first_driver_branch if architecture and not architecture.jetson else None
         model = record.first_driver if record else None
-        if branch is not None and branch_number(world, version) < int(branch):
+        if branch is not None and branch_number(version, world) < int(branch):
             first[name] = max((branch, model or branch), key=Version)
         # The model's first driver is the first that lists it; a slightly older one of its branch may know it too.
         elif model is not None and Version(version) < Version(model):

@@ -23,12 +23,13 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.reported_errors import SYSTEM_NOT_READY, cuda_errors, cuda_starts, driver_on_disk
-from envdoctor.diagnosis.snapshot_queries import gpus, in_container
+from envdoctor.diagnosis.snapshot_queries import in_container
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import FabricManager
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.distributions import family
+from envdoctor.planning.machine_gpus import machine_gpus
 from envdoctor.reading.messages.conditions import cuda_near
 from envdoctor.reading.messages.message import Message
 
@@ -148,7 +149,7 @@ def _install(machine: Snapshot, version: str | None, world: Knowledge) -> tuple[
     if version is None:
         return ()
     branch = version.partition(".")[0]
-    blackwell = any((gpu.capability or "").startswith("10.") for gpu in gpus(machine, world) or ())
+    blackwell = any((gpu.capability or "").startswith("10.") for gpu in machine_gpus(machine, world) or ())
     package = f"nvlink5-{branch}" if blackwell else f"nvidia-fabricmanager-{branch}"
     kind = family(machine)
     if kind in ("ubuntu", "debian"):

@@ -150,7 +150,7 @@ def _without_compat(machine: Snapshot, compat: str | None) -> tuple[Fix, ...]:
 
 
 def _torch(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
-    build = fitting_torch(machine, world)
+    build = fitting_torch(machine, world, device="cuda")
     torch = machine.torch
     if build is None or build.cuda is None or torch is None or torch.cuda is None or build.cuda == torch.cuda:
         return ()

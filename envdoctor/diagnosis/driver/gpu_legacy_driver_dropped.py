@@ -24,12 +24,12 @@ import re
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.driver import install_driver
-from envdoctor.diagnosis.repairs.driver_branches import branch_number
 from envdoctor.diagnosis.reported_errors import driver_on_disk, kernel_text, undriven
 from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl, plain_list
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.driver_limits import branch_number
 from envdoctor.reading.messages.message import Message
 
 _LEGACY = re.compile(r"supported through the NVIDIA (\d{3})\.\w+ Legacy drivers")
@@ -72,7 +72,7 @@ def gpu_legacy_driver_dropped(machine: Snapshot, world: Knowledge) -> Finding | 
         capability, record = world.capability_of_pci_id(device.device), world.gpu_by_pci_id(device.device)
         architecture = world.architecture(capability) if capability else None
         end = architecture.last_driver_branch if architecture else None
-        if end is not None and version is not None and branch_number(world, version) > int(end):
+        if end is not None and version is not None and branch_number(version, world) > int(end):
             last[record.name if record else f"NVIDIA GPU 10de:{device.device}"] = end
     # A line of this boot, where every GPU works now, belongs to a driver that has gone since.
     if said and not last and (undriven(machine) or not machine.gpus):

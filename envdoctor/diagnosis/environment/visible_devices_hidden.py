@@ -20,10 +20,11 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.snapshot_queries import bus_gpus, in_container, select_devices
+from envdoctor.diagnosis.snapshot_queries import bus_gpus, in_container
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.visible_devices import select_devices
 from envdoctor.reading.messages.conditions import torch_near
 from envdoctor.reading.messages.message import Message
 

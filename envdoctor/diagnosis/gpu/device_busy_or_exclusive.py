@@ -19,11 +19,12 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.reported_errors import UNAVAILABLE, cuda_errors
-from envdoctor.diagnosis.snapshot_queries import in_container, select_devices
+from envdoctor.diagnosis.snapshot_queries import in_container
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.visible_devices import select_devices
 from envdoctor.reading.messages.conditions import nvidia_near
 from envdoctor.reading.messages.message import Message
 

@@ -24,10 +24,11 @@ from envdoctor.diagnosis.architecture import device_code
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.device_code import arch_fixes
 from envdoctor.diagnosis.repairs.python_environment import conda_install, pinned, reinstall, restore_torch, uses_conda
-from envdoctor.diagnosis.snapshot_queries import plain_list, visible_gpus
+from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.machine_gpus import visible_gpus
 from envdoctor.reading.messages.loader_errors import first_saying, loader_errors
 from envdoctor.reading.messages.message import Message
 
@@ -105,7 +106,11 @@ def cudnn_version_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
         names = plain_list(dropped) if dropped else "this GPU"
         return Finding(
             summary=f"cuDNN {have or 'here'} has no kernels for {names}: convolutions will fail.",
-            evidence=(*evidence, *((said.evidence(),) if said else ()), *(fact(g.fact, str(g)) for g in dropped)),
+            evidence=(
+                *evidence,
+                *((said.evidence(),) if said else ()),
+                *(fact(g.capability_from, str(g)) for g in dropped),
+            ),
             fixes=(*_pinned_again(machine, world, have, need), *arch_fixes(machine, world)),
             confidence=0.8,
         )

@@ -20,10 +20,11 @@ from __future__ import annotations
 from envdoctor.diagnosis.architecture import CodeSource, device_code, has_code
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.python_environment import install_into
-from envdoctor.diagnosis.snapshot_queries import GpuFacts, plain_list, visible_gpus
+from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.machine_gpus import MachineGpu, visible_gpus
 from envdoctor.reading.messages.loader_errors import first_saying
 from envdoctor.reading.messages.message import Message
 from envdoctor.reading.messages.tracebacks import raised_by_addon
@@ -116,7 +117,7 @@ def extension_arch_missing(machine: Snapshot, world: Knowledge) -> Finding | Non
                 severity=None if said or len(without) == len(gpus) else Severity.WARNING,
                 evidence=(
                     fact("interpreter.extension_builds", f"{build.distribution}: {' '.join(flags)}"),
-                    *(fact(f"{gpu.fact}.compute_capability", str(gpu)) for gpu in without),
+                    *(fact(f"{gpu.capability_from}.compute_capability", str(gpu)) for gpu in without),
                     *((said.evidence(),) if said else ()),
                 ),
                 fixes=(_rebuild(machine, build.distribution, gpus),),
@@ -131,7 +132,7 @@ def extension_arch_missing(machine: Snapshot, world: Knowledge) -> Finding | Non
     )
 
 
-def _torch_has_code(machine: Snapshot, world: Knowledge, gpus: list[GpuFacts]) -> bool:
+def _torch_has_code(machine: Snapshot, world: Knowledge, gpus: list[MachineGpu]) -> bool:
     torch = machine.torch
     if torch is None or torch.build != "cuda":
         return False
@@ -152,7 +153,7 @@ def _proof(machine: Snapshot) -> tuple[Evidence, ...]:
     return (fact("torch.arch_flags", " ".join(torch.arch_flags)),) if torch and torch.arch_flags else ()
 
 
-def _rebuild(machine: Snapshot, name: str, gpus: list[GpuFacts]) -> Fix:
+def _rebuild(machine: Snapshot, name: str, gpus: list[MachineGpu]) -> Fix:
     wanted = ";".join(sorted({gpu.capability for gpu in gpus if gpu.capability}))
     wanted = wanted or "$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | sort -u | paste -sd ';')"
     fix = install_into(

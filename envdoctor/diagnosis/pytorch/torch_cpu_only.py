@@ -21,10 +21,11 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
-from envdoctor.diagnosis.snapshot_queries import gpus, plain_list
+from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.machine_gpus import machine_gpus
 from envdoctor.reading.messages.conditions import about_operators_of_torch, near, without
 from envdoctor.reading.messages.message import Message
 
@@ -115,14 +116,14 @@ def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
     newest = fitting_torch(machine, world)
     anyhow = newest or fitting_torch(machine, world, driver=False)
     known = host is not None and host.platform is not None
-    if known and anyhow is None and all(gpu.capability for gpu in gpus(machine, world) or ()):
+    if known and anyhow is None and all(gpu.capability for gpu in machine_gpus(machine, world) or ()):
         return None  # no published build runs on this GPU, so it is not a usable one
     fixes = []
     if same is not None:
         fixes.append(install_torch(machine, same, why="the CUDA build of the release you have"))
     if newest is not None and (same is None or newest.torch != same.torch):
         fixes.append(install_torch(machine, newest, why="the newest that runs here"))
-    names = plain_list([gpu.name for gpu in gpus(machine, world) or ()])
+    names = plain_list([gpu.name for gpu in machine_gpus(machine, world) or ()])
     return Finding(
         summary=f"torch {torch.version} was built without CUDA, so it cannot use {names}.",
         evidence=(
@@ -136,5 +137,5 @@ def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
 
 
 def _with_cuda(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
-    build = fitting_torch(machine, world)
+    build = fitting_torch(machine, world, device="cuda")
     return () if build is None else (install_torch(machine, build, why="the newest build with CUDA"),)

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.architecture import has_code
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.snapshot_queries import visible_gpus
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import TorchRun
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.machine_gpus import visible_gpus
 
 ASK = Fix(
     title="Write the facts to a file, without personal data, and attach it where you ask for help",

@@ -19,10 +19,11 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
-from envdoctor.diagnosis.snapshot_queries import bus_gpus, gpus
+from envdoctor.diagnosis.snapshot_queries import bus_gpus
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.machine_gpus import machine_gpus
 from envdoctor.reading.messages.conditions import ends_there
 from envdoctor.reading.messages.message import Message
 
@@ -89,16 +90,9 @@ def torch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
 
 
 def _install(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
-    host, interpreter = machine.host, machine.interpreter
-    platform = host.platform if host else None
-    if host is None or platform is None or interpreter is None or host.glibc == "":  # musl: there is no wheel
+    if machine.interpreter is None:
         return ()
-    has_gpu = bool(gpus(machine, world)) or bus_gpus(machine)
-    if has_gpu:
-        build = fitting_torch(machine, world)
-        why = "the newest that runs on this machine's GPU and driver"
-    else:
-        python = ".".join((interpreter.version or "").split(".")[:2]) or None
-        build = world.cpu_torch(python=python, platform=platform, glibc=host.glibc if host else None)
-        why = "no NVIDIA GPU here"
+    has_gpu = bool(machine_gpus(machine, world)) or bus_gpus(machine)
+    build = fitting_torch(machine, world, device="cuda" if has_gpu else "cpu")
+    why = "the newest that runs on this machine's GPU and driver" if has_gpu else "no NVIDIA GPU here"
     return () if build is None else (install_torch(machine, build, why=why),)

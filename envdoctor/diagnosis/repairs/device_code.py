@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.model import Fix
 from envdoctor.diagnosis.repairs.driver import install_driver
-from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
-from envdoctor.diagnosis.snapshot_queries import plain_list, visible_gpus
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch, machine_and_wishes
+from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.driver_limits import lowest_driver
+from envdoctor.planning.machine_gpus import visible_gpus
+from envdoctor.planning.planner import plan
+from envdoctor.planning.target import from_snapshot
 
 DROPPED = {"5.2": "Maxwell", "6.1": "Pascal", "7.0": "Volta"}
 """A compute capability of each architecture that 'too old for torch' is most likely about, where the text does not say."""
@@ -28,19 +32,30 @@ def _fixes(machine: Snapshot, world: Knowledge, otherwise: tuple[str, ...], unkn
     known = [gpu.name for gpu in visible_gpus(machine, world) or ()]
     names = plain_list(known) if known else "this GPU"
     why = f"the newest with code for {names}" if known else unknown
-    build = fitting_torch(machine, world, otherwise=otherwise)
+    build = fitting_torch(machine, world, device="cuda", otherwise=otherwise)
     if build is not None:
         return (install_torch(machine, build, why=f"{why} that this driver runs" if machine.driver_version else why),)
-    build = fitting_torch(machine, world, driver=False, otherwise=otherwise)
+    build = fitting_torch(machine, world, device="cuda", driver=False, otherwise=otherwise)
     if build is None:
-        return (
-            Fix(
-                title=f"No published torch wheel has code for {names} on this Python and system",
-                note="Another Python version may have one (`envdoctor compat`); "
-                "or build torch from source with TORCH_CUDA_ARCH_LIST.",
-            ),
-        )
+        return _no_build(machine, world, names)
     return (
-        install_driver(machine, world, minimum=build.min_driver, update=True),
+        install_driver(machine, world, minimum=lowest_driver(build, from_snapshot(machine, world), world), update=True),
         install_torch(machine, build, why=f"{why}, once the driver is new enough"),
+    )
+
+
+def _no_build(machine: Snapshot, world: Knowledge, names: str) -> tuple[Fix, ...]:
+    """Why no build will do, and what could be changed without root for one that does."""
+    target, wishes = machine_and_wishes(machine, world)
+    planned = plan(target, wishes, world)
+    why = " ".join(reason.text for reason in planned.reasons)
+    easy = [change for change in planned.alternatives if change.cost in ("none", "python")]
+    return (
+        Fix(
+            title=f"No published torch wheel runs on {names} on this Python and system",
+            note=f"{why} torch can be built from source with TORCH_CUDA_ARCH_LIST."
+            if not planned.alternatives
+            else why,
+        ),
+        *(Fix(title=change.change, commands=change.commands, note=f"Then {change.buys} runs.") for change in easy[:2]),
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from packaging.version import Version
-
 from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.repairs.driver_branches import module_flavour, newest_branch, supported_branch
 from envdoctor.diagnosis.repairs.driver_packages import DOWNLOADS, driver_commands
 from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.driver_choice import DriverChoice, driver_to_install
+from envdoctor.planning.model import Target
+from envdoctor.planning.target import from_snapshot
+from envdoctor.planning.words import clash_words, driver_words, gpu_words
 
 LIST = "nvidia-smi -L"
 REBOOT = Fix(title="Reboot", commands=("sudo reboot",), needs_root=True, needs_reboot=True, verify=LIST)
@@ -24,12 +25,17 @@ def install_driver(
     branch: str | None = None,
     flavour: str | None = None,
 ) -> Fix:
-    """Installs a driver of at least `minimum`, or the newest that the GPUs allow, from the distribution or NVIDIA.
+    """Installs the driver that `planning` chooses for this machine, from the distribution or from NVIDIA: of at least `minimum`,
+    or what its GPUs and the newest torch for them need.
 
-    `branch` and `flavour` ('open', 'proprietary') are chosen by the GPUs and the drivers' life cycle unless given.
+    `branch`: to be kept where it drives the GPUs; `flavour` ('open', 'proprietary'): what the driver itself asks for.
     """
     verb = "Update" if update else "Install"
-    wanted = f"NVIDIA driver {minimum} or newer" if minimum else "the NVIDIA driver"
+    target = from_snapshot(snapshot, world)
+    choice = driver_to_install(target, world, minimum=minimum, branch=branch, flavour=flavour)
+    if choice.impossible:
+        return _no_driver(choice, target)
+    wanted = _wanted(choice, target, minimum)
     if in_container(snapshot):
         return Fix(
             title=f"{verb} {wanted} on the host: a container uses the host's driver",
@@ -40,24 +46,48 @@ def install_driver(
     if is_wsl(snapshot) or (snapshot.host and snapshot.host.system == "Windows"):
         where = " in Windows, not inside WSL" if is_wsl(snapshot) else ""
         return Fix(title=f"{verb} {wanted}{where}", note=f"Download: {DOWNLOADS}", needs_root=True, needs_reboot=True)
-    last = newest_branch(snapshot, world)
-    why = ""
-    if branch is not None:
-        why = f" (branch {branch})"
-    elif last is not None:
-        branch, why = last, f" (branch {last} is the last for this GPU)"
-    elif minimum is not None and (supported := supported_branch(world, minimum)) is not None:
-        branch = supported.branch
-        why = f" (branch {branch}, {supported.designation}, supported until {supported.eol})"
-    kind = flavour or module_flavour(snapshot, world)
-    commands, note = driver_commands(snapshot, kind, branch)
-    if minimum is not None and last is not None and int(last) < Version(minimum).major:
-        note = f"The oldest GPU here is driven up to branch {last} only: it and driver {minimum} exclude each other."
+    if target.jetson:
+        return Fix(
+            title="Install the JetPack that brings a newer driver: a Jetson's driver comes with it and from nowhere else",
+            note="https://developer.nvidia.com/embedded/jetpack",
+            needs_root=True,
+            needs_reboot=True,
+        )
+    if choice.last is None and choice.branch is not None:
+        known = choice.row if choice.supported else None
+        until = f", {known.designation}, supported until {known.eol}" if known else ""
+        wanted += f" (branch {choice.branch}{until})"
+    commands, note = driver_commands(snapshot, choice.modules, choice.branch)
     return Fix(
-        title=f"{verb} {wanted}{why}" + (f" with the {flavour} kernel modules" if flavour else ""),
+        title=f"{verb} {wanted}" + (f" with the {flavour} kernel modules" if flavour else ""),
         commands=commands,
         note=note,
         needs_root=True,
         needs_reboot=True,
         verify="nvidia-smi --query-gpu=name,driver_version --format=csv",
+    )
+
+
+def _wanted(choice: DriverChoice, target: Target, minimum: str | None) -> str:
+    if choice.last is not None and target.gpus:
+        return f"NVIDIA {driver_words(choice.minimum if minimum else None, choice.last, target.gpus)}"
+    return f"NVIDIA driver {minimum} or newer" if minimum else "the NVIDIA driver"
+
+
+def _no_driver(choice: DriverChoice, target: Target) -> Fix:
+    """What to say where no driver will do: any that is installed would lose a GPU that works."""
+    names = gpu_words(dict.fromkeys(target.gpus or ()))
+    if choice.clash is not None:
+        return Fix(
+            title=f"No driver serves {names} together",
+            note=f"{clash_words(choice.clash)}: put them into different machines, or install the modules for those that matter.",
+        )
+    if choice.apart is not None:
+        return Fix(
+            title=f"No driver serves {names} together",
+            note=f"One needs driver branch {choice.apart[0]} or newer, another is driven up to branch {choice.apart[1]} only.",
+        )
+    return Fix(
+        title=f"No driver is both new enough and for {names}",
+        note=f"Driver {choice.minimum} would be needed, and branch {choice.last} is the last that drives {names}.",
     )

@@ -1,13 +1,18 @@
-"""The driver's packages: literal commands for the distribution at hand.
-
-Package names: knowledge data on Ubuntu, Debian and NVIDIA's own repositories (canonical/ubuntu-drivers-common; NVIDIA
-driver installation guide, 'Kernel Modules', editions 610 and 620; Arch Linux news of December 2025).
-"""
+"""The commands that install the driver on the distribution at hand, from the facts of `planning.driver_packages`."""
 
 from __future__ import annotations
 
 from envdoctor.facts.model import Snapshot
 from envdoctor.planning.distributions import family, major_version, nvidia_repository
+from envdoctor.planning.driver_packages import (
+    DriverPackages,
+    ended,
+    epel,
+    machine_key,
+    repository_packages,
+    ubuntu_package,
+)
+from envdoctor.planning.kernel_modules import OPEN
 
 DOWNLOADS = "https://www.nvidia.com/drivers"
 GUIDE = "https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"
@@ -16,24 +21,26 @@ Commands = tuple[tuple[str, ...], str | None]
 """Commands, and a note for what they leave open."""
 
 
-def driver_commands(snapshot: Snapshot, flavour: str, branch: str | None) -> Commands:
-    """Installs the driver with `flavour` kernel modules, of `branch` where one is wanted, else the newest."""
-    kind = family(snapshot)
+def driver_commands(snapshot: Snapshot, flavour: str, branch: str | None, *, data_center: bool = False) -> Commands:
+    """Installs the driver with `flavour` kernel modules, of `branch` where one is wanted, else the newest. `data_center`: for
+    compute boards alone."""
+    kind, major = family(snapshot), major_version(snapshot)
+    distribution = snapshot.host.distribution if snapshot.host else None
+    identifier = (distribution.id if distribution else None) or ""
     if kind == "ubuntu" and not _from_nvidia(snapshot):
-        return _ubuntu(snapshot, flavour, branch), None
-    if kind in ("ubuntu", "debian"):
-        return _debian(snapshot, flavour, branch)
-    if kind in ("rhel", "fedora"):
-        return _red_hat(snapshot, flavour, branch)
-    if kind == "suse":
-        package = ("nvidia-open" if flavour == "open" else "cuda-drivers") + (f"-{branch}" if branch else "")
-        return (
-            (*_repository(snapshot), "sudo zypper refresh", f"sudo zypper install -y {package}", "sudo reboot"),
-            _note(snapshot),
-        )
+        return _ubuntu(snapshot, flavour, branch, data_center=data_center), None
     if kind == "arch":
         return _arch(flavour, branch)
-    return (), f"Download: {DOWNLOADS}; instructions for each distribution: {GUIDE}"
+    if kind is None or ended(identifier, kind, major):
+        return (), f"Download: {DOWNLOADS}; instructions for each distribution: {GUIDE}"
+    packages = repository_packages(kind, major, branch=branch, flavour=flavour)
+    if kind in ("ubuntu", "debian"):
+        commands, note = _apt(snapshot, packages)
+    elif kind == "suse":
+        commands, note = _zypper(snapshot, packages)
+    else:
+        commands, note = _dnf(snapshot, packages, epel(identifier, major) if kind == "rhel" and major else ())
+    return (*commands, *_key(snapshot, packages), "sudo reboot"), note
 
 
 def _from_nvidia(snapshot: Snapshot) -> bool:
@@ -55,7 +62,8 @@ def _note(snapshot: Snapshot) -> str | None:
     return f"The package is in NVIDIA's repository; {GUIDE} sets it up for each distribution."
 
 
-def _ubuntu(snapshot: Snapshot, flavour: str, branch: str | None) -> tuple[str, ...]:
+def _ubuntu(snapshot: Snapshot, flavour: str, branch: str | None, *, data_center: bool) -> tuple[str, ...]:
+    """From Ubuntu's own archive, whose modules Canonical has signed; a variant that is installed stays that variant."""
     if branch is None:
         return (
             "sudo apt-get update",
@@ -64,43 +72,77 @@ def _ubuntu(snapshot: Snapshot, flavour: str, branch: str | None) -> tuple[str, 
             "sudo ubuntu-drivers install",
             "sudo reboot",
         )
-    packages = (snapshot.driver.packages or ()) if snapshot.driver else ()
-    server = "-server" if any("-server" in p.name for p in packages) else ""
-    wanted = f"nvidia-driver-{branch}{server}" + ("-open" if flavour == "open" else "")
-    return ("sudo apt-get update", f"sudo apt-get install -y {wanted}", "sudo reboot")
+    present = (
+        [p.name for p in (snapshot.driver.packages or ()) if p.name.startswith("nvidia-driver-")]
+        if snapshot.driver
+        else []
+    )
+    server = any("-server" in name for name in present) if present else data_center
+    wanted = ubuntu_package(branch, flavour, server=server)
+    return "sudo apt-get update", f"sudo apt-get install -y {wanted}", "sudo reboot"
 
 
-def _debian(snapshot: Snapshot, flavour: str, branch: str | None) -> Commands:
-    package = "nvidia-open" if flavour == "open" else "cuda-drivers"
-    pinned = f"nvidia-driver-pinning-{branch} {package}" if branch else package
-    # --purge --autoremove: the guide's way to change flavours, harmless otherwise.
-    install = f"sudo apt-get install -y --autoremove --purge {pinned}"
+def _apt(snapshot: Snapshot, packages: DriverPackages) -> Commands:
+    # The pinning package first: only then does it hold apt on the branch. --purge --autoremove: NVIDIA's way to change flavours.
+    pin = (f"sudo apt-get install -y {packages.pin}",) if packages.pin else ()
     note = _note(snapshot)
     if family(snapshot) == "debian":
         own = "Debian's own nvidia-driver is older (535 in bookworm, 550 in trixie)."
         note = f"{note} {own}" if note else own
-    return (*_repository(snapshot), "sudo apt-get update", install, "sudo reboot"), note
+    return (
+        *_repository(snapshot),
+        "sudo apt-get update",
+        f"sudo apt-get install -y {' '.join(packages.built_with)}",
+        *pin,
+        f"sudo apt-get install -y --autoremove --purge {packages.package}",
+    ), note
 
 
-def _red_hat(snapshot: Snapshot, flavour: str, branch: str | None) -> Commands:
-    package = "nvidia-open" if flavour == "open" else "cuda-drivers"
-    version, kind = major_version(snapshot), family(snapshot)
-    commands: tuple[str, ...]
-    if kind == "rhel" and version is not None and version != 10:  # module streams: RHEL 8 and 9, Amazon Linux 2023
-        stream = f"{branch or ''}-open" if flavour == "open" else f"{branch or 'latest'}-dkms"
-        stream = "open-dkms" if stream == "-open" else stream
-        commands = (
-            "sudo dnf module reset -y nvidia-driver",
-            f"sudo dnf module enable -y nvidia-driver:{stream}",
-        )
-    else:
-        commands = (f"sudo dnf versionlock add '*nvidia*{branch}*'",) if branch else ()
-    install = f"sudo dnf install -y --allowerasing {package}"
-    return (*_repository(snapshot), *commands, install, "sudo reboot"), _note(snapshot)
+def _dnf(snapshot: Snapshot, packages: DriverPackages, dkms: tuple[str, ...]) -> Commands:
+    kept: tuple[str, ...] = ()
+    if packages.stream:
+        kept = ("sudo dnf module reset -y nvidia-driver", f"sudo dnf module enable -y nvidia-driver:{packages.stream}")
+    elif packages.lock:
+        kept = ("sudo dnf install -y 'dnf-command(versionlock)'", f"sudo dnf versionlock add '{packages.lock}'")
+    return (
+        f"sudo dnf install -y {' '.join(packages.built_with)}",
+        *(("# EPEL, which has dkms, unless it is set up already:", *(f"sudo {line}" for line in dkms)) if dkms else ()),
+        *_repository(snapshot),
+        *kept,
+        f"sudo dnf install -y --allowerasing {packages.package}",
+    ), _note(snapshot)
+
+
+def _zypper(snapshot: Snapshot, packages: DriverPackages) -> Commands:
+    start = (*_repository(snapshot), "sudo zypper --gpg-auto-import-keys refresh")
+    if _secure_boot(snapshot) and packages.signed_modules:
+        # SUSE signs these modules itself, so no key of this machine is needed; the libraries must be of their exact version.
+        version = f"$(rpm -q --qf '%{{VERSION}}' {packages.signed_modules} | sed 's/_k.*//')"
+        return (
+            *start,
+            f"sudo zypper install -y {packages.signed_modules}",
+            f'sudo zypper install -y "{packages.utilities} == {version}"',
+        ), _note(snapshot)
+    return (
+        *start,
+        f"sudo zypper install -y {' '.join(packages.built_with)}",
+        f"sudo zypper install -y --auto-agree-with-licenses {packages.package}",
+    ), _note(snapshot)
+
+
+def _key(snapshot: Snapshot, packages: DriverPackages) -> tuple[str, ...]:
+    """With Secure Boot a module that was built here loads only once the firmware trusts the key that signed it."""
+    if not _secure_boot(snapshot) or (family(snapshot) == "suse" and packages.signed_modules):
+        return ()
+    return (f"sudo mokutil --import {machine_key(family(snapshot))}   # Secure Boot: asks for a one-time password",)
+
+
+def _secure_boot(snapshot: Snapshot) -> bool:
+    return bool(snapshot.driver and snapshot.driver.secure_boot)
 
 
 def _arch(flavour: str, branch: str | None) -> Commands:
-    if flavour == "open":
+    if flavour == OPEN:
         return ("sudo pacman -Syu nvidia-open nvidia-utils", "sudo reboot"), None
     package = f"nvidia-{branch or '580'}xx-dkms"
     return (

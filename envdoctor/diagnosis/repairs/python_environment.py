@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
+import msgspec
 from packaging.requirements import Requirement
 
 from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.snapshot_queries import driver_platform, gpus, wheel_platform
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter
 from envdoctor.knowledge import Knowledge, TorchBuild
+from envdoctor.planning.gpu_list import gpu_of_capability
+from envdoctor.planning.model import Target, Wishes
+from envdoctor.planning.question import best_build
+from envdoctor.planning.target import from_snapshot, wheel_platform
 
 FAMILY = ("torch", "torchvision", "torchaudio")
 
@@ -91,41 +96,32 @@ def fitting_torch(
     *,
     torch: str | None = None,
     driver: bool = True,
+    device: Literal["any", "cuda", "cpu"] = "any",
     otherwise: tuple[str, ...] = (),
 ) -> TorchBuild | None:
-    """The newest published CUDA build that runs on this machine's GPUs, driver, Python and C library.
+    """The build that `planning` chooses for this machine's GPUs, driver, Python and C library: for CPUs where it has no GPU.
 
-    `torch` narrows the release; `driver=False` asks what there is regardless of the driver; `otherwise`: the compute
-    capabilities to run on where the GPUs are not known.
+    `torch` narrows the release; `driver=False` asks what there is regardless of the driver. `device`: "cuda" for an error that
+    comes from CUDA, which a machine that shows no GPU cannot have had; "cpu" where no GPU is to be used. `otherwise`: the
+    compute capabilities to run on where the GPUs are not known.
     """
-    machine = gpus(snapshot, world)
-    capabilities = [gpu.capability for gpu in machine or () if gpu.capability] or otherwise
-    host, interpreter = snapshot.host, snapshot.interpreter
-    platform = wheel_platform(snapshot)
-    if platform is None or not platform.startswith(("linux", "windows")):
+    target, wishes = machine_and_wishes(snapshot, world)
+    if wheel_platform(snapshot) is None or not (device == "cpu" or target.platform.startswith(("linux", "windows"))):
         return None
-    if host is not None and host.glibc == "":  # musl, for which there are no wheels
-        return None
-    return world.newest_torch(
-        capabilities=tuple(dict.fromkeys(capabilities)),
-        driver=_comparable_driver(snapshot, platform) if driver else None,
-        python=_release(interpreter),
-        platform=platform,
-        glibc=host.glibc if host else None,
-        torch=torch,
-    )
+    if device == "cpu":
+        target = msgspec.structs.replace(target, gpus=(), driver=None)
+    elif not target.gpus and (otherwise or device == "cuda"):
+        capabilities = tuple(gpu_of_capability(capability, world) for capability in otherwise)
+        target = msgspec.structs.replace(target, gpus=capabilities or None)
+    if not driver:
+        target = msgspec.structs.replace(target, driver=None)
+    return best_build(target, msgspec.structs.replace(wishes, torch=torch), world)
 
 
-def _comparable_driver(snapshot: Snapshot, platform: str) -> str | None:
-    # WSL runs Linux wheels on Windows' driver, whose numbers start higher (528.33 where Linux needs 525.60.13): every
-    # Windows driver that is new enough by its own table passes by the Linux one too.
-    return snapshot.driver_version if driver_platform(snapshot) is not None else None
-
-
-def _release(interpreter: Interpreter | None) -> str | None:
-    if interpreter is None or interpreter.version is None:
-        return None
-    return ".".join(interpreter.version.split(".")[:2]) + ("t" if interpreter.free_threaded else "")
+def machine_and_wishes(snapshot: Snapshot, world: Knowledge) -> tuple[Target, Wishes]:
+    """What a repair plans for: this machine, and the Python that torch goes into, which stays as it is."""
+    target = from_snapshot(snapshot, world)
+    return target, Wishes(python=target.python)
 
 
 def reinstall(snapshot: Snapshot, requirements: Sequence[str], index_url: str | None, *, title: str) -> Fix:

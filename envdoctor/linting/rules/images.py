@@ -14,6 +14,7 @@ from envdoctor.knowledge.versions import cuda_key
 from envdoctor.linting.machine import Machine
 from envdoctor.linting.model import Environment, Said
 from envdoctor.linting.resolving import Circumstances, resolve
+from envdoctor.linting.rules.wheels import update_driver
 from envdoctor.linting.systems import CudaTag, Reference, cuda_tag, parse
 
 # Debian's and Ubuntu's names, NVIDIA's repository's, and the RPM ones: packages that hold the driver's own libraries.
@@ -84,7 +85,7 @@ def judge_image(said: Said, machine: Machine, world: Knowledge, *, runs: bool = 
             file=said.place.file,
             line=said.place.line,
         )
-    if runs and tag is not None and machine.driver is not None and machine.driver_platform != "windows_amd64":
+    if runs and tag is not None and machine.driver is not None and not machine.on_windows_driver:
         branch = world.driver_branch(machine.driver)
         newest = branch.max_cuda if branch else None
         if (
@@ -106,11 +107,19 @@ def judge_image(said: Said, machine: Machine, world: Knowledge, *, runs: bool = 
                         title="Start from a plain image: torch's wheels bring CUDA themselves", note="python:3.12-slim"
                     ),
                     Fix(title=f"Use an image of CUDA {newest} or older"),
-                    Fix(title="Update the host's driver", needs_root=True, needs_reboot=True),
+                    *_newer_driver(tag, machine, world),
                 ),
                 file=said.place.file,
                 line=said.place.line,
             )
+
+
+def _newer_driver(tag: CudaTag, machine: Machine, world: Knowledge) -> tuple[Fix, ...]:
+    """The driver of the image's CUDA, by its branch where a later one would drop the GPU; () where none is for these GPUs."""
+    needed = world.toolkit_driver(tag.cuda)
+    if needed is None:
+        return (Fix(title="Update the host's driver", needs_root=True, needs_reboot=True),)
+    return update_driver(needed, Circumstances(platform=machine.platform or "linux_x86_64"), machine, world)
 
 
 def _bridged(tag: CudaTag, world: Knowledge) -> set[str]:

@@ -11,6 +11,7 @@ from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.linting.machine import Machine
 from envdoctor.linting.model import Environment, Install, Wanted
 from envdoctor.linting.resolving import PYPI, Circumstances, Resolved, channels_of, resolve, specifier
+from envdoctor.planning.words import driver_words
 
 
 def judge(environment: Environment, where: Circumstances, machine: Machine, world: Knowledge) -> Iterator[Finding]:
@@ -79,6 +80,17 @@ def write_instead(build: TorchBuild | None, why: str) -> tuple[Fix, ...]:
         return ()
     lines = " ".join(build.pip_arguments())
     return (Fix(title=f"Ask for torch {build.torch} ({build.variant}), {why}", note=f"Write: {lines}"),)
+
+
+def update_driver(minimum: str, where: Circumstances, machine: Machine, world: Knowledge) -> tuple[Fix, ...]:
+    """The driver to update to; () where none is both as new and for these GPUs."""
+    choice = machine.driver_for(minimum, where, world)
+    if choice.impossible:
+        return ()
+    title = f"Update to {driver_words(minimum, choice.last, machine.under(where).gpus or ())}"
+    if choice.last is None and choice.branch not in (None, minimum):
+        title += f" (branch {choice.branch})"
+    return (Fix(title=title, needs_root=True, needs_reboot=True),)
 
 
 def _unavailable(
@@ -224,18 +236,17 @@ def on_machine(
             file=place.file,
             line=place.line,
         )
-    needed = machine.driver_lacks(build, world)
+    needed = machine.driver_lacks(build, where, world)
     if needed is not None:
         return Finding(
             code="driver-too-old",
             severity=Severity.ERROR,
             title="The driver is older than this torch needs",
-            summary=f"{_takes(wanted, build)}, whose CUDA {build.cuda} needs driver {needed} or newer; "
-            f"this machine has {machine.driver}.",
+            summary=f"{_takes(wanted, build)}, which needs driver {needed} or newer here; this machine has {machine.driver}.",
             evidence=_evidence(wanted, build, fact("driver.version", machine.driver)),
             fixes=(
                 *write_instead(instead, f"the newest that driver {machine.driver} runs"),
-                Fix(title=f"Update the driver to {needed} or newer", needs_root=True, needs_reboot=True),
+                *update_driver(needed, where, machine, world),
             ),
             file=place.file,
             line=place.line,

@@ -67,6 +67,8 @@ class Merged:
         """'collect_env+nvidia-smi'."""
         names = []
         for sheet in self:
+            if sheet.layout == "prose" and len(self.sheets) > 1:
+                continue  # beside a tool's output it is what stands around it
             title = sheet.title or TITLES.get(sheet.layout, sheet.layout)
             if (
                 sheet.layout == "collect_env"

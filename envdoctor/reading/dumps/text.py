@@ -78,6 +78,13 @@ def decode(data: bytes) -> str:
         return data.decode("cp1252", "replace")
 
 
+def is_text(text: str) -> bool:
+    """Whether there is anything to read: a letter or digit, and not mostly what no keyboard types."""
+    head = text[:4000]
+    strange = sum(not (character.isprintable() or character.isspace() or character == "\x1b") for character in head)
+    return any(character.isalnum() for character in head) and strange * 4 <= len(head)
+
+
 def lines(text: str) -> Iterator[Line]:
     """The cleaned lines of a pasted text, blank ones included, fences and HTML dress left out."""
     if text.count("\n") < 3 and text.count("\\n") > 3:

@@ -1,12 +1,13 @@
 """The script that installs the Linux driver: from Ubuntu's archive there, from NVIDIA's repository elsewhere.
 
-Sources: NVIDIA driver installation guide, editions 610 and 620 ('Kernel Modules', 'Version Locking'); ubuntu-drivers-common's
-detect.py for Ubuntu's package names; NVIDIA's Fabric Manager user guide; the container toolkit's install guide; for SUSE's signed
-modules software.opensuse.org and SUSE/suse-ai-stack pull request 26. As in `diagnosis.driver_packages`.
+The packages' names are `planning.driver_packages`'. Further sources: NVIDIA's Fabric Manager user guide; the container toolkit's
+install guide.
 """
 
 from __future__ import annotations
 
+from envdoctor.planning.driver_packages import MACHINE_KEYS, epel, repository_packages
+from envdoctor.planning.kernel_modules import OPEN_BY_DEFAULT_FROM, flavour_to_install
 from envdoctor.planning.model import Stack
 from envdoctor.rendering.drivers import driver_needs
 from envdoctor.rendering.model import Options, RenderedFile
@@ -18,9 +19,8 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
     """One script. Raises InputError where there is no driver to install, or no package of it for that system."""
     needs = driver_needs(stack, "driver")
     system = system_of(stack, "driver")
-    # SUSE numbers its driver packages by generation: G06 up to branch 580, G07 after it (software.opensuse.org).
-    generation = "G06" if needs.branch and int(needs.branch) <= 580 else "G07"
-    signed = "" if needs.flavour == "proprietary" else f"nvidia-open-driver-{generation}-signed-cuda-kmp-default"
+    flavour = flavour_to_install(needs.flavour, needs.branch or None)
+    packages = repository_packages(system.family, system.major, branch=needs.branch or None, flavour=flavour)
     text = fill(
         "driver/driver.sh.j2",
         stack,
@@ -30,8 +30,10 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         script="driver.sh",
         system=system,
         repository=None if system.family == "ubuntu" else nvidia_repository(system, "driver"),
-        generation=generation,
-        signed=signed,
+        packages=packages,
+        epel=[(identifier, epel(identifier, system.major)) for identifier in system.ids] if system.epel else [],
+        open_from=OPEN_BY_DEFAULT_FROM,
+        machine_keys=MACHINE_KEYS,
         minimum=needs.minimum,
         branch=needs.branch,
         last=needs.last,

@@ -10,7 +10,8 @@ import msgspec
 import envdoctor
 from envdoctor.errors import InputError
 from envdoctor.knowledge import load
-from envdoctor.planning.model import Stack
+from envdoctor.planning.model import Stack, Target, Wishes
+from envdoctor.planning.question import best_build
 from envdoctor.rendering.model import Options, RenderedFile
 from envdoctor.rendering.requirements import name_of
 from envdoctor.rendering.targets import requirements
@@ -61,8 +62,8 @@ def _on_cpu(stack: Stack) -> tuple[Stack, str]:
     plain = msgspec.structs.replace(stack, gpus=(), min_driver=None)
     if stack.cuda is None:
         return plain, "What does not need a GPU is found here."
-    build = load().cpu_torch(torch=stack.torch, platform=stack.platform)
-    if build is None or build.torch != stack.torch:
+    build = best_build(Target(gpus=(), platform=stack.platform), Wishes(torch=f"=={stack.torch}", cuda="cpu"), load())
+    if build is None:
         return (
             plain,
             f"The same wheels as on the GPU: no CPU build of torch {stack.torch} is known for {stack.platform}.",

@@ -71,6 +71,8 @@ def test_a_line_less_never_makes_a_fact_more(name: str) -> None:
         for path, value in leaves(outcome("".join(lines[:place] + lines[place + 1 :]))).items():
             if path in DECIDED_BY_OTHERS or "distributions" in path or "devices" in path:
                 continue
+            if ".nvml.gpus" in path:  # a card's name in what is then running text
+                continue
             assert path in whole, f"{line!r} left out invents {path} = {value!r}"
 
 
