@@ -72,8 +72,11 @@ def device_code(machine: Snapshot, world: Knowledge) -> DeviceCode | None:
     if not known:
         return None
     flags, source = _flags(machine, torch, world)
-    if not flags:
-        return _by_toolkit(torch, known, world)
+    if source in (CodeSource.BUILD_SCRIPT, CodeSource.TOOLKIT):
+        limits = _by_toolkit(torch, known, world)
+        # What the toolkit cannot make is in no build of it, whatever a script's list says.
+        if not flags or (limits is not None and (limits.too_new or limits.too_old)):
+            return limits
     without = [gpu for gpu in known if not world.runs_on(flags, gpu.capability or "", torch.cuda)]
     oldest = min(_number(flag) for flag in flags)
     return DeviceCode(
