@@ -62,8 +62,8 @@ def _note(snapshot: Snapshot) -> str | None:
 
 
 def _ubuntu(snapshot: Snapshot, flavour: str, branch: str | None) -> tuple[str, ...]:
-    """From Ubuntu's own archive, whose modules Canonical has signed. Every branch has the desktop packages; server packages, which
-    only some have, stay server packages."""
+    """From Ubuntu's own archive, whose modules Canonical has signed. Every branch has the desktop packages; only some have server
+    packages, which stay server packages."""
     if branch is None:
         return (
             "sudo apt-get update",
