@@ -7,7 +7,7 @@ import msgspec
 from envdoctor.compat.question import Question
 from envdoctor.compat.subject import Gpu
 from envdoctor.knowledge.builds import TorchBuild
-from envdoctor.knowledge.versions import cuda_key
+from envdoctor.knowledge.versions import cuda_minor
 from envdoctor.knowledge.world import Knowledge
 from envdoctor.planning.model import Target, Wishes
 from envdoctor.planning.question import best_build
@@ -55,7 +55,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def wishes(self) -> Wishes:
         asked = self.question
-        cuda = ".".join(map(str, cuda_key(asked.cuda))) if asked.cuda is not None else None
+        cuda = cuda_minor(asked.cuda) if asked.cuda is not None else None
         return Wishes(torch=asked.torch, cuda=cuda, python=asked.python)
 
 

@@ -10,7 +10,7 @@ from envdoctor.compat.answer import Change
 from envdoctor.compat.case import Case
 from envdoctor.compat.subject import Gpu
 from envdoctor.knowledge.builds import TorchBuild
-from envdoctor.knowledge.versions import at_least, cuda_key, version
+from envdoctor.knowledge.versions import at_least, cuda_key, cuda_minor, version
 from envdoctor.knowledge.world import Knowledge
 from envdoctor.planning.change_list import driver_steps
 from envdoctor.planning.driver_limits import branch_number, branch_range
@@ -152,8 +152,7 @@ def _other_cuda(world: Knowledge, case: Case) -> Change | None:
     """The newest toolkit minor that both the driver and the GPUs accept."""
     question = case.question
     for toolkit in world.toolkits():
-        major, minor = cuda_key(toolkit)
-        cuda = f"{major}.{minor}"
+        cuda = cuda_minor(toolkit)
         trial = msgspec.structs.replace(case, question=msgspec.structs.replace(question, cuda=cuda))
         targeted = all(_targets(cuda, gpu) for gpu in case.gpus)
         if targeted and (question.driver is None or _holds(world, trial)):
@@ -185,6 +184,5 @@ def newest_cuda_for(world: Knowledge, driver: str, platform: str) -> str | None:
     for toolkit in world.toolkits():
         minimum = world.minimum_driver(toolkit, platform)
         if minimum is not None and at_least(driver, minimum):
-            major, minor = cuda_key(toolkit)
-            return f"{major}.{minor}"
+            return cuda_minor(toolkit)
     return None

@@ -12,7 +12,7 @@ from functools import cached_property
 import msgspec
 
 from envdoctor.knowledge.tables import Row, read, source_texts
-from envdoctor.knowledge.versions import cuda_key, version
+from envdoctor.knowledge.versions import cuda_key, cuda_minor, version
 
 
 class Family(Row, frozen=True, kw_only=True):
@@ -132,8 +132,7 @@ class Drivers:
         return row.linux_driver or row.branch
 
     def newest_cuda(self) -> str:
-        newest = max(self.table.toolkits, key=lambda row: version(row.version)).version
-        return ".".join(newest.split(".")[:2])
+        return cuda_minor(max(self.table.toolkits, key=lambda row: version(row.version)).version)
 
     def branch(self, driver: str) -> DriverBranch:
         """Branches are multiples of five (R418 apart); a Windows driver counts on inside its branch (572.83 is R570)."""

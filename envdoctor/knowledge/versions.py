@@ -42,6 +42,12 @@ def cuda_key(cuda: str) -> tuple[int, int]:
     return parsed.major, parsed.minor
 
 
+def cuda_minor(cuda: str) -> str:
+    """ "12.8" of any way to write a CUDA version: "12.8.1", "cu128"."""
+    major, minor = cuda_key(cuda)
+    return f"{major}.{minor}"
+
+
 @lru_cache(maxsize=1024)
 def capability_key(capability: str) -> tuple[int, int]:
     """(major, minor) of a compute capability: "9.0", "sm_90", "90" and "10.3" are all understood."""

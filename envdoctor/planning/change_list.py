@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from envdoctor.knowledge import TorchBuild
-from envdoctor.knowledge.versions import at_least, cuda_key, version
+from envdoctor.knowledge.versions import at_least, cuda_key, cuda_minor, version
 from envdoctor.planning.driver_limits import branch_range, jetpack_of, lowest_driver, needs
 from envdoctor.planning.model import Target, Wishes
 from envdoctor.planning.question import Question
@@ -202,7 +202,7 @@ def _forward_compatibility(target: Target, wishes: Wishes, question: Question) -
     if not all(world.drives(target.driver, capability) for capability in target.capabilities):
         return  # libcuda is newer then, the kernel's part is not
     for image in world.image_requirements():
-        cuda = ".".join(image.image.split(".")[:2])
+        cuda = cuda_minor(image.image.partition("-")[0])
         libcuda = world.toolkit(cuda)
         if libcuda is None or libcuda.branch is None or int(libcuda.branch) <= int(branch.branch):
             continue

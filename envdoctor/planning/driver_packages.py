@@ -1,5 +1,6 @@
-"""What each Linux distribution calls the driver's packages, and what it takes to install them: facts, from which both a
-repair's commands and the driver script are made.
+"""What each Linux distribution calls the driver's packages, and what it takes to install them.
+
+The facts that a repair's commands and the driver script are both made from.
 
 Sources: NVIDIA driver installation guide, editions 610 and 620 ('Kernel Modules', 'Version Locking'); ubuntu-drivers-common's
 detect.py for Ubuntu's package names; Arch Linux news of December 2025; for SUSE's signed modules software.opensuse.org and

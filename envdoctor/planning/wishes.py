@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from envdoctor.errors import InputError
 from envdoctor.knowledge import Knowledge, KnowledgeError
-from envdoctor.knowledge.versions import cuda_key, python_tag, specifier
+from envdoctor.knowledge.versions import cuda_minor, python_tag, specifier
 from envdoctor.planning.model import PURPOSES, Wishes
 from envdoctor.planning.package_limits import parsed
 
@@ -80,8 +80,7 @@ def _cuda(text: str | None) -> str | None:
         raise InputError(f"--cuda {text!r} is no CUDA version; write it as 12.8 (or 'cpu')")
     if "." not in word:
         return word
-    major, minor = cuda_key(word)
-    return f"{major}.{minor}"
+    return cuda_minor(word)
 
 
 def _python(text: str | None, world: Knowledge) -> str | None:

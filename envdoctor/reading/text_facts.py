@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
+from envdoctor.facts.numbers import cuda_version
 from envdoctor.facts.sections.driver import Driver
 from envdoctor.facts.sections.host import Host
 from envdoctor.facts.sections.interpreter import Interpreter, Torch
@@ -50,7 +51,7 @@ def stated(found: Scan, world: Knowledge) -> tuple[Snapshot, bool]:
         snapshot = replace(snapshot, host=_host(found.excerpt, snapshot.host))
     number = _DRIVER_CUDA.search(found.excerpt)
     if snapshot.driver_version is None and number is not None:
-        cuda = f"{int(number[1]) // 1000}.{int(number[1]) % 1000 // 10}"
+        cuda = cuda_version(int(number[1]))
         oldest = world.toolkit_driver(cuda)
         if oldest is not None:
             driver = snapshot.driver or Driver()

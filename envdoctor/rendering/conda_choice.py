@@ -6,7 +6,7 @@ import msgspec
 
 from envdoctor.knowledge import load
 from envdoctor.knowledge.conda_forge import CondaBuild, conda_builds, has_toolkit, newest_conda_torch
-from envdoctor.knowledge.versions import version
+from envdoctor.knowledge.versions import cuda_minor, version
 from envdoctor.planning.model import Stack
 from envdoctor.rendering.requirements import checked
 
@@ -108,7 +108,7 @@ def toolkit_packages(stack: Stack) -> tuple[str | None, tuple[str, ...]]:
     """The CUDA minor and the parts of its toolkit that building an extension needs; (None, ()) where nothing is built."""
     if stack.purpose != "build-extensions" or stack.toolkit is None:
         return None, ()
-    minor = ".".join(stack.toolkit.split(".")[:2])
+    minor = cuda_minor(stack.toolkit)
     # What pytorch's own feedstock builds against.
     parts = ("cuda-nvcc", "cuda-cudart-dev", "cuda-nvrtc-dev", "cuda-profiler-api")
     libraries = ("libcublas-dev", "libcufft-dev", "libcurand-dev", "libcusolver-dev", "libcusparse-dev")

@@ -394,19 +394,11 @@ def on(identifier: str, version: str, like: tuple[str, ...] = ()) -> Host:
     ("host", "device", "wanted"),
     [
         (on("ubuntu", "24.04", ("debian",)), RTX_5090, ["apt-get install -y nvidia-driver-580-open"]),
-        (
-            on("debian", "12"),
-            RTX_5090,
-            ["debian12/x86_64/cuda-keyring", "install -y nvidia-driver-pinning-580", "--purge nvidia-open"],
-        ),
+        (on("debian", "12"), RTX_5090, ["debian12/x86_64/cuda-keyring", "nvidia-driver-pinning-580", "--purge nvidia-open"]),
         (on("rocky", "9.4", ("rhel",)), RTX_5090, ["nvidia-driver:580-open", "dnf install -y --allowerasing nvidia-open"]),
         (on("rhel", "10.0"), RTX_5090, ["versionlock add '*nvidia*580*'", "cuda-rhel10.repo"]),
         (on("amzn", "2023"), RTX_5090, ["cuda-amzn2023.repo", "nvidia-driver:580-open"]),
-        (
-            on("opensuse-leap", "15.6", ("suse",)),
-            RTX_5090,
-            ["cuda-opensuse15.repo", "zypper install -y --auto-agree-with-licenses nvidia-open-580"],
-        ),
+        (on("opensuse-leap", "15.6", ("suse",)), RTX_5090, ["cuda-opensuse15.repo", "zypper install -y", " nvidia-open-580"]),
         (on("arch", ""), RTX_5090, ["pacman -Syu nvidia-open"]),
     ],
     ids=["ubuntu", "debian", "rocky 9", "rhel 10", "amazon", "leap", "arch"],

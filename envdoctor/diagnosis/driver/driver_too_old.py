@@ -30,6 +30,7 @@ from envdoctor.diagnosis.reported_errors import driver_on_disk
 from envdoctor.diagnosis.snapshot_queries import bus_gpus, driver_platform
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
+from envdoctor.facts.numbers import cuda_version
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.message import Message
 
@@ -148,7 +149,7 @@ def _by_torchs_word(machine: Snapshot, world: Knowledge) -> Finding | None:
     said = next((match for text in texts if (match := _TOO_OLD.search(text))), None)
     if said is None:
         return None
-    known = f"{int(said[1]) // 1000}.{int(said[1]) % 1000 // 10}"
+    known = cuda_version(int(said[1]))
     cuda = machine.torch.cuda if machine.torch else None
     needed = world.minimum_driver(cuda, driver_platform(machine) or "linux_x86_64") if cuda else None
     build = fitting_torch(machine, world, device="cuda")

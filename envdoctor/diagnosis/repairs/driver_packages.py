@@ -21,14 +21,13 @@ Commands = tuple[tuple[str, ...], str | None]
 """Commands, and a note for what they leave open."""
 
 
-def driver_commands(snapshot: Snapshot, flavour: str, branch: str | None, *, data_center: bool = False) -> Commands:
-    """Installs the driver with `flavour` kernel modules, of `branch` where one is wanted, else the newest. `data_center`: for
-    compute boards alone."""
+def driver_commands(snapshot: Snapshot, flavour: str, branch: str | None) -> Commands:
+    """Installs the driver with `flavour` kernel modules, of `branch` where one is wanted, else the newest."""
     kind, major = family(snapshot), major_version(snapshot)
     distribution = snapshot.host.distribution if snapshot.host else None
     identifier = (distribution.id if distribution else None) or ""
     if kind == "ubuntu" and not _from_nvidia(snapshot):
-        return _ubuntu(snapshot, flavour, branch, data_center=data_center), None
+        return _ubuntu(snapshot, flavour, branch), None
     if kind == "arch":
         return _arch(flavour, branch)
     if kind is None or ended(identifier, kind, major):
@@ -62,8 +61,9 @@ def _note(snapshot: Snapshot) -> str | None:
     return f"The package is in NVIDIA's repository; {GUIDE} sets it up for each distribution."
 
 
-def _ubuntu(snapshot: Snapshot, flavour: str, branch: str | None, *, data_center: bool) -> tuple[str, ...]:
-    """From Ubuntu's own archive, whose modules Canonical has signed; a variant that is installed stays that variant."""
+def _ubuntu(snapshot: Snapshot, flavour: str, branch: str | None) -> tuple[str, ...]:
+    """From Ubuntu's own archive, whose modules Canonical has signed. Every branch has the desktop packages; only some have server
+    packages, which stay server packages."""
     if branch is None:
         return (
             "sudo apt-get update",
@@ -72,12 +72,8 @@ def _ubuntu(snapshot: Snapshot, flavour: str, branch: str | None, *, data_center
             "sudo ubuntu-drivers install",
             "sudo reboot",
         )
-    present = (
-        [p.name for p in (snapshot.driver.packages or ()) if p.name.startswith("nvidia-driver-")]
-        if snapshot.driver
-        else []
-    )
-    server = any("-server" in name for name in present) if present else data_center
+    present = (snapshot.driver.packages or ()) if snapshot.driver else ()
+    server = any("-server" in package.name for package in present)
     wanted = ubuntu_package(branch, flavour, server=server)
     return "sudo apt-get update", f"sudo apt-get install -y {wanted}", "sudo reboot"
 

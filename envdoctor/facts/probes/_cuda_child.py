@@ -12,6 +12,7 @@ import uuid
 
 sys.path += sys.argv[1].split(os.pathsep)  # at the end: nothing there may stand in for the standard library
 
+from envdoctor.facts.numbers import cuda_version
 from envdoctor.facts.probes._child import load, say
 
 COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
@@ -77,7 +78,7 @@ def main() -> None:
     driver = Driver(library)
     version = driver.number("cuDriverGetVersion")  # needs no cuInit, which may never return
     if version:
-        say(driver={"version": f"{version // 1000}.{version % 1000 // 10}"})
+        say(driver={"version": cuda_version(version)})
     code = driver.call("cuInit", 0)
     if code is None:
         say(driver={"message": "this libcuda has no cuInit"})

@@ -16,6 +16,7 @@ sys.path += sys.argv[1].split(os.pathsep)  # at the end: nothing there may stand
 
 import pynvml
 
+from envdoctor.facts.numbers import cuda_version
 from envdoctor.facts.probes._child import load, say
 from envdoctor.facts.probes._nvml_device import CODES, LACKING, Device, ask, name_of
 from envdoctor.facts.probes._nvml_fields import IDENTITY, Refused
@@ -68,9 +69,7 @@ def main() -> None:
         say(system={"message": words_of(code)})
         return
     tell_system("nvmlSystemGetDriverVersion", "driver_version")
-    tell_system(
-        "nvmlSystemGetCudaDriverVersion", "cuda_version", lambda answer: f"{answer // 1000}.{answer % 1000 // 10}"
-    )
+    tell_system("nvmlSystemGetCudaDriverVersion", "cuda_version", cuda_version)
     try:
         count = ask("nvmlDeviceGetCount")
     except Refused as refused:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from envdoctor.facts.inspection import Answers
+from envdoctor.facts.numbers import cuda_version
 from envdoctor.facts.sections.interpreter import (
     Distribution,
     ExtensionBuild,
@@ -139,7 +140,7 @@ def torchvision_build(run: Answers | None) -> tuple[ExtensionBuild, ...]:
     if number is None:
         return ()
     # As CUDART_VERSION counts: 13020 is 13.2; -1 is a build without CUDA.
-    cuda = f"{number // 1000}.{number % 1000 // 10}" if number > 0 else ""
+    cuda = cuda_version(number) if number > 0 else ""
     return (ExtensionBuild(distribution="torchvision", cuda=cuda),)
 
 

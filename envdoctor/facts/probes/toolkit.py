@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from envdoctor.facts.host import Machine
+from envdoctor.facts.numbers import cuda_version
 from envdoctor.facts.probes.compilers import compilers
 from envdoctor.facts.sections.software import Nvcc, Toolkit
 
@@ -108,7 +109,7 @@ def _version(machine: Machine, resolved: str) -> str | None:
     for header in [*headers, *(["/usr/include/cuda.h"] if distribution else [])]:
         number = re.search(r"^#define CUDA_VERSION (\d+)", machine.read(header, 1 << 16) or "", re.MULTILINE)
         if number:  # 12080 for 12.8
-            return f"{int(number[1]) // 1000}.{int(number[1]) % 1000 // 10}"
+            return cuda_version(int(number[1]))
     return None
 
 

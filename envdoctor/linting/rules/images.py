@@ -10,7 +10,7 @@ from packaging.version import Version
 from envdoctor.diagnosis.model import Finding, Fix, Severity
 from envdoctor.facts.evidence import fact
 from envdoctor.knowledge import Knowledge
-from envdoctor.knowledge.versions import cuda_key
+from envdoctor.knowledge.versions import cuda_key, cuda_minor
 from envdoctor.linting.machine import Machine
 from envdoctor.linting.model import Environment, Said
 from envdoctor.linting.resolving import Circumstances, resolve
@@ -99,7 +99,7 @@ def judge_image(said: Said, machine: Machine, world: Knowledge, *, runs: bool = 
                 code="driver-too-old",
                 severity=Severity.ERROR,
                 title="The host's driver is too old for this image",
-                summary=f"{reference} asks for a driver of CUDA {_minor(tag.cuda)} (NVIDIA_REQUIRE_CUDA); this machine's "
+                summary=f"{reference} asks for a driver of CUDA {cuda_minor(tag.cuda)} (NVIDIA_REQUIRE_CUDA); this machine's "
                 f"{machine.driver} is of CUDA {newest}, so the container will not start.",
                 evidence=(fact("image", str(reference)), fact("driver.version", machine.driver)),
                 fixes=(
@@ -134,10 +134,6 @@ def _bridged(tag: CudaTag, world: Knowledge) -> set[str]:
     return {branch for row in rows for branch in row.accepts}
 
 
-def _minor(cuda: str) -> str:
-    return ".".join(cuda.split(".")[:2])
-
-
 def _missing(reference: Reference, world: Knowledge) -> str | None:
     """Why there is no such image; None where there is, or where that is not known."""
     if reference.digest or not reference.repository.endswith("nvidia/cuda"):
@@ -160,7 +156,9 @@ def _missing(reference: Reference, world: Knowledge) -> str | None:
     if not rows:
         near = [cuda for cuda in known if cuda_key(cuda) == cuda_key(tag.cuda)]
         return f"nvidia/cuda has no images of CUDA {tag.cuda}" + (
-            f"; of {_minor(tag.cuda)} there is {', '.join(near)}." if near else " (they never existed or were deleted)."
+            f"; of {cuda_minor(tag.cuda)} there is {', '.join(near)}."
+            if near
+            else " (they never existed or were deleted)."
         )
     if {"supported", "unsupported"} & set(rows[0].status):
         return f"nvidia/cuda:{reference.tag} is not among the tags of CUDA {tag.cuda}."
@@ -179,7 +177,7 @@ def _other_tags(reference: Reference, world: Knowledge) -> tuple[Fix, ...]:
     if tag is not None:
         same = [
             image
-            for image in world.cuda_images(_minor(tag.cuda), flavour=tag.flavour or None, cudnn=tag.cudnn)
+            for image in world.cuda_images(cuda_minor(tag.cuda), flavour=tag.flavour or None, cudnn=tag.cudnn)
             if "unsupported" not in image.status
         ]
         exact = [image for image in same if image.os == tag.system] or same

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TypeVar
 
+from envdoctor.facts.numbers import cuda_version
 from envdoctor.facts.sections.driver import Driver, KernelModule
 from envdoctor.facts.sections.gpu import CudaDriver
 from envdoctor.facts.sections.host import Distribution, Host, LogLine, Logs
@@ -111,7 +112,7 @@ def cuda_driver(merged: Merged) -> CudaDriver | None:
         none = merged.text("driver.none")
         return CudaDriver(library_missing=True, message=none) if none else None
     number = int(found)
-    return CudaDriver(version=f"{number // 1000}.{number % 1000 // 10}")
+    return CudaDriver(version=cuda_version(number))
 
 
 def toolkit(merged: Merged) -> Toolkit | None:

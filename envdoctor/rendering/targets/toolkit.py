@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from envdoctor.errors import InputError
 from envdoctor.knowledge import load
+from envdoctor.knowledge.versions import cuda_minor
 from envdoctor.planning.model import Stack
 from envdoctor.rendering.model import Options, RenderedFile
 from envdoctor.rendering.pip import building_environment
@@ -27,7 +28,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
     toolkit = stack.toolkit or stack.cuda
     if toolkit is None:
         raise InputError(f"'toolkit' has nothing to do: torch {stack.torch} ({stack.channel}) is built without CUDA")
-    toolkit = ".".join(toolkit.split(".")[:2])
+    toolkit = cuda_minor(toolkit)
     system = system_of(stack, "toolkit")
     newest = int(stack.host_compiler) if stack.host_compiler else _newest_compiler(toolkit)
     variables = {name: value for name, value in building_environment(stack) if name not in ("CUDA_HOME", "PATH")}
