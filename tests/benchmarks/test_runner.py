@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from benchmarks.workloads import WORKLOADS
-from tests.benchmarks.target import ROOT, SMALLEST, bench, events, results, run, scenario
-from tests.targets import real_torch
+from tests import real_torch
+from tests.benchmarks.target import ROOT, bench, events, results, run, scenario
 
 pytestmark = pytest.mark.torch
 FAILING = ("oom", "exception", "cuda", "cudnn", "nan", "skip", "undeclared", "noisy", "good")
@@ -239,14 +239,14 @@ def test_nothing_beside_the_folder_becomes_importable(tmp_path: Path) -> None:
         "import importlib.util as u\n"
         "print([n for n in ('envdoctor', 'harness', 'models', 'data', 'workloads') if u.find_spec(n)], file=sys.stderr)"
     )
-    python = real_torch(SMALLEST).python
+    python = real_torch.environment().python
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path)
     assert done.stderr.strip() == "[]"
     assert "matmul.fp32" in done.stdout
 
 
 def test_nobody_listening_any_more_ends_it_without_a_traceback() -> None:
-    python = real_torch(SMALLEST).python
+    python = real_torch.environment().python
     command = f"{python} {ROOT / 'benchmarks'} --workload=launch.dispatch --device=cpu --events --budget=30 | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=100, check=False)
     assert '"hello"' in done.stdout
