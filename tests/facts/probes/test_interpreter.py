@@ -656,8 +656,7 @@ def test_the_cudnn_version_of_the_files_is_the_one_that_cudnn_gives() -> None:
 def test_a_real_torch_with_nothing_beside_it() -> None:
     found = look(real_torch.environment())
     run = run_of(found)
-    assert (run.outcome, run.torchvision, found.extension_builds) == ("ok", None, ())
-    assert run.numpy is not None and "No module named 'numpy'" in run.numpy
+    assert (run.outcome, run.numpy, run.torchvision, found.extension_builds) == ("ok", None, None, ())
 
 
 @pytest.mark.torch
@@ -665,7 +664,7 @@ def test_a_torchvision_of_another_build() -> None:
     run = run_of(look(real_torch.environment("--no-deps torchvision==0.26.0")))
     assert run.outcome == "ok"
     assert run.torchvision is not None
-    assert "XXX" in run.torchvision
+    assert "torchvision/_C.so: undefined symbol" in run.torchvision
 
 
 @pytest.mark.torch
@@ -680,7 +679,7 @@ def test_a_torchvision_of_another_build() -> None:
 def test_what_a_real_torch_says_of_a_driver_that_fails(tmp_path: Path, error: int, words: str) -> None:
     driver = FakeDriver(driver="580.159.04", cuda="13.2", gpus=[FakeGpu(H100["name"])], errors={"cuInit": error})
     folder = driver.install(tmp_path / "driver")
-    run = run_of(look(real_torch.environment(), LD_LIBRARY_PATH=str(folder)))
+    run = run_of(look(real_torch.environment(torchvision=True), LD_LIBRARY_PATH=str(folder)))
     # torch counts devices by NVML, which the fault leaves alone.
     assert (run.outcome, run.cuda_available, run.device_count) == ("ok", False, 1)
     (warning,) = run.warnings
