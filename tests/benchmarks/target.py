@@ -23,7 +23,10 @@ def run(
     cwd: Path | None = None,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """torch's Python, with these packages beside it, with these arguments. No NumPy and no Pillow without torchvision."""
+    """torch's Python, with these packages beside it, with these arguments, on a machine that has no GPU for it.
+
+    No NumPy and no Pillow without torchvision.
+    """
     python = real_torch.environment(*packages, torchvision=torchvision).python
     return subprocess.run(
         [python, *arguments],
@@ -32,7 +35,7 @@ def run(
         timeout=240,
         check=False,
         cwd=cwd,
-        env={**os.environ, **environment},
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", **environment},
     )
 
 

@@ -127,8 +127,7 @@ def here(**more: Any) -> Stack:
     arch = platform.machine()
     (build,) = [b for b in load().torch_builds(TORCH) if b.platform == f"linux_{arch}" and b.index_url is None]
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    fields: dict[str, Any] = {"torchvision": None, "requirements": build.requirements("torch"), **more}
-    return _of(build, python=python, **fields)
+    return _of(build, python=python, **more)
 
 
 PLANS = plans()

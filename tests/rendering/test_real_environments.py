@@ -42,7 +42,7 @@ def run(*command: str | Path, cwd: Path, environment: dict[str, str]) -> str:
 
 @pytest.fixture
 def stack() -> Stack:
-    return here(packages=("einops>=0.8",))
+    return here(torchvision=None, requirements=(f"torch=={TORCH}",), packages=("einops>=0.8",))
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_apply_makes_it_too_and_touches_nothing_but_its_folder(
 
 
 def test_the_verification_accepts_the_real_cuda_build_and_refuses_another_plan(tmp_path: Path) -> None:
-    target = real_torch.environment()
+    target = real_torch.environment(torchvision=True)
     (script,) = [file for file in render("conda", PLANS["rtx5090"]) if file.path == "conda.sh"]
     program = script.text.split("<<'PY'\n")[1].split("\nPY\n")[0]
 
