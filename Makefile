@@ -2,20 +2,27 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+comma := ,
 PY38 := $(wildcard envdoctor/facts/inspect_*.py) benchmarks
 
-# What some tests need besides Python packages; without it they are skipped (where CI is set, they fail).
-DEBIAN := buildah crun debootstrap shellcheck
+# What the tests of the group `system` need besides Python packages and root.
+DEBIAN := buildah crun debootstrap g++
+# The tests compile fake driver libraries. Where there is no C compiler, one comes as a wheel.
+COMPILER := $(if $(shell command -v cc || command -v gcc || command -v clang),,$(comma)compiler)
 
 # Half of the tests wait for child processes, so a second worker pays even on two busy cores.
 WORKERS ?= 2
 
-.PHONY: run test lint format bench-cli bench-explain bench-plan refresh clean help system-packages
+.PHONY: run test test-fast test-system test-bare torch lint format pages
+.PHONY: bench-cli bench-explain bench-plan refresh clean help system-packages
 help:
 	@echo "make run        set envdoctor up in .venv and check this machine"
-	@echo "make test       run all tests"
+	@echo "make test       run all tests; the first time, fetch what they need (3 GB: the real torch)"
+	@echo "make test-fast  run within a minute: not the groups slow, torch, system, alone (pyproject.toml says what they are)"
 	@echo "make lint       format, lint, types, layers, Python 3.8"
-	@echo "make system-packages  install the Debian packages that some tests need (as root)"
+	@echo "make system-packages test-system  as root: install Debian packages, run the tests that need them"
+	@echo "make test-bare  as root: run, lint and test in a fresh Debian that has only what this file's first line names"
+	@echo "make torch      fetch and install the torch that the tests run, or say why it cannot be had"
 	@echo "make refresh    rebuild from the registry what package metadata can rebuild"
 	@echo "make pages      write docs/diagnoses from the diagnoses' docstrings"
 	@echo "make bench-cli  time the command line against what it may cost"
@@ -33,7 +40,7 @@ $(VENV)/.core: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev$(COMPILER)]'
 	@touch $@ $(VENV)/.core
 
 run: $(VENV)/.core
@@ -49,9 +56,21 @@ system-packages:
 	if [ "$$present" -ne $(words $(DEBIAN)) ]; then \
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(DEBIAN); fi
 
-test: $(VENV)/.dev
+torch: $(VENV)/.dev
+	@$(BIN)/python -m tests.real_torch
+
+test: torch
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not alone"
 	$(BIN)/python -m pytest -m alone
+
+test-fast: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not torch and not system and not alone"
+
+test-system: torch
+	$(BIN)/python -m pytest -m system
+
+test-bare:
+	tests/bare_root.sh
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

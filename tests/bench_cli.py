@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import envdoctor
-from tests.targets import real_torch
+from tests import real_torch
 
 PAIRS = 9
 ENVDOCTOR = str(Path(sys.executable).with_name("envdoctor"))
@@ -46,7 +46,7 @@ def main() -> int:
     # pip compiles what it installs; an editable install under PYTHONDONTWRITEBYTECODE would compile in every run.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     compileall.compile_dir(Path(envdoctor.__file__).parent, quiet=2)
-    target = str(real_torch("2.15.0").python)
+    target = str(real_torch.environment().python)
     trials = [
         ("envdoctor --help / import click", 1.3, [ENVDOCTOR, "--help"], [sys.executable, "-c", "import click"]),
         (

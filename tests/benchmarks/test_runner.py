@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 
 from benchmarks.workloads import WORKLOADS
-from tests.benchmarks.target import ROOT, SMALLEST, bench, events, results, run, scenario
-from tests.targets import real_torch
+from envdoctor.knowledge import load
+from tests import real_torch
+from tests.benchmarks.target import ROOT, bench, events, results, run, scenario
+from tests.real_torch import TORCH
 
 pytestmark = pytest.mark.torch
 FAILING = ("oom", "exception", "cuda", "cudnn", "nan", "skip", "undeclared", "noisy", "good")
@@ -110,7 +113,12 @@ def said() -> list[dict[str, Any]]:
 def test_hello_says_what_is_measured_with_what(said: list[dict[str, Any]]) -> None:
     hello = said[0]
     assert (hello["event"], hello["t"], hello["schema"]) == ("hello", 0.0, "envdoctor.events/1")
-    assert hello["torch"] == "2.13.0+cpu" and hello["torchvision"] is None and hello["cuda"] is None
+    (build,) = [
+        build
+        for build in load().torch_builds(TORCH)
+        if build.platform == f"linux_{platform.machine()}" and build.index_url is None
+    ]
+    assert hello["torch"].partition("+")[0] == TORCH and hello["torchvision"] is None and hello["cuda"] == build.cuda
     assert hello["device"]["type"] == "cpu" and hello["device"]["memory_bytes"] > 1 << 30
     assert hello["seed"] == 3
     assert hello["precision"]["matmul_tf32"] is False
@@ -159,7 +167,7 @@ def test_a_time_limit_that_nothing_can_keep_still_gives_figures() -> None:
     [
         (["--workload=matmull"], "no workload 'matmull'; there are: ablation"),
         ([], "name a --suite or a --workload"),
-        (["--workload=launch", "--device=cuda"], "no CUDA device: this torch (2.13.0+cpu) is built without CUDA"),
+        (["--workload=launch", "--device=cuda"], "no CUDA device: "),
         (["--workload=launch", "--device=tpu"], "no such device: 'tpu'"),
         (["--workload=launch", "--device=cuda:x"], "no such device: 'cuda:x'; use cpu, cuda or cuda:N"),
         (["--workload=launch", "--threads=0"], "--threads 0: use 1 to "),
@@ -206,13 +214,27 @@ def test_a_parameter_reaches_the_work_and_one_that_nothing_uses_is_said() -> Non
     ]
 
 
+def test_a_torch_that_is_built_without_cuda_is_named() -> None:
+    code = (
+        "import runpy, sys, torch\n"
+        "torch.version.cuda = None\n"
+        "sys.argv = ['benchmarks', '--workload=launch', '--device=cuda']\n"
+        f"runpy.run_path({str(ROOT / 'benchmarks')!r}, run_name='__main__')"
+    )
+    done = run("-W", "ignore", "-c", code)
+    assert done.returncode == 2
+    assert re.fullmatch(r"benchmarks: no CUDA device: this torch \(.*\) is built without CUDA\n", done.stderr)
+
+
 def test_by_hand_from_a_checkout_a_person_can_read_it() -> None:
     done = run("-m", "benchmarks", "--workload", "matmul", "--device", "cpu", "--budget", "8", cwd=ROOT)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert any(re.match(r"matmul\.fp32 +throughput +\d[\d.]* TFLOP/s", line) for line in lines), done.stdout
     assert "matmul.tf32              skipped: tf32 is a format of NVIDIA's tensor cores; this device is a CPU" in lines
-    assert done.stderr.startswith("torch 2.13.0+cpu, Python ") and len(done.stderr.splitlines()) == 1
+    assert (
+        done.stderr.startswith(f"torch {TORCH}") and ", Python " in done.stderr and len(done.stderr.splitlines()) == 1
+    )
 
 
 def test_the_list_needs_no_torch() -> None:
@@ -239,14 +261,14 @@ def test_nothing_beside_the_folder_becomes_importable(tmp_path: Path) -> None:
         "import importlib.util as u\n"
         "print([n for n in ('envdoctor', 'harness', 'models', 'data', 'workloads') if u.find_spec(n)], file=sys.stderr)"
     )
-    python = real_torch(SMALLEST).python
+    python = real_torch.environment().python
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path)
     assert done.stderr.strip() == "[]"
     assert "matmul.fp32" in done.stdout
 
 
 def test_nobody_listening_any_more_ends_it_without_a_traceback() -> None:
-    python = real_torch(SMALLEST).python
+    python = real_torch.environment().python
     command = f"{python} {ROOT / 'benchmarks'} --workload=launch.dispatch --device=cpu --events --budget=30 | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=100, check=False)
     assert '"hello"' in done.stdout

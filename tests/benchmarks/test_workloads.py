@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.workloads import WORKLOADS
-from tests.benchmarks.target import LARGEST, ROOT, bench, events, results
+from tests.benchmarks.target import ROOT, bench, events, results
 
 MODULES = sorted({entry.module for entry in WORKLOADS.values()})
 # What the other tests do not run, and no more of it than a minute allows.
@@ -36,7 +36,7 @@ def test_a_workload_says_what_it_measures_how_in_what_unit_and_from_where(module
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, dict[str, Any]]:
-    done = bench("--device=cpu", "--events", "--budget=20", *(f"--workload={name}" for name in RUN), version=LARGEST)
+    done = bench("--device=cpu", "--events", "--budget=20", *(f"--workload={name}" for name in RUN), torchvision=True)
     assert done.returncode == 0, [e for e in events(done) if e["event"] == "error"]
     return results(done)
 

@@ -7,7 +7,7 @@ import pytest
 from envdoctor.facts import driver_libraries
 from envdoctor.facts.host import Machine
 from envdoctor.facts.probes import cuda_driver, gpus
-from tests.fakes import FakeDriver, FakeGpu, machine_without_driver, needs_compiler
+from tests.fakes import FakeDriver, FakeGpu, machine_without_driver
 
 NOWHERE = "libenvdoctor-nowhere.so.1"
 
@@ -44,7 +44,6 @@ def test_library_path_that_only_the_loader_can_expand_is_left_to_it(tmp_path: Pa
     assert found == (NOWHERE,)
 
 
-@needs_compiler
 def test_preloaded_driver_is_found(tmp_path: Path) -> None:
     folder = FakeDriver(gpus=[FakeGpu("Tesla T4")]).install(tmp_path)
     found = gpus.probe(machine(tmp_path, LD_PRELOAD=f"{folder}/libnvidia-ml.so.1"))
@@ -52,7 +51,6 @@ def test_preloaded_driver_is_found(tmp_path: Path) -> None:
     assert [gpu.name for gpu in found.gpus] == ["Tesla T4"]
 
 
-@needs_compiler
 def test_library_path_entry_of_a_sysroot_may_be_named_as_the_machine_does(tmp_path: Path) -> None:
     FakeDriver(gpus=[FakeGpu("Tesla T4")]).install(tmp_path / "opt/driver")
     FakeDriver(gpus=[FakeGpu("Tesla K80")]).install(tmp_path / "usr/lib64")
@@ -62,7 +60,6 @@ def test_library_path_entry_of_a_sysroot_may_be_named_as_the_machine_does(tmp_pa
     assert found.library == "/opt/driver/libnvidia-ml.so.580.159.04"
 
 
-@needs_compiler
 def test_driver_in_a_folder_of_ld_so_conf_is_found_in_a_sysroot(tmp_path: Path) -> None:
     FakeDriver(gpus=[FakeGpu("Tesla T4")]).install(tmp_path / "usr/lib64/nvidia")
     (tmp_path / "etc").mkdir()
@@ -71,7 +68,6 @@ def test_driver_in_a_folder_of_ld_so_conf_is_found_in_a_sysroot(tmp_path: Path) 
     assert found.library == "/usr/lib64/nvidia/libnvidia-ml.so.580.159.04"
 
 
-@needs_compiler
 def test_library_of_a_sysroot_reached_through_a_link_keeps_the_machines_name(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "root").symlink_to("real")

@@ -14,7 +14,8 @@ import pytest
 import envdoctor.facts
 from envdoctor.facts.host import Machine
 from envdoctor.facts.inspection import OLDEST, Answers
-from tests.targets import Target, bare_environment, installed_pythons, real_torch
+from tests import real_torch
+from tests.targets import Target, bare_environment, installed_pythons
 
 FOLDER = Path(envdoctor.facts.__file__).parent
 STATIC = ("inspect_packages.py", "inspect_environment.py")
@@ -89,9 +90,8 @@ def test_one_subject_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.timeout(2400)
 def test_reading_the_files_takes_less_than_60_ms() -> None:
-    target = real_torch("2.15.0")
+    target = real_torch.environment(torchvision=True)
     taken = []
     for _ in range(10):
         started = time.perf_counter()

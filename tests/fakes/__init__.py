@@ -1,8 +1,8 @@
 """Fake driver libraries: real shared objects that the loader, ctypes and nvidia-ml-py take for NVIDIA's. See README.md."""
 
-from tests.fakes.build import build, compiler
+from tests.fakes.build import build
 from tests.fakes.driver import FakeDriver, FakeGpu, FakeMig, FakeNvLink, FakeProcess
-from tests.fakes.machine import machine_with, machine_without_driver, needs_compiler
+from tests.fakes.machine import machine_with, machine_without_driver
 
 __all__ = [
     "FakeDriver",
@@ -11,8 +11,6 @@ __all__ = [
     "FakeNvLink",
     "FakeProcess",
     "build",
-    "compiler",
     "machine_with",
     "machine_without_driver",
-    "needs_compiler",
 ]

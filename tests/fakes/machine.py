@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from envdoctor.facts.host import Machine
-from tests.fakes.build import compiler
 from tests.fakes.driver import FakeDriver
-
-needs_compiler = pytest.mark.skipif(compiler() is None, reason="the fake driver libraries need a C compiler")
 
 
 def machine_with(driver: FakeDriver, folder: Path, **environment: str) -> Machine:

@@ -1,6 +1,6 @@
 """The table against a torch that is really installed: what the table says of that release must be what it says itself.
 
-ENVDOCTOR_TEST_TORCH_PYTHON names an interpreter that has torch; without it these are skipped.
+ENVDOCTOR_TEST_TORCH_PYTHON names an interpreter with another torch than the one that the tests have.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from envdoctor.knowledge import TorchBuild, load
+from tests import real_torch
 
+pytestmark = pytest.mark.torch
 ASK = """
 import importlib.metadata as metadata, json, platform, sys
 import torch
@@ -40,9 +42,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def torch() -> dict[str, Any]:
-    python = os.environ.get("ENVDOCTOR_TEST_TORCH_PYTHON")
-    if not python:
-        pytest.skip("ENVDOCTOR_TEST_TORCH_PYTHON names no interpreter with torch")
+    python = os.environ.get("ENVDOCTOR_TEST_TORCH_PYTHON") or real_torch.environment().python
     done = subprocess.run([python, "-c", ASK], capture_output=True, text=True, timeout=240, check=True)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer

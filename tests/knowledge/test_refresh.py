@@ -227,9 +227,6 @@ def test_the_index_of_the_environment_is_used(index: PackageIndex, data: Path, m
 
 
 @pytest.mark.registry
-@pytest.mark.skipif(
-    os.environ.get("ENVDOCTOR_TEST_REGISTRY") != "1", reason="set ENVDOCTOR_TEST_REGISTRY=1 to ask PyPI"
-)
 def test_the_committed_tables_contain_nothing_that_the_registry_denies(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,9 +242,6 @@ def test_the_committed_tables_contain_nothing_that_the_registry_denies(
 
 
 @pytest.mark.registry
-@pytest.mark.skipif(
-    os.environ.get("ENVDOCTOR_TEST_REGISTRY") != "1", reason="set ENVDOCTOR_TEST_REGISTRY=1 to ask PyPI"
-)
 def test_a_wheel_on_the_registry_says_what_the_table_says() -> None:
     """One old and one new wheel, read again."""
     from envdoctor.knowledge.tables import read

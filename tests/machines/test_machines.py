@@ -15,11 +15,8 @@ from envdoctor.facts.redaction import redact
 from envdoctor.knowledge import load
 from envdoctor.reading.dumps import read
 from envdoctor.report.check.data import to_json
-from tests.fakes.machine import needs_compiler
 from tests.machines import container, driver, gpu, healthy, libraries, pasted, python, several, shared, toolkits
 from tests.machines.simulation import Case, Verdict, check, discard_template, usable_processors
-
-pytestmark = needs_compiler
 
 CASES = [
     case

@@ -8,11 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.rendering.building import cache
 from tests.rendering.stand_ins import PYTHON
-from tests.targets import CPU_INDEX
 
 ROOT = Path(__file__).parents[2]
 INSIDE = "/wheels"
@@ -38,31 +34,17 @@ def configuration_of_this_machine(file: Path) -> list[tuple[Path, str]]:
     return [(place, str(place)) for place in sorted(places)]
 
 
-def wheels_alone(file: Path, wheels: Path) -> list[tuple[Path, str]]:
-    """Writes that all comes from that folder, whatever index is named; returns the mount."""
-    _write(file, {"no-index": "true", "find-links": INSIDE})
-    return [(wheels, INSIDE)]
+def wheels_alone(file: Path, *wheels: Path) -> list[tuple[Path, str]]:
+    """Writes that all comes from those folders, whatever index is named; returns the mounts."""
+    inside = [f"{INSIDE}/{number}" for number, _ in enumerate(wheels)]
+    _write(file, {"no-index": "true", "find-links": " ".join(inside)})
+    return list(zip(wheels, inside, strict=True))
 
 
 def download(folder: Path, *requirements: str | Path) -> None:
     """Wheels of these and of all that they need, for the Python of the images."""
     done = _pip(*_for_images(), "--dest", folder, *requirements)
     assert done.returncode == 0, done.stderr[-2000:]
-
-
-def torch_wheel(version: str) -> Path:
-    """A wheel of torch that pip finds, kept; skips the test where it finds none."""
-    kept = cache() / "wheels"
-    pattern = f"torch-{version}-cp{PYTHON.replace('.', '')}-*.whl"
-    errors = ""
-    for more in ((), ("--index-url", CPU_INDEX)):
-        if list(kept.glob(pattern)):
-            break
-        errors += _pip(*_for_images(), "--no-deps", "--dest", kept, *more, f"torch=={version}", limit=600).stderr
-    found = list(kept.glob(pattern))
-    if not found:
-        pytest.skip(f"no wheel of torch {version} is to be had here: {errors[-300:]}")
-    return found[0]
 
 
 def envdoctor_wheel(folder: Path) -> Path:
@@ -76,9 +58,9 @@ def _for_images() -> tuple[str, ...]:
     return ("download", "--quiet", "--retries=1", "--timeout=20", f"--python-version={PYTHON}", "--only-binary=:all:")
 
 
-def _pip(*arguments: str | Path, limit: float = 120) -> subprocess.CompletedProcess[str]:
+def _pip(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command: list[str | Path] = [sys.executable, "-m", "pip", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=limit)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
 
 
 def _write(file: Path, settings: dict[str, str]) -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from functools import cache
 from typing import Any
 
@@ -12,6 +14,7 @@ from envdoctor.knowledge import TorchBuild, load
 from envdoctor.planning.model import Stack, Target, TargetGpu, Wishes
 from envdoctor.planning.question import best_build
 from tests.planning.choosing import newest
+from tests.real_torch import TORCH
 
 
 def _gpu(name: str) -> TargetGpu:
@@ -113,6 +116,14 @@ def _old_system() -> Stack:
         driver_flavour="open",
         notes=("Ubuntu 18.04 has Python 3.6; 3.10 comes from uv or conda",),
     )
+
+
+def here(**more: Any) -> Stack:
+    """The registry's own build of the torch that the tests have, for this Python and this machine without a GPU."""
+    arch = platform.machine()
+    (build,) = [b for b in load().torch_builds(TORCH) if b.platform == f"linux_{arch}" and b.index_url is None]
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return _of(build, python=python, **more)
 
 
 PLANS = plans()

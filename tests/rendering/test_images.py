@@ -6,25 +6,25 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import real_torch
+from tests.real_torch import TORCH
 from tests.rendering.building import Builder
 from tests.rendering.pip_inside import (
     ROOT,
     configuration_of_this_machine,
     download,
     envdoctor_wheel,
-    torch_wheel,
     wheels_alone,
 )
-from tests.rendering.stand_ins import PYTHON, extension, torch_for_cuda, torchvision_for
+from tests.rendering.stand_ins import PYTHON, extension, torch_for_cuda
 
-pytestmark = pytest.mark.timeout(900)
-TORCH, TORCHVISION = "2.13.0", "0.28.0"
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 NEW_TORCH, NEW_TORCHVISION, NEW_CUDA = "2.15.0", "0.29.2", "13.2"
 
 
@@ -58,9 +58,9 @@ def recipe(folder: Path, envdoctor: Path, *arguments: str) -> Path:
     return folder
 
 
-def built(builder: Builder, context: Path, wheels: Path, name: str, *arguments: str) -> dict[str, Any]:
+def built(builder: Builder, context: Path, wheels: Sequence[Path], name: str, *arguments: str) -> dict[str, Any]:
     pip = context.parent / "pip.conf"
-    return builder.build(context, name, *arguments, pip=pip, mounts=wheels_alone(pip, wheels))
+    return builder.build(context, name, *arguments, pip=pip, mounts=wheels_alone(pip, *wheels))
 
 
 def report(builder: Builder, container: str, *command: str) -> dict[str, Any]:
@@ -69,15 +69,14 @@ def report(builder: Builder, container: str, *command: str) -> dict[str, Any]:
     return {**found, "exit code": done.returncode}
 
 
-def test_an_image_for_the_cpu_is_built_and_checks_itself(
+@pytest.mark.torch
+def test_an_image_with_the_real_torch_is_built_and_checks_itself(
     builder: Builder, envdoctor: Path, wheels: Path, tmp_path: Path
 ) -> None:
-    shutil.copy(torch_wheel(f"{TORCH}+cpu"), wheels)
-    download(wheels, next(wheels.glob("torch-*+cpu-*")))
-    torchvision_for(wheels, TORCHVISION, TORCH)
+    # The plan is for the CPU, and the registry's own wheels take the place of those of the CPU's index.
     plan = ("--gpu", "none", "--os", "debian12", "--python", PYTHON, "--torch", TORCH, "--cuda", "cpu", "--with", "six")
     context = recipe(tmp_path / "context", envdoctor, *plan)
-    configuration = built(builder, context, wheels, "cpu", "--build-arg", "UID=1234")
+    configuration = built(builder, context, (wheels, real_torch.wheels()), "cpu", "--build-arg", "UID=1234")
     assert configuration["User"] == "1234:1000"
     assert configuration["Cmd"] == ["envdoctor", "check"]
     assert configuration["Healthcheck"]["Test"] == ["CMD", "envdoctor", "check", "--fast"]
@@ -89,7 +88,7 @@ def test_an_image_for_the_cpu_is_built_and_checks_itself(
     assert (said["exit code"], said["ok"]) == (0, True), said["findings"]
     interpreter = said["snapshot"]["interpreter"]
     assert interpreter["executable"] == "/opt/venv/bin/python"
-    assert interpreter["torch"]["version"] == f"{TORCH}+cpu"
+    assert interpreter["torch"]["version"].partition("+")[0] == TORCH
     assert interpreter["torch"]["run"]["outcome"] == "ok"
     assert builder.run(container, *configuration["Healthcheck"]["Test"][1:]).returncode == 0
 
@@ -106,7 +105,7 @@ def test_an_image_for_a_gpu_is_built_on_a_slim_base(
 ) -> None:
     torch_for_cuda(wheels, NEW_TORCH, NEW_TORCHVISION, NEW_CUDA)
     plan = ("--gpu", "RTX 5090", "--driver", "580.95.05", "--os", "debian12", "--python", PYTHON, "--with", "six")
-    configuration = built(builder, recipe(tmp_path / "context", envdoctor, *plan), wheels, "gpu")
+    configuration = built(builder, recipe(tmp_path / "context", envdoctor, *plan), [wheels], "gpu")
     environment = dict(entry.split("=", 1) for entry in configuration["Env"])
     assert environment["NVIDIA_VISIBLE_DEVICES"] == "all"
     assert environment["NVIDIA_REQUIRE_CUDA"] == "cuda>=13.0"
@@ -131,7 +130,7 @@ def test_an_extension_is_compiled_in_a_stage_that_is_left_behind(
     context = recipe(
         tmp_path / "context", envdoctor, *gpu, "--purpose", "build-extensions", "--with", "envdoctor-probe==1.0"
     )
-    configuration = built(builder, context, wheels, "extension")
+    configuration = built(builder, context, [wheels], "extension")
     assert configuration["Entrypoint"] == ["require-driver"]
     assert not [entry for entry in configuration["Env"] if entry.startswith(("CUDA_HOME", "TORCH_CUDA_ARCH_LIST"))]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ import pytest
 from envdoctor.errors import InputError
 from envdoctor.planning.model import Stack
 from envdoctor.rendering.catalogue import render
+from tests import real_torch
 from tests.rendering.machines import ScriptMachine, apt_cache
 from tests.rendering.plans import plans
 from tests.rendering.test_driver import SYSTEMS
-from tests.rendering.tools import check_with, tool
-from tests.targets import real_torch
+from tests.rendering.tools import check_with
 
 CHANGES = ("apt-get", "dpkg", "dnf", "zypper", "curl")
 
@@ -147,28 +146,26 @@ def test_without_cuda_there_is_no_toolkit_to_install() -> None:
 
 
 @pytest.fixture(scope="module")
-def environment_with_nvcc(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def environment_with_nvcc() -> Iterator[tuple[Path, Path]]:
     """The rendered files, and an environment with the real torch and the nvcc that toolkit.sh put into it."""
-    cached = real_torch("2.15.0")
-    folder = tmp_path_factory.mktemp("toolkit")
-    environment = folder / "environment"
-    # Links to the files: pip replaces files and never writes into them.
-    try:
-        shutil.copytree(cached.prefix, environment, symlinks=True, copy_function=os.link)
-    except OSError:
-        pytest.skip("the cache is on another disk than the tests' folder: 6 GB are not copied")
-    files(stack(), folder)
-    done = subprocess.run(
-        ["bash", folder / "toolkit.sh", "--into", environment], capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr + done.stdout[-2000:]
-    return folder, environment
+    with real_torch.scratch() as folder:
+        environment = real_torch.copy(real_torch.environment(), folder / "environment").prefix
+        files(stack(), folder)
+        done = subprocess.run(
+            ["bash", folder / "toolkit.sh", "--into", environment],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr + done.stdout[-2000:]
+        yield folder, environment
 
 
 @pytest.mark.torch
+@pytest.mark.system
 def test_nvcc_from_wheels_compiles_with_the_compiler_that_was_chosen(environment_with_nvcc: tuple[Path, Path]) -> None:
     folder, environment = environment_with_nvcc
-    tool("g++")
     (folder / "kernel.cu").write_text(
         "#include <cstdio>\n__global__ void f(int *x) { *x = 1; }\n"
         'int main() { int v = 0; cudaRuntimeGetVersion(&v); std::printf("%d\\n", v); return 0; }\n'
@@ -184,10 +181,9 @@ def test_nvcc_from_wheels_compiles_with_the_compiler_that_was_chosen(environment
 
 
 @pytest.mark.torch
+@pytest.mark.system
 @pytest.mark.registry
 def test_the_proof_builds_and_loads_a_real_extension(environment_with_nvcc: tuple[Path, Path]) -> None:
-    if not os.environ.get("ENVDOCTOR_TEST_REGISTRY"):
-        pytest.skip("compiles torch's headers twice, minutes of two cores; ENVDOCTOR_TEST_REGISTRY=1 runs it")
     folder, environment = environment_with_nvcc
     done = subprocess.run(
         ["bash", folder / "toolkit.sh", "--verify", environment / "bin/python"],

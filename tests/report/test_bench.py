@@ -232,7 +232,6 @@ class Page(html.parser.HTMLParser):
 
 
 def test_a_page_is_one_file_with_distributions_for_dark_mode_and_print() -> None:
-    pytest.importorskip("matplotlib", reason="drawing needs the extra `report`")
     from envdoctor.report.bench.html import comparison_page, run_page
 
     a, b = compared()
@@ -264,7 +263,6 @@ def test_without_matplotlib_a_page_says_what_to_install(monkeypatch: pytest.Monk
 
 
 def test_a_run_without_figures_has_a_page_too() -> None:
-    pytest.importorskip("matplotlib")
     from envdoctor.report.bench.html import run_page
 
     Page(run_page(result(partial=True, partial_because="interrupted")))

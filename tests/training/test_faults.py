@@ -8,27 +8,28 @@ from typing import Any
 
 import pytest
 
+from tests import real_torch
 from tests.bench.scripts import envdoctor
-from tests.targets import real_torch
 
 pytestmark = pytest.mark.torch
 ROOT = Path(__file__).parents[2]
 SMALL = ("--device", "cpu", "--threads", "1", "--size", "8", "--precision", "bf16")
 
 
-def run(folder: Path, fault: str, *more: str, version: str = "2.13.0+cpu") -> tuple[int, Any, str]:
+def run(folder: Path, fault: str, *more: str, torchvision: bool = False) -> tuple[int, Any, str]:
     """Its exit code, its document, and what the same run says to a person."""
     program = folder / "trainer.py"
     source = (Path(__file__).parent / "planted_faults.py").read_text()
     program.write_text(f"{source}\n\nsys.exit(main({fault!r}, {str(ROOT)!r}))\n")
-    options: tuple[str | Path, ...] = ("--trainer", program, "--python", real_torch(version).python, *SMALL, *more)
+    python = real_torch.environment(torchvision=torchvision).python
+    options: tuple[str | Path, ...] = ("--trainer", program, "--python", python, *SMALL, *more)
     code, out, err = envdoctor("train", *options, "-o", folder / "run", "--format", "json", home=folder)
     assert "Traceback" not in out + err, out + err
     return code, json.loads(out), err
 
 
-def shown(folder: Path, fault: str, *more: str, version: str = "2.13.0+cpu") -> str:
-    python = real_torch(version).python
+def shown(folder: Path, fault: str, *more: str, torchvision: bool = False) -> str:
+    python = real_torch.environment(torchvision=torchvision).python
     options: tuple[str | Path, ...] = ("--trainer", folder / "trainer.py", "--python", python, *SMALL, *more, "--force")
     return envdoctor("train", *options, "-o", folder / "run", home=folder)[1]
 
@@ -54,7 +55,7 @@ def test_a_device_that_fails_after_the_first_step_does_not_reach_the_accuracy(tm
 
 def test_an_export_that_disagrees_is_not_to_be_deployed(tmp_path: Path) -> None:
     more = ("--epochs", "1", "--labels-per-class", "4", "--export", str(tmp_path / "model.onnx"))
-    code, found, _ = run(tmp_path, "export", *more, version="2.15.0")
+    code, found, _ = run(tmp_path, "export", *more, torchvision=True)
     assert code == 1 and found["status"] == "invalid", found
     said = found["invalid_because"][0]
     assert "model.onnx: onnxruntime 1.32.0 does not compute what torch computes" in said and "0.001" in said

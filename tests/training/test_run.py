@@ -16,8 +16,8 @@ import pytest
 
 from envdoctor.cli.train import RARER
 from envdoctor.cli.train import command as command_line
+from tests import real_torch
 from tests.bench.scripts import envdoctor, surroundings
-from tests.targets import real_torch
 
 pytestmark = pytest.mark.torch
 SMALL = ("--size", "8")
@@ -27,7 +27,7 @@ HERE = ("--device", "cpu", "--threads", "1")
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    return real_torch("2.13.0+cpu").python
+    return real_torch.environment().python
 
 
 def train(folder: Path, python: Path, *more: str | Path, small: bool = True) -> tuple[int, Any, str]:

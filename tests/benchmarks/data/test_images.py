@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks.target import LARGEST, ROOT, SMALLEST, scenario
+from tests.benchmarks.target import ROOT, scenario
 
 DATA = ROOT / "benchmarks/data"
 
 
-def cases(script: str, version: str = SMALLEST) -> dict[str, Any]:
-    done = scenario(script, version=version)
+def cases(script: str, torchvision: bool = False) -> dict[str, Any]:
+    done = scenario(script, torchvision=torchvision)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     broken = {name: case["broken"] for name, case in found.items() if isinstance(case, dict) and "broken" in case}
@@ -25,7 +25,7 @@ def cases(script: str, version: str = SMALLEST) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    return cases("image_data.py", version=LARGEST)
+    return cases("image_data.py", torchvision=True)
 
 
 # --- collect and clean ------------------------------------------------------------------------------------------------

@@ -8,9 +8,7 @@ import pytest
 from envdoctor.facts.host import Machine
 from envdoctor.facts.probes import cuda_driver
 from envdoctor.facts.sections.gpu import CudaDriver
-from tests.fakes import FakeDriver, FakeGpu, FakeMig, build, machine_with, machine_without_driver, needs_compiler
-
-pytestmark = needs_compiler
+from tests.fakes import FakeDriver, FakeGpu, FakeMig, build, machine_with, machine_without_driver
 
 H100 = "NVIDIA H100 80GB HBM3"
 GIB = 1 << 30

@@ -19,10 +19,7 @@ from tests.fakes import (
     build,
     machine_with,
     machine_without_driver,
-    needs_compiler,
 )
-
-pytestmark = needs_compiler
 
 H100 = "NVIDIA H100 80GB HBM3"
 GIB = 1 << 30

@@ -17,14 +17,14 @@ from envdoctor.facts.host import Machine
 from envdoctor.facts.interpreters import Choice
 from envdoctor.facts.probes.interpreter import probe
 from envdoctor.facts.sections.interpreter import Interpreter, Torch, TorchRun
-from tests.fakes import FakeDriver, FakeGpu, needs_compiler
+from tests import real_torch
+from tests.fakes import FakeDriver, FakeGpu
 from tests.targets import (
     H100,
     Target,
     bare_environment,
     install_stub_torch,
     installed_pythons,
-    real_torch,
     stub_torch_environment,
 )
 
@@ -610,9 +610,8 @@ def test_file_names_that_are_no_utf_8(tmp_path: Path) -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.timeout(2400)
 def test_a_real_cuda_build() -> None:
-    target = real_torch("2.15.0")
+    target = real_torch.environment(torchvision=True)
     found = look(target)
     torch = torch_of(found)
     assert (torch.version, torch.build, torch.cuda) == ("2.15.0+cu132", "cuda", "13.2")
@@ -644,9 +643,8 @@ def test_a_real_cuda_build() -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.timeout(2400)
 def test_the_cudnn_version_of_the_files_is_the_one_that_cudnn_gives() -> None:
-    target = real_torch("2.15.0")
+    target = real_torch.environment()
     asked = subprocess.run(
         [target.python, "-c", "import torch; print(torch.backends.cudnn.version())"],
         check=True, capture_output=True, text=True, timeout=120,
@@ -655,28 +653,21 @@ def test_the_cudnn_version_of_the_files_is_the_one_that_cudnn_gives() -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.timeout(2400)
-def test_a_real_cpu_build() -> None:
-    found = look(real_torch("2.13.0+cpu"))
-    torch, run = torch_of(found), run_of(found)
-    assert (torch.version, torch.build, torch.cuda, torch.arch_flags) == ("2.13.0+cpu", "cpu", None, ())
-    assert (run.outcome, run.cuda_available, run.cuda_error, run.cudnn_version) == ("ok", False, None, None)
-    assert not [library.path for library in run.mapped or () if "cud" in library.name]
+def test_a_real_torch_with_nothing_beside_it() -> None:
+    found = look(real_torch.environment())
+    run = run_of(found)
+    assert (run.outcome, run.numpy, run.torchvision, found.extension_builds) == ("ok", None, None, ())
 
 
 @pytest.mark.torch
-@pytest.mark.timeout(2400)
-def test_a_torchvision_of_another_build(tmp_path: Path) -> None:
-    (tmp_path / "torchvision").symlink_to(real_torch("2.15.0").site / "torchvision")
-    run = run_of(look(real_torch("2.13.0+cpu"), PYTHONPATH=str(tmp_path)))
+def test_a_torchvision_of_another_build() -> None:
+    run = run_of(look(real_torch.environment("--no-deps torchvision==0.26.0")))
     assert run.outcome == "ok"
     assert run.torchvision is not None
-    assert "libc10_cuda.so: cannot open shared object file" in run.torchvision
+    assert "torchvision/_C.so: undefined symbol" in run.torchvision
 
 
 @pytest.mark.torch
-@pytest.mark.timeout(2400)
-@needs_compiler
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -688,7 +679,7 @@ def test_a_torchvision_of_another_build(tmp_path: Path) -> None:
 def test_what_a_real_torch_says_of_a_driver_that_fails(tmp_path: Path, error: int, words: str) -> None:
     driver = FakeDriver(driver="580.159.04", cuda="13.2", gpus=[FakeGpu(H100["name"])], errors={"cuInit": error})
     folder = driver.install(tmp_path / "driver")
-    run = run_of(look(real_torch("2.15.0"), LD_LIBRARY_PATH=str(folder)))
+    run = run_of(look(real_torch.environment(torchvision=True), LD_LIBRARY_PATH=str(folder)))
     # torch counts devices by NVML, which the fault leaves alone.
     assert (run.outcome, run.cuda_available, run.device_count) == ("ok", False, 1)
     (warning,) = run.warnings
@@ -700,11 +691,9 @@ def test_what_a_real_torch_says_of_a_driver_that_fails(tmp_path: Path, error: in
 
 
 @pytest.mark.torch
-@pytest.mark.timeout(2400)
-@needs_compiler
 def test_a_driver_that_crashes_under_a_real_torch(tmp_path: Path) -> None:
     driver = FakeDriver(driver="580.159.04", cuda="13.2", gpus=[FakeGpu(H100["name"])], errors={"cuInit": "crash"})
-    found = look(real_torch("2.15.0"), LD_LIBRARY_PATH=str(driver.install(tmp_path / "driver")))
+    found = look(real_torch.environment(), LD_LIBRARY_PATH=str(driver.install(tmp_path / "driver")))
     run = run_of(found)
     assert (run.outcome, run.signal, run.stage) == ("crash", "SIGSEGV", "is_available")
     assert run.error is not None
@@ -714,9 +703,8 @@ def test_a_driver_that_crashes_under_a_real_torch(tmp_path: Path) -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.timeout(2400)
 def test_looking_takes_the_time_of_the_import() -> None:
-    target = real_torch("2.13.0+cpu")
+    target = real_torch.environment()
 
     def importing() -> float:
         started = time.perf_counter()

@@ -1,0 +1,19 @@
+"""What decides, before each test, whether its groups can run here: groups.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import groups, real_torch
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # Skipped from one place with one reason, so that pytest's summary has one line for a group.
+    for group, why in (
+        ("torch", real_torch.missing),
+        ("system", groups.without_system),
+        ("registry", groups.without_registry),
+    ):
+        if item.get_closest_marker(group) is not None and (reason := why()) is not None:
+            # Nobody asks for so much of the registry by running CI.
+            (pytest.skip(reason) if group == "registry" else groups.absent(group, reason))

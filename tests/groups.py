@@ -1,0 +1,46 @@
+"""Groups of tests that need what not every machine has, and what becomes of them without it.
+
+Each is a marker of pytest (pyproject.toml names them). A group whose needs are not met is skipped as a whole, with one line that
+says what is missing and how to get it; where it is required, its tests fail instead. ENVDOCTOR_TEST_REQUIRE names the groups
+that are required; where it is not set, all of them are in CI and none elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import NoReturn
+
+import pytest
+
+PROGRAMS = ("buildah", "crun", "debootstrap", "dpkg-deb", "g++")
+"""What the group `system` needs besides root; `make system-packages` installs it."""
+
+
+def required(group: str) -> bool:
+    named = os.environ.get("ENVDOCTOR_TEST_REQUIRE")
+    return bool(os.environ.get("CI")) if named is None else group in named.split()
+
+
+def absent(group: str, why: str) -> NoReturn:
+    """Skips the test for that reason, and fails it where its group is required."""
+    if required(group):
+        pytest.fail(f"the group `{group}` is required here, and {why}", pytrace=False)
+    pytest.skip(why)
+
+
+def without_system() -> str | None:
+    """Why the group `system` cannot run here."""
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    if os.geteuid() != 0:
+        missing.append("root's rights")
+    if not missing:
+        return None
+    return f"tests of the group `system` need {' and '.join(missing)}; as root: make system-packages test-system"
+
+
+def without_registry() -> str | None:
+    """Why the group `registry` is not wanted."""
+    if os.environ.get("ENVDOCTOR_TEST_REGISTRY") == "1":
+        return None
+    return "tests of the group `registry` ask the package registry for a lot; ENVDOCTOR_TEST_REGISTRY=1 runs them"
