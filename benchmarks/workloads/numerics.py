@@ -24,10 +24,9 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 import torch
 import torch.nn.functional as F
 
-from benchmarks.harness import gates, precision
+from benchmarks.harness import gates, kernels, precision
 from benchmarks.harness.context import Context, Result
 from benchmarks.harness.device import Device
-from benchmarks.workloads import matmul
 
 VERSION = 1
 DTYPES = ("fp32", "tf32", "bf16", "fp16", "fp8")
@@ -49,7 +48,7 @@ def measure(context: Context) -> Result:
 
 
 def unavailable(member: str, device: Device) -> str:
-    return matmul.unsupported(device, "bf16") if member == "gradients" else ""
+    return kernels.unsupported(device, "bf16") if member == "gradients" else ""
 
 
 def _tier(device: Device) -> str:
@@ -79,7 +78,7 @@ def product_error(device: Device, dtype: str, m: int, n: int, k: int) -> gates.V
             scale = torch.ones((), device=device.torch_device)
             # The second operand is column-major.
             right = b.t().contiguous().to(device.torch_device).to(kind).t()
-            out = matmul.scaled_mm(a.to(device.torch_device).to(kind), right, scale)
+            out = kernels.scaled_mm(a.to(device.torch_device).to(kind), right, scale)
         else:
             out = gates.poison((m, n), kind, device.torch_device)
             torch.mm(a.to(device.torch_device, kind), b.to(device.torch_device, kind), out=out)
@@ -89,7 +88,7 @@ def product_error(device: Device, dtype: str, m: int, n: int, k: int) -> gates.V
 
 def _matmul(context: Context) -> Result:
     device, tier = context.device, _tier(context.device)
-    dtypes = [dtype for dtype in DTYPES if not matmul.unsupported(device, dtype)]
+    dtypes = [dtype for dtype in DTYPES if not kernels.unsupported(device, dtype)]
     context.declare(VERSION, {"tier": tier, "dtypes": dtypes, "shapes": [list(s) for s in SHAPES[tier]]}, {})
 
     def shapes(dtype: str) -> List[Tuple[int, int, int]]:
@@ -154,7 +153,7 @@ def convolution_errors(
 
 def _conv(context: Context) -> Result:
     device, tier = context.device, _tier(context.device)
-    dtypes = [dtype for dtype in DTYPES[:4] if not matmul.unsupported(device, dtype)]
+    dtypes = [dtype for dtype in DTYPES[:4] if not kernels.unsupported(device, dtype)]
     context.declare(VERSION, {"tier": tier, "dtypes": dtypes, "shapes": [list(s) for s in CONVOLUTIONS[tier]]}, {})
     found: Dict[str, List[gates.Verdict]] = {}
     for number in _rounds(context, 0.9):

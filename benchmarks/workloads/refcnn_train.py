@@ -23,7 +23,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import torch
 
 from benchmarks.data.bundled import synthetic
-from benchmarks.harness import precision
+from benchmarks.harness import kernels, precision
 from benchmarks.harness.context import Context, Result
 from benchmarks.harness.device import Device
 from benchmarks.harness.timing import Timing
@@ -35,7 +35,6 @@ from benchmarks.pipeline.normalise import IMAGENET_MEAN, IMAGENET_STD
 from benchmarks.pipeline.prepare import Preparation
 from benchmarks.pipeline.settings import Knobs, Settings, article_knobs, tuned_knobs
 from benchmarks.pipeline.step import TrainingStep
-from benchmarks.workloads import matmul
 
 VERSION = 1
 CLASSES = 1000
@@ -167,7 +166,7 @@ def _figures(context: Context, name: str, knobs: Knobs, timing: Timing, size: in
     dtype = knobs.precision
     if dtype == "default":
         # torch's default: convolutions in TF32 where there is TF32. All at that ceiling is a bound; all at fp32's can be beaten.
-        dtype = "fp32" if matmul.unsupported(context.device, "tf32") else "tf32"
+        dtype = "fp32" if kernels.unsupported(context.device, "tf32") else "tf32"
     bounds = step_bounds(context.ceilings.matmul(dtype), context.ceilings.copy(), batch, size, CLASSES, dtype)
     figures = {
         before + "throughput": context.metric(

@@ -18,9 +18,9 @@ from typing import Any, Dict
 
 import torch
 
-from benchmarks.harness import gates, precision, statistics
+from benchmarks.harness import gates, kernels, precision, statistics
 from benchmarks.harness.context import Context, Result
-from benchmarks.workloads import matmul, memory, numerics
+from benchmarks.workloads import numerics
 from benchmarks.workloads.conv import best_dtype
 
 VERSION = 1
@@ -30,15 +30,15 @@ PART_S = 0.5
 
 def measure(context: Context) -> Result:
     device = context.device
-    size, dtype = matmul.tier(device), best_dtype(device)
-    n, count = matmul.square_size(device), memory.BUFFER_BYTES[memory.tier(device)] // 4
+    size, dtype = kernels.tier(device), best_dtype(device)
+    n, count = kernels.square_size(device), kernels.BUFFER_BYTES[size] // 4
     context.declare(
         VERSION, {"tier": size, "dtype": dtype, "n": n, "buffer_bytes": 4 * count, "model": "refcnn-32"}, {}
     )
     with precision.tf32(matmul=False, convolution=False):
-        a, b = matmul.operands(device, dtype, n, n, n)
+        a, b = kernels.operands(device, dtype, n, n, n)
         out = gates.poison((n, n), precision.DTYPES[dtype], device.torch_device)
-        source = memory.buffer(device, count)
+        source = kernels.buffer(device, count)
         target = gates.poison((count,), torch.float32, device.torch_device)
         torch.mm(a, b, out=out)
         expected = out.clone()
