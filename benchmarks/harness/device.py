@@ -14,6 +14,8 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 
+from .timing import Warmth
+
 
 class Device:
     """The CPU: what runs has ended when the call returns, and the wall clock times it."""
@@ -25,6 +27,7 @@ class Device:
         self.index: Optional[int] = None
         self.torch_device = torch.device("cpu")
         self._flush: Optional[torch.Tensor] = None
+        self.warmth = Warmth()
 
     # --- what it is --------------------------------------------------------------------------------------------------
 

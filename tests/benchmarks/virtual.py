@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +34,7 @@ class Stream:
         self.clock, self.launch_s, self.flush_s, self.can_gate = clock, launch_s, flush_s, can_gate
         self.busy = clock.now
         self.synchronised = self.flushed = self.gated = 0
+        self.warmth = timing.Warmth()
 
     def launch(self, seconds: float) -> None:
         self.clock.now += self.launch_s
@@ -56,6 +59,28 @@ class Stream:
     def flush_cache(self) -> None:
         self.flushed += 1
         self.launch(self.flush_s)
+
+
+class Wander:
+    """A speed around 1 that wanders with the clock: a wave of that period, or noise that forgets itself in a sixth of it."""
+
+    def __init__(self, clock: Clock, draw: random.Random, size: float, period: float, wave: bool) -> None:
+        self.clock, self.draw, self.size, self.period, self.wave = clock, draw, size, period, wave
+        self.phase = draw.random() * 2 * math.pi
+        self.value, self.at = draw.gauss(0, size), clock.now
+
+    def __call__(self) -> float:
+        passed, self.at = self.clock.now - self.at, self.clock.now
+        if self.wave:
+            return 1 + self.size * math.sqrt(2) * math.sin(self.phase + 2 * math.pi * self.at / self.period)
+        keeps = math.exp(-passed / (self.period / 6))
+        self.value = keeps * self.value + self.draw.gauss(0, self.size * math.sqrt(1 - keeps * keeps))
+        return 1 + self.value
+
+
+def as_device(stream: Stream) -> Any:
+    """The stream as the measuring loop's device."""
+    return stream
 
 
 @pytest.fixture
