@@ -91,19 +91,31 @@ def product(device: Device, dtype: str) -> Callable[[Any, Any, Any], Any]:
     if dtype != "fp8":
         return lambda a, b, out: torch.mm(a, b, out=out)
     scale = torch.ones((), device=device.torch_device)
+    fast = accumulates_fast(device)
 
     def scaled(a: Any, b: Any, out: Any) -> Any:
-        return scaled_mm(a, b, scale)
+        return scaled_mm(a, b, scale, fast)
 
     return scaled
 
 
-def scaled_mm(a: Any, b: Any, scale: Any) -> Any:
-    """fp8 a (m x k, row-major) times b (k x n, column-major), tensor-wise scales, bf16 result.
+def accumulates_fast(device: Device) -> bool:
+    """Whether fp8 products may be summed in the tensor cores' own precision there, as training's forward pass does."""
+    a, b = (torch.ones(16, 16, device=device.torch_device).to(precision.DTYPES["fp8"]) for _ in range(2))
+    try:
+        scaled_mm(a, b.t(), torch.ones((), device=device.torch_device), fast=True)
+    except (RuntimeError, TypeError):
+        return False
+    return True
+
+
+def scaled_mm(a: Any, b: Any, scale: Any, fast: bool = False) -> Any:
+    """fp8 a (m x k, row-major) times b (k x n, column-major), tensor-wise scales, bf16 result. fast: see accumulates_fast.
 
     torch 2.1 to 2.4 took the scales by keyword and returned (result, amax); 2.5 and newer want them and return the result.
     """
-    made = torch._scaled_mm(a, b, scale_a=scale, scale_b=scale, out_dtype=torch.bfloat16)
+    options = {"use_fast_accum": True} if fast else {}
+    made = torch._scaled_mm(a, b, scale_a=scale, scale_b=scale, out_dtype=torch.bfloat16, **options)
     return made[0] if isinstance(made, tuple) else made
 
 

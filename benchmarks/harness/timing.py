@@ -300,7 +300,6 @@ def _block(device: Device, step: Callable[[], Any], count: int, timing: Timing, 
     if gated:
         # Long enough to launch the whole block behind it: 20 us a launch is slow for a host.
         timing.gated = device.gate(min(1.0, 2e-5 * count * inner * launches + 1e-3)) or timing.gated
-    begun = time.perf_counter()
     if flush:
         for _ in range(count):
             device.flush_cache()

@@ -113,7 +113,7 @@ def _alone(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) 
         def rate(seconds: float, images: int = images) -> float:
             return images / seconds
 
-        timing = context.time(step, name, 1.0 / (len(counts) - number), figure=rate, unit="img/s")
+        timing = context.time(step, name, 1.0 / (len(counts) - number), figure=rate, unit="img/s", computes=False)
         # Its workers end when it goes.
         del step, source
         metrics[name] = context.metric(timing, "img/s", rate, must_reach=False)
@@ -163,7 +163,7 @@ def _feed(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -
             step(prepared(images[0].to(device.torch_device, non_blocking=knobs.pinned)), labels)
 
         one = batches(paths, size, "uint8", batch, min(1, workers), pinned=False)
-        single = context.time(_round(one, 1), "one_worker", 0.25, figure=rate, unit="img/s")
+        single = context.time(_round(one, 1), "one_worker", 0.25, figure=rate, unit="img/s", computes=False)
         images[:] = [next(one).to(device.torch_device)]
         del one
         resident = context.time(train, "resident", 0.4, figure=rate, unit="img/s")
@@ -173,7 +173,12 @@ def _feed(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -
             images[:] = [next(source)]
             train()
 
-        fed = context.time(fed_step, "fed", 1.0, figure=rate, unit="img/s")
+        fed = context.time(fed_step, "fed", 1.0, figure=rate, unit="img/s", computes=False)
+    if step.uncompiled_because:
+        context.warn(
+            "torch.compile does not work here, so the steps ran without it: {}".format(step.uncompiled_because)
+        )
+        context.correct("compiled", False)
     wait = 100 * max(0.0, 1 - resident.median / fed.median)
     return context.result(
         {

@@ -8,7 +8,8 @@ Measures    matmul, conv: the relative L2 error of each dtype that the device su
 Formula     ||y - y64|| / ||y64||, the worst of all rounds.
 Unit        ratio (errors, cosine), 1 (a count). `limit` is the gate.
 Gates       harness/gates.py. An answer beyond its gate makes the result invalid: figures of a device that computes wrongly
-            are worth nothing. TF32 where fp32 was asked for fails, and fp32 where TF32 was asked for fails too.
+            are worth nothing. TF32 where fp32 was asked for fails; what is better than TF32
+            gives where TF32 was asked for is remarked.
 Tiers       gpu, cpu (smaller sizes: the reference is computed on the host either way).
 Source      Higham, Accuracy and Stability of Numerical Algorithms, ch. 3; the gates were measured, see there.
 """
@@ -115,6 +116,8 @@ def _errors(context: Context, found: Dict[str, List[gates.Verdict]]) -> Dict[str
         metric["samples"], metric["n"] = errors, len(errors)
         metric["limit"] = {"value": gate, "percent": 100 * worst / gate, "what": "the gate"}
         metrics["error_" + name] = metric
+        for remark in [verdict.remark for verdict in verdicts if verdict.remark][:1]:
+            context.warn(remark)
         # One line for each way to fail, not one for each round.
         reasons = [reason for verdict in verdicts for reason in verdict.reasons]
         if reasons:

@@ -83,5 +83,5 @@ def measure(context: Context) -> Result:
         step = common.train_step(
             device, run, optimiser, lambda net: F.cross_entropy(net(images), labels), dtype, losses
         )
-        timing = context.time(step, figure=lambda s: batch / s, unit="img/s")
+        timing = context.time(step, figure=lambda s: batch / s, unit="img/s", trains=True)
     return context.result(common.figures(context, timing, flop, batch, "img/s", dtype, losses[0]))

@@ -73,7 +73,7 @@ def measure(context: Context) -> Result:
     device.reset_peak()
     step = common.train_step(device, run, optimiser, loss_of, dtype, losses)
     count = float(batch * shape.length)
-    timing = context.time(step, figure=lambda s: count / s, unit="tokens/s")
+    timing = context.time(step, figure=lambda s: count / s, unit="tokens/s", trains=True)
     return context.result(
         common.figures(context, timing, step_flops(shape, batch), count, "tokens/s", dtype, losses[0])
     )

@@ -67,14 +67,18 @@ def flat(model: torch.nn.Module) -> torch.Tensor:
 # --- normalise --------------------------------------------------------------------------------------------------------
 
 
+def z_scored(images: torch.Tensor, mean: list[float], std: list[float]) -> torch.Tensor:
+    return normalise.z_score(images, normalise.by_channel(mean, images), normalise.by_channel(std, images))
+
+
 @case
 def normalised() -> Any:
     values = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
     mean, std = normalise.statistics(torch.tensor([[[[0, 255]], [[51, 51]]]], dtype=torch.uint8))
     return {
         "min-max": normalise.min_max(values, 1, 5).tolist(),
-        "z-score": normalise.z_score(values.view(1, 1, 1, 5), [3.0], [2**0.5]).flatten().tolist(),
-        "two channels": normalise.z_score(torch.ones(1, 2, 1, 1), [0.0, 1.0], [0.5, 0.5]).flatten().tolist(),
+        "z-score": z_scored(values.view(1, 1, 1, 5), [3.0], [2**0.5]).flatten().tolist(),
+        "two channels": z_scored(torch.ones(1, 2, 1, 1), [0.0, 1.0], [0.5, 0.5]).flatten().tolist(),
         "mean": mean,
         "std": std,
     }
