@@ -50,6 +50,6 @@ def why_not_compiled(error: BaseException) -> str:
     """What stands in the way of torch.compile, in one line; '' where the error has nothing to do with compiling.
 
     Every backend has exceptions of its own (no compiler, no Python.h, no Triton, a Python that is too new), so all count that are
-    not the device's or its memory's: whoever asks tries without compiling, and what is wrong with the step itself is raised there.
+    not the device's or its memory's. Who asks tries without compiling: an error of the step itself is raised there again.
     """
     return "" if kind_of(error) != "exception" else message_of(error)[:300]

@@ -11,6 +11,7 @@ from typing import Any, Dict, Mapping, Optional
 import torch
 
 from benchmarks.data.load import SYNTHETIC, Parts, class_counts, load, with_few_labels
+from benchmarks.harness import allocator
 from benchmarks.harness.command import hello
 from benchmarks.harness.device import default_device, open_device
 from benchmarks.harness.events import Events
@@ -71,10 +72,12 @@ class Session:
         knobs = self._knobs(settings, device.torch_device, parts)
         if state is None:
             folder.write_json("config.json", self._config(settings, knobs, parts, device.describe()))
+        if knobs.keep_memory and not allocator.keep_freed_memory():
+            knobs = replace(knobs, keep_memory=False)
+        torch.backends.cudnn.benchmark = knobs.autotuned
         self.events.emit("run", folder=str(folder.path), settings=settings.as_dict(), knobs=knobs.describe())
         comparison = self._first_step(model, parts, settings, knobs, device.torch_device)
         run = self._run = Run(model, parts, settings, knobs, device.torch_device, self.tell)
-        knobs_used = dict(knobs.describe(), fused=is_fused(run.step.optimiser))
         if state is not None:
             run.restore(state)
         self.checkpointer = Checkpointer(folder, self.tell, options.save_every)
@@ -82,6 +85,14 @@ class Session:
             self.checkpointer.ask_to_stop(self._stop)
         trained_from = run.steps
         run.train(self.checkpointer.after_step, self.checkpointer.after_epoch)
+        if run.step.uncompiled_because:
+            self.events.emit(
+                "log",
+                text="torch.compile does not work here, so the run went without it: {}".format(
+                    run.step.uncompiled_because
+                ),
+            )
+        knobs_used = dict(run.step.knobs.describe(), fused=is_fused(run.step.optimiser))
         self._finish(run, self.checkpointer, comparison, knobs_used, started, run.steps - trained_from)
 
     # --- the stages --------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import torch
 
-from benchmarks.harness import precision
+from benchmarks.harness import allocator, precision
 from benchmarks.harness.context import Context, Result, Skip
 from benchmarks.harness.device import Device
 from benchmarks.models.simple_cnn import TIERS
@@ -153,7 +153,7 @@ def _feed(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -
     def rate(seconds: float) -> float:
         return batch / seconds
 
-    with precision.kept(), precision.autotuned():
+    with precision.kept(), precision.autotuned(), allocator.keeping(knobs.keep_memory):
         step = TrainingStep(
             build(CLASSES, size, settings.dropout, context.seed), settings, knobs, device.torch_device, 1
         )

@@ -2,8 +2,9 @@
 
 Measures    training steps (cross entropy, Adam 1e-3) on uint8 images that lie on the device and are made float there.
             article: eager, NCHW, torch's default precision and Adam, the loss read after every step. tuned: channels_last,
-            autocast, fused Adam, the loss never read, on a GPU torch.compile (not in the quick suite). A ladder from one to
-            the other, a knob a rung, where the time allows it (--parameter ladder=true; the full suite).
+            autocast, fused Adam, the loss never read, on a GPU torch.compile (not in the quick suite), on a CPU with glibc
+            freed memory kept (harness/allocator.py). A ladder from one to the other, a knob a rung, where the time allows it
+            (--parameter ladder=true; the full suite).
 Formula     batch over the median time of a step. roofline: the kernel-sum bound (models/simple_cnn_costs.py) from this run's own
             matmul and copy ceilings, over that time. speedup: median article step over median tuned step, of one run; its
             interval from both, added in squares. gain_X (ladder): a rung's step over the next one's.
@@ -23,7 +24,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import torch
 
 from benchmarks.data.bundled import synthetic
-from benchmarks.harness import kernels, precision
+from benchmarks.harness import allocator, kernels, precision
 from benchmarks.harness.context import Context, Result
 from benchmarks.harness.device import Device
 from benchmarks.harness.timing import Timing
@@ -44,6 +45,7 @@ RUNGS: Tuple[Tuple[str, Dict[str, Any]], ...] = (
     ("fused", {"fused": True}),
     ("channels_last", {"channels_last": True}),
     ("precision", {}),  # the tuned one
+    ("keep_memory", {"keep_memory": True}),
     ("compile", {"compiled": True}),
 )
 
@@ -152,7 +154,7 @@ def _time(context: Context, key: str, knobs: Knobs, size: int, batch: int, share
     context.device.reset_peak()
     loop: List[TrainingStep] = []
     # The step sets the policy that its knobs name.
-    with precision.kept(), precision.autotuned():
+    with precision.kept(), precision.autotuned(), allocator.keeping(knobs.keep_memory):
         step = training_step(context.device, knobs, size, batch, context.seed, losses, loop)
         timing = context.time(step, key=key, share=share, figure=lambda s: batch / s, unit="img/s", trains=True)
     if loop[0].uncompiled_because:
