@@ -314,14 +314,14 @@ class Context:
         missed = []
         for key, timing in self.judged.items():
             half = timing.half_width
-            if timing.n < timing.wanted or half > timing.target:
+            if timing.n < timing.wanted or half > self.rules.widest:
                 spread = "+-{:.1f} %".format(100 * half) if math.isfinite(half) else "unknown"
                 missed.append("{} {} from {} samples".format(key, spread, timing.n))
         if not missed:
             return []
         return [
             "interval not reached in the time given: {} (wanted: {:.0f} % from {} or more)".format(
-                ", ".join(missed), 100 * self.rules.target, self.rules.min_samples
+                ", ".join(missed), 100 * self.rules.widest, max(t.wanted for t in self.judged.values())
             )
         ]
 

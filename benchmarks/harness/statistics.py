@@ -22,6 +22,8 @@ PARTS = 24
 """Consecutive parts of the samples, in which a slow wander is looked for."""
 MOST_PERSISTENT = 0.99
 """Of a part in the next one: a random walk has no mean that could be told."""
+UNSURE = 0.5
+"""Standard errors that the persistence is taken higher: more would call steady samples uncertain, too."""
 
 
 def median(values: Sequence[float]) -> float:
@@ -103,9 +105,10 @@ def wander(values: Sequence[float]) -> float:
     """Half the 95 % interval of the middle of samples that wander slowly, in their unit; for 6 samples or more.
 
     An AR(1) process is fitted to the means of PARTS consecutive parts. Its persistence is biased downwards in short series
-    (corrected after Kendall 1954) and uncertain (taken one standard error higher). Simulated, it holds the truth in 93 % of
-    runs or more for wanders of correlation times up to half the time measured, and for waves up to two and a half times it; of
-    what is slower no short run can tell.
+    (corrected after Kendall 1954) and uncertain (taken half a standard error higher). Simulated with 1 % of wander and the rule
+    that stops at a narrow interval, it holds the truth in 84 to 100 % of runs for noise with correlation times up to half of the
+    time measured and for waves up to two and a half times it; the bootstrap alone in 11 to 60 %. Of what is slower no short run
+    can tell.
     """
     middle = median(values)
     sigma = MAD_TO_SIGMA * median([abs(value - middle) for value in values])
@@ -124,7 +127,7 @@ def wander(values: Sequence[float]) -> float:
         return 0.0
     found = sum(one * following for one, following in zip(off, off[1:])) / squares
     stays = min(max((count * found + 1) / (count - 3), 0.0), MOST_PERSISTENT)
-    stays = min(stays + math.sqrt((1 - stays * stays) / count), MOST_PERSISTENT)
+    stays = min(stays + UNSURE * math.sqrt((1 - stays * stays) / count), MOST_PERSISTENT)
     innovations = sum((following - stays * one) ** 2 for one, following in zip(off, off[1:])) / (count - 2)
     variance = max(squares / (count - 1), innovations / (1 - stays * stays))
     of_mean = (1 + stays) / (1 - stays) - 2 * stays * (1 - stays**count) / (count * (1 - stays) ** 2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 
 from . import statistics
@@ -48,7 +48,12 @@ class Rules:
     """When a figure is good enough. Times in seconds; `target` is a ratio: half the 95 % interval over the median."""
 
     target: float = 0.01
+    # What is wider is no figure; between the two it is one, and its interval tells. Runs are compared by their launches.
+    widest: float = 0.03
     min_samples: int = 30
+    # Of samples that take so long, fewer do: each is a mean over as much time as many others.
+    long_s: float = 0.1
+    min_long_samples: int = 10
     min_blocks: int = 3
     block_s: float = 0.25
     # Of windows: what wanders slowly (clocks, neighbours) is not seen in less, nor is energy counted.
@@ -64,14 +69,11 @@ class Rules:
 
     @classmethod
     def on(cls, device: Device, quick: bool) -> "Rules":
-        target = 0.03 if quick else 0.01
-        # Three quick launches have two seconds together.
-        least_s = 0.7 if quick else 2.0
+        # Three quick launches have two seconds and thirty samples together.
+        common = cls(target=0.03, least_s=0.7, min_samples=10) if quick else cls()
         # A GPU raises its clocks in about two seconds; a CPU in milliseconds. A CPU's timer ticks each 1 to 10 ms: a median
         # over samples shorter than that would leave out what the ticks take (2 to 3 %, measured by overhead.py).
-        if device.is_cuda:
-            return cls(target=target, least_s=least_s)
-        return cls(target=target, least_s=least_s, warmup_s=0.2, sample_s=1e-2)
+        return common if device.is_cuda else replace(common, warmup_s=0.2, sample_s=1e-2)
 
 
 @dataclass
@@ -162,6 +164,8 @@ def measure(
     most_inner = max(1, QUEUE // launches) if gated else sys.maxsize
     sample_s = _warm_up(device, step, rules, deadline, timing, flush, progress, most_inner)
     flush_s = _flush_seconds(device) if flush else 0.0
+    if sample_s >= rules.long_s:
+        timing.wanted = min(rules.min_samples, rules.min_long_samples)
     start, checked = time.monotonic(), 0
     while True:
         count = _block_samples(rules, sample_s + flush_s, deadline, gated, launches * timing.inner)
@@ -173,7 +177,7 @@ def measure(
         late = now + sample_s >= deadline
         # Asking costs tens of milliseconds: only when the answer may have changed.
         due = (
-            timing.n >= max(rules.min_samples, checked * 1.2)
+            timing.n >= max(timing.wanted, checked * 1.2)
             and timing.blocks >= rules.min_blocks
             and timing.window_s + now - start >= rules.least_s
         )
