@@ -18,10 +18,11 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import torch
 
@@ -90,15 +91,44 @@ def batches(paths: List[str], size: int, pipeline: str, batch: int, workers: int
     return iter(loader)
 
 
-def _usable_workers(context: Context) -> List[int]:
-    if sys.platform == "linux":
-        return worker_counts()
-    context.warn("workers are forked, which only Linux does safely: measured without workers")
-    return [0]
+def shared_memory_lacking(workers: int, batch: int, size: int, pipeline: str, free: Optional[int] = None) -> str:
+    """Why that many workers cannot hand over their batches, '' where they can or it is not known. free: bytes of /dev/shm.
+
+    Each keeps two batches ready (prefetch_factor), and they lie in /dev/shm; a container has 64 MB of it unless told otherwise.
+    """
+    if free is None:
+        try:
+            free = shutil.disk_usage("/dev/shm").free
+        except OSError:
+            return ""
+    needed = workers * 2 * batch * 3 * size * size * (4 if pipeline == "article" else 1)
+    if needed <= free:
+        return ""
+    return (
+        "/dev/shm has {:.0f} MB free, and {} worker{} that hand{} over batches need {:.0f} MB: a container gets more by "
+        "docker run --shm-size={}g (or --ipc=host)".format(
+            free / 1e6, workers, "s" if workers > 1 else "", "" if workers > 1 else "s", needed / 1e6,
+            max(1, math.ceil(2 * needed / (1 << 30))),
+        )
+    )  # fmt: skip
+
+
+def _usable_workers(context: Context, batch: int, pipeline: str) -> List[int]:
+    if sys.platform != "linux":
+        context.warn("workers are forked, which only Linux does safely: measured without workers")
+        return [0]
+    counts = worker_counts()
+    while counts[-1]:
+        lacking = shared_memory_lacking(counts[-1], batch, SIZE, pipeline)
+        if not lacking:
+            return counts
+        # Beyond it a worker dies of a bus error, and takes the workload with it.
+        context.warn("not measured with {} workers: {}".format(counts.pop(), lacking))
+    return counts
 
 
 def _alone(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -> Result:
-    batch, pipeline, counts = BATCH[tier], context.member, _usable_workers(context)
+    batch, pipeline, counts = BATCH[tier], context.member, _usable_workers(context, BATCH[tier], context.member)
     context.declare(
         VERSION, {"pipeline": pipeline, "size": SIZE, "batch": batch, "tier": tier, "data": data}, {"workers": counts}
     )
@@ -138,7 +168,7 @@ def _round(source: Iterator[Any], workers: int) -> Callable[[], Any]:
 def _feed(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -> Result:
     device = context.device
     model = refcnn_train.tier(device)
-    size, batch, workers = TIERS[model].size, BATCH[tier], _usable_workers(context)[-1]
+    size, batch, workers = TIERS[model].size, BATCH[tier], _usable_workers(context, BATCH[tier], "uint8")[-1]
     knobs = tuned_knobs(device.torch_device)
     context.declare(
         FEED_VERSION,

@@ -185,7 +185,7 @@ def _below(console: Console, baseline: Side, found: Against) -> None:
     rows = found.rows
     if any(row.verdict == NO_DIFFERENCE for row in rows):
         mark = "±" if speaks_unicode(console) else "+-"
-        words = f"= ({mark}N %): no difference shown; N (or a factor, xN) is the least that would show in 4 of 5 such comparisons."
+        words = f"= ({mark}N %): no difference shown; N (xN: a factor) is the least that would show in 4 of 5 such comparisons."
         hanging(console, Text(words, style="dim"), 0)
     for line in legend([row for row in rows if row.verdict != NO_DIFFERENCE]):
         hanging(console, Text(line, style="dim"), 0)
