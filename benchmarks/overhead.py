@@ -30,11 +30,11 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import torch
 import torch.nn.functional as F
 
-from benchmarks.harness import precision, statistics, timing
+from benchmarks.harness import kernels, precision, statistics, timing
 from benchmarks.harness import training as common
 from benchmarks.harness.device import Device, default_device, open_device
 from benchmarks.models.transformer import Transformer
-from benchmarks.workloads import launch, matmul, memory, resnet50, transformer
+from benchmarks.workloads import launch, resnet50, transformer
 
 ROUND_S = 0.25
 ROUND_STEPS = 3
@@ -111,13 +111,13 @@ def _limit(device: Device) -> float:
 
 
 def _matmul_dtype(device: Device) -> str:
-    return "fp32" if matmul.unsupported(device, "bf16") or not device.is_cuda else "bf16"
+    return "fp32" if kernels.unsupported(device, "bf16") or not device.is_cuda else "bf16"
 
 
 def matmul_case(device: Device) -> Case:
-    n, dtype = matmul.square_size(device), _matmul_dtype(device)
+    n, dtype = kernels.square_size(device), _matmul_dtype(device)
     # As many sets of operands as the workload rotates through.
-    size = 3 * n * n * matmul.BYTES[dtype]
+    size = 3 * n * n * kernels.BYTES[dtype]
     sets = []
     for _ in range(max(2, min(64, math.ceil(2 * device.cache_bytes / size) + 1))):
         a = torch.randn(n, n, device=device.torch_device).to(precision.DTYPES[dtype])
@@ -129,12 +129,12 @@ def matmul_case(device: Device) -> Case:
             a, b, out = sets[number % len(sets)]
             torch.mm(a, b, out=out)
 
-    return Case(matmul.rotating_product(device, dtype, n, n, n), loop_by_hand(device, work), _limit(device))
+    return Case(kernels.rotating_product(device, dtype, n, n, n), loop_by_hand(device, work), _limit(device))
 
 
 def copy_case(device: Device) -> Case:
-    source, target = buffers = memory.buffers(device, "copy")
-    step, _ = memory.operation(device, "copy", buffers)
+    source, target = buffers = kernels.buffers(device, "copy")
+    step, _ = kernels.operation(device, "copy", buffers)
 
     def work(count: int) -> None:
         for _ in range(count):
@@ -234,11 +234,11 @@ def _training_by_hand(device: Device, dtype: str, optimiser: Any, loss: Callable
 def triton_case(device: Device) -> Case:
     from triton.testing import do_bench
 
-    n, dtype = matmul.square_size(device), _matmul_dtype(device)
+    n, dtype = kernels.square_size(device), _matmul_dtype(device)
     a = torch.randn(n, n, device=device.torch_device).to(precision.DTYPES[dtype])
     b, out = torch.randn_like(a), torch.empty_like(a)
     return Case(
-        matmul.rotating_product(device, dtype, n, n, n),
+        kernels.rotating_product(device, dtype, n, n, n),
         # Milliseconds for warm-up and for measuring; it empties the L2 cache before each call.
         lambda seconds: do_bench(lambda: torch.mm(a, b, out=out), 25, int(1e3 * seconds), return_mode="median") / 1e3,
         OTHERS_LIMIT,

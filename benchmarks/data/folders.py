@@ -12,7 +12,6 @@ from benchmarks.data.images import Dataset, ImageFiles, Images, Source
 from benchmarks.pipeline import collect
 from benchmarks.pipeline.errors import PipelineError, install
 
-TRAIN, HELD_OUT = ("train", "training"), ("val", "valid", "validation", "test")
 IN_MEMORY = 1 << 30
 """Decoded images up to so many bytes are kept in memory: reading them again each epoch would cost more than training."""
 
@@ -29,8 +28,8 @@ def folder_dataset(name: str, size: int, progress: Callable[[int, int], None], i
     if collect.is_cifar10(path):
         return _cifar10(path.parent if path.name == collect.CIFAR else path)
     _pillow()
-    train = _first_of(path, TRAIN)
-    held_out = _first_of(path, HELD_OUT) if train else None
+    train = _first_of(path, collect.TRAIN)
+    held_out = _first_of(path, collect.HELD_OUT) if train else None
     roots = [train or path, *([held_out] if held_out else [])]
     listings = [collect.list_folder(root) for root in roots]
     odd = sorted(set(listings[0].classes) ^ set(listings[-1].classes))

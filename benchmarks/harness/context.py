@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 import torch
@@ -24,11 +24,17 @@ from . import precision, roofline, statistics, work
 from .device import Device
 from .events import Events
 from .roofline import Ceilings
-from .timing import Rules, Timing
+from .timing import Rules, Timing, busy_seconds, first_step
 from .timing import measure as measure_steps
 
 PROGRESS_S = 0.25
 """No more progress events than one in this time."""
+USUAL_FIRST_S = 0.5
+"""Seconds of a first step that come out of a workload's own time."""
+ENERGY_S = 2.0
+"""Seconds of windows that the energy of a training step wants."""
+BEATEN = 1.005
+"""Half a percent is within the ceiling's own interval."""
 MOST_SAMPLES = 2000
 """Samples that a result carries; of more, evenly spaced ones (the figures are from all)."""
 
@@ -184,6 +190,11 @@ class Context:
         """Something worth keeping beside the metrics."""
         self._details[name] = value
 
+    def correct(self, name: str, value: Any) -> None:
+        """A knob that is not as it was declared: the result tells what was done."""
+        if self._work is not None:
+            self._work["knobs"] = dict(self._work["knobs"], **{name: value})
+
     # --- measuring ---------------------------------------------------------------------------------------------------
 
     def time(
@@ -196,30 +207,52 @@ class Context:
         launches: int = 1,
         figure: Optional[Callable[[float], float]] = None,
         unit: str = "s",
+        trains: bool = False,
+        computes: bool = True,
     ) -> Timing:
-        """Time `step` by the run's rules in `share` of the time that is left.
+        """Time `step` by the run's rules in `share` of the time that is left after its first run.
 
-        key: one for each thing that a workload times. figure, unit: of the progress shown, from seconds a step.
-        The rest as in timing.measure.
+        key: one for each thing that a workload times. figure, unit: of the progress shown, from seconds a step. trains: a
+        whole training step: energy is counted over it, and on a GPU also how long that waits for the host. computes: the
+        device computes all the while. The rest as in timing.measure.
         """
         convert = figure or (lambda seconds: seconds)
 
         def tell(phase: str, count: int, seconds: Optional[float]) -> None:
             self.progress(phase, count, None, convert(seconds) if seconds else None, unit)
 
-        timing = measure_steps(
+        timing = self.timings.get(key) or Timing(key=key)
+        timing.computes = computes
+        rules = replace(self.rules, least_s=max(self.rules.least_s, ENERGY_S)) if trains else self.rules
+        begun = time.monotonic()
+        first_step(self.device, step, timing)
+        # Compiling and autotuning take what they take; the figures get their time all the same.
+        self.deadline += max(0.0, time.monotonic() - begun - USUAL_FIRST_S)
+        measure_steps(
             self.device,
             step,
-            self.rules,
+            rules,
             time.monotonic() + share * self.remaining_s,
-            timing=self.timings.get(key) or Timing(key=key),
+            timing=timing,
             flush=flush,
             gated=gated,
             launches=launches,
             progress=tell,
+            first=False,
         )
+        if trains and self.device.is_cuda:
+            timing.busy_s = busy_seconds(self.device, step)
         self.timings[key] = timing
         return timing
+
+    def bound(self, least_s: Callable[[], float], timing: Timing) -> float:
+        """Least seconds of a step, from this run's ceilings; where the step beats it, a ceiling was taken in a bad moment, so the
+        ceilings are measured again and the bound computed again."""
+        bound = least_s()
+        if timing.median < bound / BEATEN:
+            self.ceilings.measure_again()
+            bound = least_s()
+        return bound
 
     def metric(
         self,
@@ -259,6 +292,10 @@ class Context:
             "ci95": None, "n": 1, "rcv": None, "drift": None, "outliers": 0, "limit": found,
         }  # fmt: skip
 
+    def once(self, value: float, unit: str, better: str = "higher") -> Dict[str, Any]:
+        """A figure that tells of the first launch only: later ones find its caches on the disk."""
+        return dict(self.figure(value, unit, better), once=True)
+
     def ratio(self, over: Timing, under: Timing, better: str = "higher") -> Dict[str, Any]:
         """Median over median of two timings taken one after the other; its interval from theirs, added in squares."""
         made = self.figure(over.median / under.median, "ratio", better)
@@ -277,20 +314,19 @@ class Context:
         missed = []
         for key, timing in self.judged.items():
             half = timing.half_width
-            if timing.n < timing.wanted or half > timing.target:
+            if timing.n < timing.wanted or half > self.rules.widest:
                 spread = "+-{:.1f} %".format(100 * half) if math.isfinite(half) else "unknown"
                 missed.append("{} {} from {} samples".format(key, spread, timing.n))
         if not missed:
             return []
         return [
             "interval not reached in the time given: {} (wanted: {:.0f} % from {} or more)".format(
-                ", ".join(missed), 100 * self.rules.target, self.rules.min_samples
+                ", ".join(missed), 100 * self.rules.widest, max(t.wanted for t in self.judged.values())
             )
         ]
 
     def _judge_limit(self, found: Optional[Dict[str, Any]]) -> None:
-        # Half a percent is within the ceiling's own interval.
-        if found is not None and found["percent"] > 100.5:
+        if found is not None and found["percent"] > 100 * BEATEN:
             self.warn("{:.0f} % of {}: that ceiling was measured too low".format(found["percent"], found["what"]))
 
     def result(self, metrics: Dict[str, Dict[str, Any]]) -> Result:
@@ -303,7 +339,7 @@ class Context:
             key: {
                 "inner": timing.inner, "blocks": timing.blocks, "block": timing.block, "cold_start_s": timing.cold_start_s,
                 "warmup_steps": timing.warmup_steps, "settled": timing.settled, "host_gap": timing.host_gap,
-                "gated": timing.gated, "flushed": timing.flushed, "windows": timing.windows,
+                "gated": timing.gated, "flushed": timing.flushed, "computes": timing.computes, "windows": timing.windows,
             }
             for key, timing in self.timings.items()
         }  # fmt: skip

@@ -6,6 +6,7 @@ between torch 1.13 and 2.15 is looked up here and nowhere else.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 import torch
+
+from .timing import Warmth
 
 
 class Device:
@@ -25,6 +28,7 @@ class Device:
         self.index: Optional[int] = None
         self.torch_device = torch.device("cpu")
         self._flush: Optional[torch.Tensor] = None
+        self.warmth = Warmth()
 
     # --- what it is --------------------------------------------------------------------------------------------------
 
@@ -143,11 +147,10 @@ class Cuda(Device):
         facts = super().describe()
         uuid = getattr(self._properties, "uuid", None)  # torch >= 2.5
         if uuid is not None:
-            facts["uuid"] = str(uuid) if str(uuid).startswith(("GPU-", "MIG-")) else "GPU-{}".format(uuid)
-        bus = getattr(self._properties, "pci_bus_id", None)  # torch >= 2.6
-        if bus is not None:
-            domain = getattr(self._properties, "pci_domain_id", 0)
-            facts["pci"] = "{:08x}:{:02x}:{:02x}.0".format(domain, bus, self._properties.pci_device_id)
+            # torch gives it bare, a MIG instance's too.
+            kind = "MIG" if is_mig(self.name) else "GPU"
+            facts["uuid"] = str(uuid) if str(uuid).startswith(("GPU-", "MIG-")) else "{}-{}".format(kind, uuid)
+        facts["pci"] = _pci_address(self._properties, self.index or 0)
         facts["multiprocessors"] = self._properties.multi_processor_count
         facts["l2_bytes"] = self.cache_bytes
         return facts
@@ -187,6 +190,28 @@ class Cuda(Device):
             return bool((ones + ones).sum().item() == 16.0)
         except RuntimeError:
             return False
+
+
+def is_mig(name: str) -> bool:
+    """Whether CUDA's name of a device is a MIG instance's ("NVIDIA H100 80GB HBM3 MIG 1g.10gb")."""
+    return " MIG " in name
+
+
+def _pci_address(properties: Any, index: int) -> Optional[str]:
+    """'00000000:3b:00.0'; None where nobody tells."""
+    bus = getattr(properties, "pci_bus_id", None)  # torch >= 2.6
+    if bus is not None:
+        domain = getattr(properties, "pci_domain_id", 0)
+        return "{:08x}:{:02x}:{:02x}.0".format(domain, bus, properties.pci_device_id)
+    # torch tells less the older it is; the driver library, which is loaded already, has always told.
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        device, text = ctypes.c_int(), ctypes.create_string_buffer(32)
+        if driver.cuDeviceGet(ctypes.byref(device), index) or driver.cuDeviceGetPCIBusId(text, 32, device):
+            return None
+    except (OSError, AttributeError):
+        return None
+    return text.value.decode("ascii", "replace").lower() or None
 
 
 def open_device(wanted: str) -> Device:

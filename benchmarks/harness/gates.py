@@ -23,12 +23,12 @@ import torch
 COSINE_GATE = 0.98
 """Of gradients of a bf16 step with those of a float64 step: they differ by 7-11 % in L2, but must point the same way."""
 TF32_FLOOR = 5e-5
-"""A product in TF32 that is closer than this was not computed in TF32."""
+"""A product that is closer than this was not computed in TF32."""
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Relative L2 errors: what correct arithmetic gives, and the most that passes; `floor`: the least.
+    """Relative L2 errors: what correct arithmetic gives, and the most that passes; `floor`: less is worth a remark.
 
     worst: how many times the L2 error the largest error over the rms may be.
     """
@@ -64,6 +64,8 @@ class Verdict:
     """Largest error over the reference's rms."""
     gate: float
     reasons: List[str] = field(default_factory=list)
+    remark: str = ""
+    """What is odd about it, and no fault."""
 
     @property
     def passed(self) -> bool:
@@ -99,7 +101,10 @@ def judge(actual: Any, reference: Any, operation: str, dtype: str) -> Verdict:
         looks = " (TF32 gives about 2.9e-4: it is on where IEEE fp32 was asked for)" if _like_tf32(dtype, error) else ""
         verdict.reasons.append("{} is above the gate of {:.2g}{}".format(what, limits.gate, looks))
     if not error >= limits.floor:
-        verdict.reasons.append("{} is too good for TF32 (from {:.2g}): TF32 is not on".format(what, limits.floor))
+        # A library may answer more exactly than it must (split products, another algorithm): no fault of the device.
+        verdict.remark = "{} is better than TF32 gives (from {:.2g}): it was not computed in TF32".format(
+            what, limits.floor
+        )
     allowed = limits.worst * max(error, limits.expected)
     if not worst <= allowed:
         verdict.reasons.append(

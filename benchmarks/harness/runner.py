@@ -10,17 +10,14 @@ import gc
 import math
 import sys
 import time
-import traceback
-from typing import Any, Dict, Mapping, Optional, Sequence
-
-import torch
+from typing import Dict, Mapping, Optional, Sequence
 
 from benchmarks import workloads
-from benchmarks.pipeline.errors import ValidationError
 
 from .context import Context, Result, Skip
 from .device import Device
 from .events import Events
+from .failures import describe
 from .roofline import Ceilings
 from .timing import Rules
 
@@ -140,36 +137,6 @@ class Runner:
         dynamo = sys.modules.get("torch._dynamo")
         if dynamo is not None:
             dynamo.reset()
-
-
-def describe(error: BaseException) -> Dict[str, Any]:
-    """kind, message and traceback of an `error` event."""
-    text = str(error).strip() or type(error).__name__
-    return {
-        "kind": kind_of(error),
-        "message": "{}: {}".format(type(error).__name__, text.splitlines()[0]),
-        "traceback": "".join(traceback.format_exception(type(error), error, error.__traceback__)),
-    }
-
-
-def kind_of(error: BaseException) -> str:
-    """'out-of-memory', 'cuda', 'numerics' or 'exception'."""
-    text = str(error)
-    if isinstance(error, ValidationError):
-        return "numerics"
-    # torch.cuda.OutOfMemoryError (1.13) is torch.OutOfMemoryError since 2.5; the CPU allocator raises a RuntimeError.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "out-of-memory"
-    if isinstance(error, RuntimeError):
-        if "out of memory" in text or "can't allocate memory" in text or "CUBLAS_STATUS_ALLOC_FAILED" in text:
-            return "out-of-memory"
-        if any(
-            word in text for word in ("CUDA error", "CUDA driver error", "cuDNN error", "CUDNN_STATUS", "CUBLAS_STATUS")
-        ):
-            return "cuda"
-    # torch >= 2.8
-    accelerator = getattr(torch, "AcceleratorError", None)
-    return "cuda" if accelerator is not None and isinstance(error, accelerator) else "exception"
 
 
 def _excess(context: Context) -> float:

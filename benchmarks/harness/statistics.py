@@ -1,7 +1,9 @@
 """Figures about figures: standard library only, so that they work where numpy does not.
 
 Intervals come from a moving-block bootstrap (Kunsch 1989): neighbouring samples resemble each other (clocks, other
-processes), and drawing them one by one would promise too narrow an interval.
+processes), and drawing them one by one would promise too narrow an interval. What wanders more slowly than a block (a clock
+under a power limit) it does not see: the interval is at least that of a first-order autoregression fitted to some two dozen
+consecutive parts of the samples, whatever these last (see `wander`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,12 @@ OUTLIER_Z = 3.5
 # Makes the median absolute deviation estimate a normal distribution's standard deviation.
 MAD_TO_SIGMA = 1.4826
 RESAMPLES = 400
+PARTS = 24
+"""Consecutive parts of the samples, in which a slow wander is looked for."""
+MOST_PERSISTENT = 0.99
+"""Of a part in the next one: a random walk has no mean that could be told."""
+UNSURE = 0.5
+"""Standard errors that the persistence is taken higher: more would call steady samples uncertain, too."""
 
 
 def median(values: Sequence[float]) -> float:
@@ -89,7 +97,49 @@ def interval(
         medians.append((ordered[sample[(n - 1) // 2]] + ordered[sample[n // 2]]) / 2)
     tail = (1 - level) / 2
     medians.sort()
-    return _quantile(medians, tail), _quantile(medians, 1 - tail)
+    middle, half = _quantile(ordered, 0.5), wander(values)
+    return min(_quantile(medians, tail), middle - half), max(_quantile(medians, 1 - tail), middle + half)
+
+
+def wander(values: Sequence[float]) -> float:
+    """Half the 95 % interval of the middle of samples that wander slowly, in their unit; for 6 samples or more.
+
+    An AR(1) process is fitted to the means of PARTS consecutive parts. Its persistence is biased downwards in short series
+    (corrected after Kendall 1954) and uncertain (taken half a standard error higher). Simulated with 1 % of wander and the rule
+    that stops at a narrow interval, it holds the truth in 84 to 100 % of runs for noise with correlation times up to half of the
+    time measured and for waves up to two and a half times it; the bootstrap alone in 11 to 60 %. Of what is slower no short run
+    can tell.
+    """
+    middle = median(values)
+    sigma = MAD_TO_SIGMA * median([abs(value - middle) for value in values])
+    # An outlier moves a mean, and hardly the median.
+    low, high = middle - OUTLIER_Z * sigma, middle + OUTLIER_Z * sigma
+    size = max(1, len(values) // PARTS)
+    count = len(values) // size
+    means = [
+        sum(min(max(value, low), high) for value in values[index * size : (index + 1) * size]) / size
+        for index in range(count)
+    ]
+    centre = sum(means) / count
+    off = [mean - centre for mean in means]
+    squares = sum(one * one for one in off)
+    if not squares:
+        return 0.0
+    found = sum(one * following for one, following in zip(off, off[1:])) / squares
+    stays = min(max((count * found + 1) / (count - 3), 0.0), MOST_PERSISTENT)
+    stays = min(stays + UNSURE * math.sqrt((1 - stays * stays) / count), MOST_PERSISTENT)
+    innovations = sum((following - stays * one) ** 2 for one, following in zip(off, off[1:])) / (count - 2)
+    variance = max(squares / (count - 1), innovations / (1 - stays * stays))
+    of_mean = (1 + stays) / (1 - stays) - 2 * stays * (1 - stays**count) / (count * (1 - stays) ** 2)
+    # More than the figure itself says no more than that: nothing is known.
+    return min(_t95(max(3.0, count / 3)) * math.sqrt(variance / count * of_mean), abs(middle))
+
+
+def _t95(df: float) -> float:
+    """Student's 0.975 quantile (Abramowitz and Stegun 26.7.5): within 1 % from 3 degrees of freedom on."""
+    z = 1.959964
+    terms = ((z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
+    return z + sum(term / df ** (index + 1) for index, term in enumerate(terms))
 
 
 def half_width(values: Sequence[float], block: int = 1, seed: int = 0, resamples: int = RESAMPLES) -> float:

@@ -1,4 +1,4 @@
-"""The measuring loop: warm-up, blocks between two synchronisations, repeats until the interval is narrow enough.
+"""The measuring loop: first step, warm-up, blocks between two synchronisations, repeats until the interval is narrow enough.
 
 A sample is the time of `inner` steps over `inner`; a block is the samples between two synchronisations, 250 ms or more of
 them. Marks are CUDA events on a GPU, the wall clock on a CPU; the loop is the same.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 
 from . import statistics
@@ -19,6 +19,28 @@ if TYPE_CHECKING:
 
 # More launches than this do not fit into a stream's queue (1,024 on today's drivers), and a gate would then hold the host too.
 QUEUE = 500
+COOL_S = 1.0
+"""Seconds without work after which a device's clocks may have fallen: it is warmed up anew."""
+BUSY_STEPS = 7
+"""Steps that are timed behind a gate, to learn how much of a step the device computes."""
+
+
+@dataclass
+class Warmth:
+    """How long a device has been kept at work: its own property, whichever timing did it."""
+
+    since: float = -math.inf
+    last: float = -math.inf
+
+    def worked(self, start: float, end: float) -> None:
+        """It worked from `start` to `end` (time.monotonic())."""
+        if start - self.last > COOL_S:
+            self.since = start
+        self.last = end
+
+    def seconds(self, now: float) -> float:
+        """For how long without a pause that would let it cool; 0 where it has cooled."""
+        return now - self.since if now - self.last <= COOL_S else 0.0
 
 
 @dataclass
@@ -26,9 +48,16 @@ class Rules:
     """When a figure is good enough. Times in seconds; `target` is a ratio: half the 95 % interval over the median."""
 
     target: float = 0.01
+    # What is wider is no figure; between the two it is one, and its interval tells. Runs are compared by their launches.
+    widest: float = 0.03
     min_samples: int = 30
+    # Of samples that take so long, fewer do: each is a mean over as much time as many others.
+    long_s: float = 0.1
+    min_long_samples: int = 10
     min_blocks: int = 3
     block_s: float = 0.25
+    # Of windows: what wanders slowly (clocks, neighbours) is not seen in less, nor is energy counted.
+    least_s: float = 2.0
     warmup_steps: int = 10
     warmup_s: float = 2.0
     warmup_agree: float = 0.02
@@ -40,10 +69,11 @@ class Rules:
 
     @classmethod
     def on(cls, device: Device, quick: bool) -> "Rules":
-        target = 0.03 if quick else 0.01
+        # Three quick launches have two seconds and thirty samples together.
+        common = cls(target=0.03, least_s=0.7, min_samples=10) if quick else cls()
         # A GPU raises its clocks in about two seconds; a CPU in milliseconds. A CPU's timer ticks each 1 to 10 ms: a median
         # over samples shorter than that would leave out what the ticks take (2 to 3 %, measured by overhead.py).
-        return cls(target=target) if device.is_cuda else cls(target=target, warmup_s=0.2, sample_s=1e-2)
+        return common if device.is_cuda else replace(common, warmup_s=0.2, sample_s=1e-2)
 
 
 @dataclass
@@ -62,10 +92,12 @@ class Timing:
     """The very first step with its synchronisation: allocation, autotuning, compilation."""
     warmup_steps: int = 0
     settled: bool = True
-    wall_s: float = 0.0
-    marked_s: float = 0.0
     flushed: bool = False
     gated: bool = False
+    computes: bool = True
+    """Whether the device computes all the while, so that its clocks tell something."""
+    busy_s: Optional[float] = None
+    """Seconds of a step that the device computes, measured behind a gate; None: not known."""
     windows: List[Tuple[float, float]] = field(default_factory=list)
     """When it was measured, by the monotonic clock."""
     target: float = 0.01
@@ -85,10 +117,15 @@ class Timing:
 
     @property
     def host_gap(self) -> Optional[float]:
-        """|wall - marks| over wall: a ratio; None where flushes or gates stand between the marks."""
-        if self.flushed or self.gated or not self.wall_s:
-            return None
-        return abs(self.wall_s - self.marked_s) / self.wall_s
+        """Share of a step that the device waits for the host's launches (0-1); None: not known.
+
+        Marks in the stream cannot tell: the time between two of them holds the device's idle time too.
+        """
+        return None if self.busy_s is None or not self.n else max(0.0, 1 - self.busy_s / self.median)
+
+    @property
+    def window_s(self) -> float:
+        return sum(end - start for start, end in self.windows)
 
     @property
     def reached(self) -> bool:
@@ -109,34 +146,88 @@ def measure(
     gated: bool = False,
     launches: int = 1,
     progress: Progress = lambda phase, step, seconds: None,
+    first: bool = True,
 ) -> Timing:
     """Time `step` until the rules are met or `deadline` (time.monotonic) has come; at least one block is always taken.
 
     timing: of an earlier call with the same step, to add to. flush: other data in the cache before each sample (then a
     sample is one step). gated: launch behind a kernel that holds the stream. launches: kernels a step, about, for the gate.
+    first: the first step is still to be done (see first_step).
     Raises what `step` raises.
     """
     timing = Timing() if timing is None else timing
     timing.target, timing.wanted = rules.target, rules.min_samples
     timing.flushed = timing.flushed or flush
+    if first:
+        first_step(device, step, timing)
     # Steps a sample that a gate can hold.
     most_inner = max(1, QUEUE // launches) if gated else sys.maxsize
     sample_s = _warm_up(device, step, rules, deadline, timing, flush, progress, most_inner)
     flush_s = _flush_seconds(device) if flush else 0.0
+    if sample_s >= rules.long_s:
+        timing.wanted = min(rules.min_samples, rules.min_long_samples)
     start, checked = time.monotonic(), 0
     while True:
         count = _block_samples(rules, sample_s + flush_s, deadline, gated, launches * timing.inner)
         _block(device, step, count, timing, gated, launches)
         sample_s = timing.median * timing.inner
         progress("measure", timing.n, timing.median)
-        late = time.monotonic() + sample_s >= deadline
+        now = time.monotonic()
+        device.warmth.worked(start, now)
+        late = now + sample_s >= deadline
         # Asking costs tens of milliseconds: only when the answer may have changed.
-        due = timing.n >= max(rules.min_samples, checked * 1.2) and timing.blocks >= rules.min_blocks
-        if late or timing.n >= 10 * rules.most_samples or (due and timing.half_width <= rules.target):
+        due = (
+            timing.n >= max(timing.wanted, checked * 1.2)
+            and timing.blocks >= rules.min_blocks
+            and timing.window_s + now - start >= rules.least_s
+        )
+        if (
+            late
+            or (timing.n >= 10 * rules.most_samples and timing.window_s + now - start >= rules.least_s)
+            or (due and timing.half_width <= rules.target)
+        ):
             break
         checked = timing.n if due else checked
     timing.windows.append((start, time.monotonic()))
     return timing
+
+
+def first_step(device: Device, step: Callable[[], Any], timing: Timing) -> None:
+    """The very first step with its synchronisation: what compiles or allocates does so here, before time is shared out."""
+    device.synchronize()
+    begun = time.perf_counter()
+    step()
+    device.synchronize()
+    if timing.cold_start_s is None:
+        timing.cold_start_s = time.perf_counter() - begun
+
+
+def busy_seconds(device: Device, step: Callable[[], Any]) -> Optional[float]:
+    """Seconds of a (warm) step that the device computes: all of it is queued before the device may begin.
+
+    None where that cannot be: nothing can hold the stream, the step waits for the device, or the queue has no room for it.
+    """
+    device.synchronize()
+    begun = time.perf_counter()
+    step()
+    launching = time.perf_counter() - begun
+    found = []
+    for _ in range(BUSY_STEPS):
+        device.synchronize()
+        held = 1.5 * launching + 2e-3
+        begun = time.perf_counter()
+        if not device.gate(held):
+            return None
+        first = device.mark()
+        step()
+        second = device.mark()
+        # Whoever waits for the stream waits until the gate opens.
+        queued = time.perf_counter() - begun < held
+        device.synchronize()
+        if not queued:
+            return None
+        found.append(device.seconds(first, second))
+    return statistics.median(found)
 
 
 def _warm_up(
@@ -149,26 +240,18 @@ def _warm_up(
     progress: Progress,
     most_inner: int,
 ) -> float:
-    """Step until the last five agree with the five before; sets cold start and `inner`; returns seconds a sample."""
+    """Step until the device is warm and the last five agree with the five before; sets `inner`; returns seconds a sample."""
     start = time.monotonic()
     limit = start + rules.warmup_share * max(0.0, deadline - start)
-    device.synchronize()
-    begun = time.perf_counter()
-    step()
-    device.synchronize()
-    cold = time.perf_counter() - begun
-    again = timing.cold_start_s is not None
-    if not again:
-        timing.cold_start_s = cold
+    again = bool(timing.samples)
     times: List[float] = []
     steps, inner = 1, timing.inner
-    # A long compilation leaves a GPU idle: it is no warm-up.
-    running = time.monotonic()
     while True:
         now = time.monotonic()
-        enough = steps >= rules.warmup_steps and now - running >= rules.warmup_s and len(times) >= 10
-        settled = enough and _agree(times, rules.warmup_agree)
-        if settled or (now >= limit and times):
+        device.warmth.worked(start, now)
+        agree = _agree(times, rules.warmup_agree)
+        enough = steps >= rules.warmup_steps and len(times) >= 10 and device.warmth.seconds(now) >= rules.warmup_s
+        if (enough and agree) or (now >= limit and times):
             break
         begun = time.perf_counter()
         for _ in range(inner):
@@ -183,11 +266,14 @@ def _warm_up(
         progress("warmup", steps, times[-1])
     timing.inner = inner
     timing.warmup_steps += steps
-    timing.settled = settled
+    timing.settled = agree
     return statistics.median(times[-5:]) * inner
 
 
 def _agree(times: List[float], within: float) -> bool:
+    """Whether the last five steps take what the five before took; of fewer than ten steps it is not known, so nothing is said."""
+    if len(times) < 10:
+        return True
     before = statistics.median(times[-10:-5])
     return abs(statistics.median(times[-5:]) / before - 1) <= within if before else True
 
@@ -218,7 +304,6 @@ def _block(device: Device, step: Callable[[], Any], count: int, timing: Timing, 
     if gated:
         # Long enough to launch the whole block behind it: 20 us a launch is slow for a host.
         timing.gated = device.gate(min(1.0, 2e-5 * count * inner * launches + 1e-3)) or timing.gated
-    begun = time.perf_counter()
     if flush:
         for _ in range(count):
             device.flush_cache()
@@ -235,9 +320,7 @@ def _block(device: Device, step: Callable[[], Any], count: int, timing: Timing, 
             marks.append((last, mark))
             last = mark
     device.synchronize()
-    timing.wall_s += time.perf_counter() - begun
     times = [device.seconds(first, second) for first, second in marks]
-    timing.marked_s += sum(times)
     timing.samples += [seconds / inner for seconds in times]
     timing.block = max(timing.block, count)
     timing.blocks += 1

@@ -86,6 +86,7 @@ def figures(
     context: Context, timing: Timing, flop: float, items: float, unit: str, dtype: str, loss: Optional[Any]
 ) -> Dict[str, Dict[str, Any]]:
     """throughput (items/s), step (ms), mfu (%: of the matmul ceiling measured in this run), peak_memory (GB), cold_start (s)."""
+    context.bound(lambda: flop / context.ceilings.matmul(dtype), timing)
     ceiling = context.ceilings.matmul(dtype)
     what = "the {} matmul ceiling".format(dtype)
     metrics = {
@@ -94,7 +95,7 @@ def figures(
         "mfu": context.metric(timing, "%", lambda s: 100 * flop / s / ceiling),
     }
     if timing.cold_start_s is not None:
-        metrics["cold_start"] = context.figure(timing.cold_start_s, "s", "lower")
+        metrics["cold_start"] = context.once(timing.cold_start_s, "s", "lower")
     peak = context.device.peak_bytes()
     if peak is not None:
         metrics["peak_memory"] = context.figure(peak / 1e9, "GB", "lower")

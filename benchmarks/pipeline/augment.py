@@ -12,6 +12,11 @@ import torch
 from torch.nn import functional
 
 
+def sent(drawn: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Numbers drawn on the CPU, on the device; from page-locked memory, for from any other the host waits for the device."""
+    return drawn.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else drawn.to(device)
+
+
 def pad(images: torch.Tensor, pixels: int) -> torch.Tensor:
     """Images (N, C, H, W) with a border of zeros of that many pixels on each side."""
     return functional.pad(images, (pixels, pixels, pixels, pixels))
@@ -20,7 +25,7 @@ def pad(images: torch.Tensor, pixels: int) -> torch.Tensor:
 def random_crop(images: torch.Tensor, padding: int, generator: torch.Generator) -> torch.Tensor:
     """Each image padded and cut back to its size at a place of its own: a shift of up to `padding` pixels."""
     count, _, height, width = images.shape
-    top, left = torch.randint(0, 2 * padding + 1, (2, count), generator=generator).to(images.device)
+    top, left = sent(torch.randint(0, 2 * padding + 1, (2, count), generator=generator), images.device)
     rows = top[:, None] + torch.arange(height, device=images.device)
     columns = left[:, None] + torch.arange(width, device=images.device)
     picked = torch.arange(count, device=images.device)[:, None, None]
@@ -33,11 +38,11 @@ def random_rotation(images: torch.Tensor, degrees: float, generator: torch.Gener
     angles = (torch.rand(images.shape[0], generator=generator) * 2 - 1) * math.radians(degrees)
     cosine, sine, zero = angles.cos(), angles.sin(), torch.zeros_like(angles)
     turns = torch.stack([torch.stack([cosine, -sine, zero], 1), torch.stack([sine, cosine, zero], 1)], 1)
-    grid = functional.affine_grid(turns.to(images.device, images.dtype), list(images.shape), align_corners=False)
+    grid = functional.affine_grid(sent(turns.to(images.dtype), images.device), list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
 
 def random_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Each image mirrored left to right with probability 1/2. Not for digits: a mirrored 2 is no 2."""
-    mirrored = (torch.rand(images.shape[0], generator=generator) < 0.5).to(images.device)
+    mirrored = sent(torch.rand(images.shape[0], generator=generator) < 0.5, images.device)
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)

@@ -21,6 +21,8 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff",
 DECODE_UP_TO = 50_000
 """Files that are decoded once to prove them sound; of more, only the headers are read, and the rest shows when it is used."""
 TELL_EVERY = 200
+TRAIN, HELD_OUT = ("train", "training"), ("val", "valid", "validation", "test")
+"""Names of the parts that a folder may come in."""
 CIFAR = "cifar-10-batches-py"
 MISSING, EMPTY, CORRUPT, DUPLICATE, CONFLICTING = (
     "missing", "empty", "corrupt", "duplicate", "the same image under two classes",
@@ -55,6 +57,13 @@ def is_cifar10(path: Path) -> bool:
     return path.name == CIFAR or (path.expanduser() / CIFAR).is_dir()
 
 
+def image_paths(folder: Path) -> List[str]:
+    """The images to train on, unread: of its part for training where it has one. Raises PipelineError as list_folder does."""
+    folder = folder.expanduser()
+    train = next((folder / name for name in TRAIN if (folder / name).is_dir()), folder)
+    return list_folder(train).paths
+
+
 def list_folder(root: Path) -> Listing:
     """root/CLASS/**/image: classes in the order of their names. Raises PipelineError where there are none."""
     try:
@@ -84,9 +93,10 @@ def clean_files(
     progress: Callable[[int, int], None],
     seen: Dict[str, int],
 ) -> Tuple[Listing, Cleaning]:
-    """The sound ones, each once. check(path, thoroughly): why an image cannot be used, None where it can.
+    """The sound ones, each once; of one image under two classes neither label is known to be right, so both files go.
 
-    seen: the class of each content that was met; one that is passed on keeps training images out of a test part.
+    check(path, thoroughly): why an image cannot be used, None where it can. seen: the class of each content that was met; one
+    that is passed on keeps training images out of a test part.
     """
     thoroughly = len(listing.paths) <= DECODE_UP_TO
 
@@ -100,6 +110,8 @@ def clean_files(
         return check(path, thoroughly), mark
 
     paths, labels, reasons, examples = [], [], Counter(), []  # type: List[str], List[int], Counter[str], List[str]
+    kept: Dict[str, int] = {}  # where the image of each content stands in `paths`
+    conflicts: Dict[int, str] = {}
     with ThreadPoolExecutor(max_workers=min(16, (os.cpu_count() or 1) + 2)) as pool:
         for number, (path, label, (fault, mark)) in enumerate(
             zip(listing.paths, listing.labels, pool.map(inspect, listing.paths, chunksize=16))
@@ -107,9 +119,13 @@ def clean_files(
             reason = fault
             if reason is None and mark and mark in seen:
                 reason = DUPLICATE if seen[mark] == label else CONFLICTING
+            if reason is CONFLICTING and mark in kept and kept[mark] not in conflicts:
+                conflicts[kept[mark]] = path
+                reasons[CONFLICTING] += 1
             if reason is None:
                 if mark:
                     seen[mark] = label
+                    kept[mark] = len(paths)
                 paths.append(path)
                 labels.append(label)
             else:
@@ -118,7 +134,12 @@ def clean_files(
                     examples.append("{} ({})".format(path, reason))
             if number % TELL_EVERY == 0:
                 progress(number, len(listing.paths))
-    return Listing(paths, labels, listing.classes), Cleaning(len(paths), dict(reasons), examples)
+    # A conflict is the one that somebody has to decide: it is named first.
+    named = ["{} and {} ({})".format(paths[index], other, CONFLICTING) for index, other in conflicts.items()]
+    examples = [*named, *(example for example in examples if CONFLICTING not in example or not named)][:3]
+    sound = [index for index in range(len(paths)) if index not in conflicts]
+    listing = Listing([paths[index] for index in sound], [labels[index] for index in sound], listing.classes)
+    return listing, Cleaning(len(sound), dict(reasons), examples)
 
 
 def clean_images(images: Images) -> Tuple[Images, Cleaning]:

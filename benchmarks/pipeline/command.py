@@ -87,7 +87,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         import torch
     except ImportError as error:
         return _fail(events, "input", "{} cannot import torch: {}".format(sys.executable, error), USAGE)
-    from benchmarks.harness.runner import describe
+    from benchmarks.harness.failures import describe
     from benchmarks.pipeline.errors import PipelineError, ValidationError
     from benchmarks.pipeline.training import Stopped
 

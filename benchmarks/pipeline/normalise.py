@@ -25,12 +25,15 @@ def min_max(values: torch.Tensor, low: float, high: float) -> torch.Tensor:
     return (values - low) / (high - low)
 
 
-def z_score(values: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """Images (N, C, H, W) with the mean and standard deviation of each channel taken out."""
-    shape = (1, -1, 1, 1)
-    centre = torch.as_tensor(mean, dtype=values.dtype, device=values.device).view(shape)
-    scale = torch.as_tensor(std, dtype=values.dtype, device=values.device).view(shape)
-    return (values - centre) / scale
+def by_channel(values: Sequence[float], images: torch.Tensor) -> torch.Tensor:
+    """A number for each channel, (1, C, 1, 1), of the images' dtype and on their device. Sending it waits for the device: make it
+    once, not once a step."""
+    return torch.tensor(values, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
+
+
+def z_score(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """Images (N, C, H, W) with the mean and standard deviation of each channel (1, C, 1, 1) taken out."""
+    return (images - mean) / std
 
 
 def statistics(pixels: torch.Tensor) -> Tuple[Tuple[float, ...], Tuple[float, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Dict, Sequence, Tuple
 
 import torch
 
@@ -16,6 +16,7 @@ class Preparation:
     def __init__(self, mean: Sequence[float], std: Sequence[float], settings: Settings, channels_last: bool) -> None:
         self.mean, self.std, self.settings = tuple(mean), tuple(std), settings
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self._constants: Dict[torch.device, Tuple[torch.Tensor, torch.Tensor]] = {}
         self.generator = torch.Generator().manual_seed(settings.seed)
 
     def for_training(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -34,8 +35,15 @@ class Preparation:
         """float32 (N, 3, H, W), as it is."""
         return self._finished(normalise.min_max(pixels.float(), 0, 255))
 
+    def _scale(self, images: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation where the images are, sent there once."""
+        if images.device not in self._constants:
+            made = (normalise.by_channel(self.mean, images), normalise.by_channel(self.std, images))
+            self._constants[images.device] = made
+        return self._constants[images.device]
+
     def _finished(self, images: torch.Tensor) -> torch.Tensor:
-        images = normalise.z_score(images, self.mean, self.std)
+        images = normalise.z_score(images, *self._scale(images))
         if images.shape[1] == 1:
             images = images.expand(-1, 3, -1, -1)
         return images.contiguous(memory_format=self.memory_format)

@@ -11,14 +11,15 @@ from typing import Any, Dict, Mapping, Optional
 import torch
 
 from benchmarks.data.load import SYNTHETIC, Parts, class_counts, load, with_few_labels
+from benchmarks.harness import allocator
 from benchmarks.harness.command import hello
 from benchmarks.harness.device import default_device, open_device
 from benchmarks.harness.events import Events
 from benchmarks.models.simple_cnn import SimpleCNN, parameter_count
 from benchmarks.pipeline import checkpoint, export, finetune, first_step
+from benchmarks.pipeline.checkpointer import Checkpointer
 from benchmarks.pipeline.errors import PipelineError, ValidationError, insist
 from benchmarks.pipeline.evaluate import Scores
-from benchmarks.pipeline.keeping import Keeper
 from benchmarks.pipeline.model import build
 from benchmarks.pipeline.optimise import is_fused
 from benchmarks.pipeline.recipes import settings_for
@@ -35,7 +36,7 @@ class Session:
     def __init__(self, options: argparse.Namespace, given: Mapping[str, Any], events: Events) -> None:
         """Raises PipelineError on options that cannot be."""
         self.options, self.given, self.events = options, dict(given), events
-        self.keeper: Optional[Keeper] = None
+        self.checkpointer: Optional[Checkpointer] = None
         self._run: Optional[Run] = None
         self._told = 0.0
         self._stop: Optional[str] = None
@@ -44,13 +45,13 @@ class Session:
     def ask_to_stop(self, why: str) -> None:
         """Called by a signal: save at the next step, and end."""
         self._stop = why
-        if self.keeper is not None:
-            self.keeper.ask_to_stop(why)
+        if self.checkpointer is not None:
+            self.checkpointer.ask_to_stop(why)
 
     def save(self) -> None:
-        if self.keeper is not None and self._run is not None:
-            self.keeper.tell = lambda _event, **_fields: None
-            self.keeper.save(self._run)
+        if self.checkpointer is not None and self._run is not None:
+            self.checkpointer.tell = lambda _event, **_fields: None
+            self.checkpointer.save(self._run)
 
     def run(self) -> None:
         started = time.monotonic()
@@ -71,18 +72,28 @@ class Session:
         knobs = self._knobs(settings, device.torch_device, parts)
         if state is None:
             folder.write_json("config.json", self._config(settings, knobs, parts, device.describe()))
+        if knobs.keep_memory and not allocator.keep_freed_memory():
+            knobs = replace(knobs, keep_memory=False)
+        torch.backends.cudnn.benchmark = knobs.autotuned
         self.events.emit("run", folder=str(folder.path), settings=settings.as_dict(), knobs=knobs.describe())
         comparison = self._first_step(model, parts, settings, knobs, device.torch_device)
         run = self._run = Run(model, parts, settings, knobs, device.torch_device, self.tell)
-        knobs_used = dict(knobs.describe(), fused=is_fused(run.step.optimiser))
         if state is not None:
             run.restore(state)
-        self.keeper = Keeper(folder, self.tell, options.save_every)
+        self.checkpointer = Checkpointer(folder, self.tell, options.save_every)
         if self._stop:
-            self.keeper.ask_to_stop(self._stop)
+            self.checkpointer.ask_to_stop(self._stop)
         trained_from = run.steps
-        run.train(self.keeper.after_step, self.keeper.after_epoch)
-        self._finish(run, self.keeper, comparison, knobs_used, started, run.steps - trained_from)
+        run.train(self.checkpointer.after_step, self.checkpointer.after_epoch)
+        if run.step.uncompiled_because:
+            self.events.emit(
+                "log",
+                text="torch.compile does not work here, so the run went without it: {}".format(
+                    run.step.uncompiled_because
+                ),
+            )
+        knobs_used = dict(run.step.knobs.describe(), fused=is_fused(run.step.optimiser))
+        self._finish(run, self.checkpointer, comparison, knobs_used, started, run.steps - trained_from)
 
     # --- the stages --------------------------------------------------------------------------------------------------
 
@@ -175,13 +186,13 @@ class Session:
     def _finish(
         self,
         run: Run,
-        keeper: Keeper,
+        checkpointer: Checkpointer,
         comparison: Optional[Dict[str, Any]],
         knobs: Dict[str, Any],
         started: float,
         steps: int,
     ) -> None:
-        settings, parts, folder = run.settings, run.parts, keeper.folder
+        settings, parts, folder = run.settings, run.parts, checkpointer.folder
         chosen = "last"
         if settings.patience and run.best:
             # Early stopping ends after the best epoch: that one's weights are what it stopped for.
@@ -191,7 +202,7 @@ class Session:
         scores = run.evaluate(parts.test)
         weights = run.weights()
         epoch = run.best["epoch"] if chosen == "best" else run.epoch
-        keeper.save_final(run, weights, epoch)
+        checkpointer.save_final(run, weights, epoch)
         speeds = [line["images_per_second"] for line in run.history if line["images_per_second"]]
         result: Dict[str, Any] = {
             "test": scores.summary(),
@@ -221,7 +232,7 @@ class Session:
         except ValidationError as error:
             result.update(valid=False, invalid_because=[str(error)])
         folder.write_json("result.json", dict(result, schema=SCHEMA))
-        keeper.slim(run)
+        checkpointer.slim(run)
         self.events.emit("finished", **result)
         if not result["valid"]:
             raise ValidationError(result["invalid_because"][0])

@@ -7,7 +7,7 @@ from typing import Any, Dict, Mapping, Optional
 
 import torch
 
-from benchmarks.harness import precision
+from benchmarks.harness import allocator, precision
 from benchmarks.pipeline.errors import PipelineError
 from benchmarks.pipeline.optimise import OPTIMISERS, SCHEDULES
 
@@ -30,6 +30,10 @@ class Knobs:
     # Send uint8 and augment there; otherwise images are made float and augmented on the CPU, one by one.
     prepare_on_device: bool = False
     pinned: bool = False
+    # On a CPU: what a step frees is kept for the next one, not given back to the kernel.
+    keep_memory: bool = False
+    # Let cuDNN time its algorithms for the shapes at hand.
+    autotuned: bool = False
 
     def describe(self) -> Dict[str, Any]:
         return asdict(self)
@@ -51,6 +55,8 @@ def tuned_knobs(device: torch.device, steps: Optional[int] = None) -> Knobs:
         sync_each_step=False,
         prepare_on_device=True,
         pinned=cuda,
+        keep_memory=not cuda and allocator.can_keep(),
+        autotuned=cuda,
     )
 
 

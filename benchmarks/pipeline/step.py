@@ -12,12 +12,13 @@ The article's loop, in its order:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Dict, Optional, Tuple
 
 import torch
 from torch import nn
 
-from benchmarks.harness import precision
+from benchmarks.harness import failures, precision
 from benchmarks.pipeline import optimise
 from benchmarks.pipeline.model import loss_function
 from benchmarks.pipeline.settings import Knobs, Settings, set_fp32_policy
@@ -42,10 +43,30 @@ class TrainingStep:
         self.scaler: Optional[Any] = None
         if knobs.precision == "fp16" and device.type == "cuda":
             self.scaler = torch.cuda.amp.GradScaler()
-        self._forward = torch.compile(self.model) if knobs.compiled else self.model
+        self._forward: Any = self.model
+        self._to_compile = knobs.compiled
+        self.uncompiled_because = ""
+        """Why torch.compile was asked for and is not used: then `knobs` says so too."""
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
         """(loss, number of images called rightly), both on the device and not waited for."""
+        return self._compiling(images, labels) if self._to_compile else self._step(images, labels)
+
+    def _compiling(self, images: torch.Tensor, labels: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+        """The first step, compiled; where nothing can compile here (no compiler, no Triton), as it is."""
+        self._to_compile = False
+        try:
+            self._forward = torch.compile(self.model)
+            return self._step(images, labels)
+        except Exception as error:
+            why = failures.why_not_compiled(error)
+            if not why:
+                raise
+            self._forward, self.uncompiled_because = self.model, why
+            self.knobs = replace(self.knobs, compiled=False)
+        return self._step(images, labels)
+
+    def _step(self, images: torch.Tensor, labels: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
         self.optimiser.zero_grad(set_to_none=True)
         with precision.autocast(self.device, self.knobs.precision):
             logits = self._forward(images)

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from benchmarks.harness import precision
 from benchmarks.harness.context import Context, Result
 from benchmarks.harness.device import Device
-from benchmarks.workloads.matmul import BYTES
+from benchmarks.harness.kernels import BYTES
 
 VERSION = 2
 """2: the cache is emptied where the tensors fit it."""

@@ -18,14 +18,15 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import torch
 
-from benchmarks.harness import precision
+from benchmarks.harness import allocator, precision
 from benchmarks.harness.context import Context, Result, Skip
 from benchmarks.harness.device import Device
 from benchmarks.models.simple_cnn import TIERS
@@ -90,15 +91,44 @@ def batches(paths: List[str], size: int, pipeline: str, batch: int, workers: int
     return iter(loader)
 
 
-def _usable_workers(context: Context) -> List[int]:
-    if sys.platform == "linux":
-        return worker_counts()
-    context.warn("workers are forked, which only Linux does safely: measured without workers")
-    return [0]
+def shared_memory_lacking(workers: int, batch: int, size: int, pipeline: str, free: Optional[int] = None) -> str:
+    """Why that many workers cannot hand over their batches, '' where they can or it is not known. free: bytes of /dev/shm.
+
+    Each keeps two batches ready (prefetch_factor), and they lie in /dev/shm; a container has 64 MB of it unless told otherwise.
+    """
+    if free is None:
+        try:
+            free = shutil.disk_usage("/dev/shm").free
+        except OSError:
+            return ""
+    needed = workers * 2 * batch * 3 * size * size * (4 if pipeline == "article" else 1)
+    if needed <= free:
+        return ""
+    return (
+        "/dev/shm has {:.0f} MB free, and {} worker{} that hand{} over batches need {:.0f} MB: a container gets more by "
+        "docker run --shm-size={}g (or --ipc=host)".format(
+            free / 1e6, workers, "s" if workers > 1 else "", "" if workers > 1 else "s", needed / 1e6,
+            max(1, math.ceil(2 * needed / (1 << 30))),
+        )
+    )  # fmt: skip
+
+
+def _usable_workers(context: Context, batch: int, pipeline: str) -> List[int]:
+    if sys.platform != "linux":
+        context.warn("workers are forked, which only Linux does safely: measured without workers")
+        return [0]
+    counts = worker_counts()
+    while counts[-1]:
+        lacking = shared_memory_lacking(counts[-1], batch, SIZE, pipeline)
+        if not lacking:
+            return counts
+        # Beyond it a worker dies of a bus error, and takes the workload with it.
+        context.warn("not measured with {} workers: {}".format(counts.pop(), lacking))
+    return counts
 
 
 def _alone(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -> Result:
-    batch, pipeline, counts = BATCH[tier], context.member, _usable_workers(context)
+    batch, pipeline, counts = BATCH[tier], context.member, _usable_workers(context, BATCH[tier], context.member)
     context.declare(
         VERSION, {"pipeline": pipeline, "size": SIZE, "batch": batch, "tier": tier, "data": data}, {"workers": counts}
     )
@@ -113,7 +143,7 @@ def _alone(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) 
         def rate(seconds: float, images: int = images) -> float:
             return images / seconds
 
-        timing = context.time(step, name, 1.0 / (len(counts) - number), figure=rate, unit="img/s")
+        timing = context.time(step, name, 1.0 / (len(counts) - number), figure=rate, unit="img/s", computes=False)
         # Its workers end when it goes.
         del step, source
         metrics[name] = context.metric(timing, "img/s", rate, must_reach=False)
@@ -138,7 +168,7 @@ def _round(source: Iterator[Any], workers: int) -> Callable[[], Any]:
 def _feed(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -> Result:
     device = context.device
     model = refcnn_train.tier(device)
-    size, batch, workers = TIERS[model].size, BATCH[tier], _usable_workers(context)[-1]
+    size, batch, workers = TIERS[model].size, BATCH[tier], _usable_workers(context, BATCH[tier], "uint8")[-1]
     knobs = tuned_knobs(device.torch_device)
     context.declare(
         FEED_VERSION,
@@ -153,7 +183,7 @@ def _feed(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -
     def rate(seconds: float) -> float:
         return batch / seconds
 
-    with precision.kept(), precision.autotuned():
+    with precision.kept(), precision.autotuned(), allocator.keeping(knobs.keep_memory):
         step = TrainingStep(
             build(CLASSES, size, settings.dropout, context.seed), settings, knobs, device.torch_device, 1
         )
@@ -163,7 +193,7 @@ def _feed(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -
             step(prepared(images[0].to(device.torch_device, non_blocking=knobs.pinned)), labels)
 
         one = batches(paths, size, "uint8", batch, min(1, workers), pinned=False)
-        single = context.time(_round(one, 1), "one_worker", 0.25, figure=rate, unit="img/s")
+        single = context.time(_round(one, 1), "one_worker", 0.25, figure=rate, unit="img/s", computes=False)
         images[:] = [next(one).to(device.torch_device)]
         del one
         resident = context.time(train, "resident", 0.4, figure=rate, unit="img/s")
@@ -173,7 +203,12 @@ def _feed(context: Context, paths: List[str], tier: str, data: Dict[str, Any]) -
             images[:] = [next(source)]
             train()
 
-        fed = context.time(fed_step, "fed", 1.0, figure=rate, unit="img/s")
+        fed = context.time(fed_step, "fed", 1.0, figure=rate, unit="img/s", computes=False)
+    if step.uncompiled_because:
+        context.warn(
+            "torch.compile does not work here, so the steps ran without it: {}".format(step.uncompiled_because)
+        )
+        context.correct("compiled", False)
     wait = 100 * max(0.0, 1 - resident.median / fed.median)
     return context.result(
         {

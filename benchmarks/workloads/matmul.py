@@ -8,7 +8,7 @@ Measures    C = A B with A (m x k) and B (k x n), both normal random: zeros run 
 Formula     2 m n k FLOP over the median time of a product.
 Unit        TFLOP/s (10^12 floating-point operations a second).
 Tiers       gpu (8192, skinny as above; 8 GB and more), small (4096, 64 x 100352 x 1024), cpu (1024, 64 x 6272 x 1024).
-            --parameter size=N multiplies other squares, and is then no ceiling.
+            --parameter size=N multiplies other squares, and is then no ceiling. The quick suite leaves `skinny` out.
 fp8         torch._scaled_mm, e4m3 operands with unit scales, bf16 result; from compute capability 8.9.
 Checked     64 rows and 256 columns of a last square product, written over NaN, against float64 (harness/gates.py).
 Source      Williams, Waterman and Patterson, Roofline (CACM 2009); ml-engineering's mamf-finder for the choice of shapes.
@@ -16,82 +16,30 @@ Source      Williams, Waterman and Patterson, Roofline (CACM 2009); ml-engineeri
 
 from __future__ import annotations
 
-import math
-from typing import Any, Callable, Tuple
-
 import torch
 
 from benchmarks.harness import gates, precision
 from benchmarks.harness.context import Context, Result
 from benchmarks.harness.device import Device
-from benchmarks.workloads.memory import tier
+from benchmarks.harness.kernels import (
+    BYTES,
+    RESULT_BYTES,
+    accumulates_fast,
+    operands,
+    product,
+    rotating_product,
+    square_size,
+    tier,
+    unsupported,
+)
 
 VERSION = 1
-SQUARE = {"gpu": 8192, "small": 4096, "cpu": 1024}
 SKINNY = {"gpu": (64, 401408, 1024), "small": (64, 100352, 1024), "cpu": (64, 6272, 1024)}
 """(m, k, n)"""
-BYTES = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
-RESULT_BYTES = {**BYTES, "fp8": 2}
-
-
-def square_size(device: Device) -> int:
-    return SQUARE[tier(device)]
-
-
-def unsupported(device: Device, dtype: str) -> str:
-    """Why the device cannot do that; '' where it can."""
-    if device.is_cuda:
-        capability = device.capability or (0, 0)
-        if dtype == "tf32" and capability < (8, 0):
-            return "TF32 needs compute capability 8.0; this GPU has {}.{}".format(*capability)
-        if dtype == "bf16" and capability < (8, 0):
-            return "bf16 tensor cores need compute capability 8.0; this GPU has {}.{}".format(*capability)
-        if dtype == "fp16" and capability < (7, 0):
-            return "fp16 tensor cores need compute capability 7.0; this GPU has {}.{}".format(*capability)
-        if dtype == "fp8" and capability < (8, 9):
-            return "fp8 needs compute capability 8.9; this GPU has {}.{}".format(*capability)
-        if dtype == "fp8" and not (hasattr(torch, "_scaled_mm") and hasattr(torch, "float8_e4m3fn")):
-            return "this torch ({}) has no fp8 matrix product".format(torch.__version__)
-        return ""
-    if dtype in ("tf32", "fp8"):
-        return "{} is a format of NVIDIA's tensor cores; this device is a CPU".format(dtype)
-    if dtype == "fp16":
-        return "torch emulates fp16 products on most CPUs, at a hundredth of the speed of fp32"
-    return ""
 
 
 def unavailable(member: str, device: Device) -> str:
     return unsupported(device, member)
-
-
-def product(device: Device, dtype: str) -> Callable[[Any, Any, Any], Any]:
-    """(a, b, out) -> out = a b. For fp8, b is column-major, and the result is a new bf16 tensor."""
-    if dtype != "fp8":
-        return lambda a, b, out: torch.mm(a, b, out=out)
-    scale = torch.ones((), device=device.torch_device)
-
-    def scaled(a: Any, b: Any, out: Any) -> Any:
-        return scaled_mm(a, b, scale)
-
-    return scaled
-
-
-def scaled_mm(a: Any, b: Any, scale: Any) -> Any:
-    """fp8 a (m x k, row-major) times b (k x n, column-major), tensor-wise scales, bf16 result.
-
-    torch 2.1 to 2.4 took the scales by keyword and returned (result, amax); 2.5 and newer want them and return the result.
-    """
-    made = torch._scaled_mm(a, b, scale_a=scale, scale_b=scale, out_dtype=torch.bfloat16)
-    return made[0] if isinstance(made, tuple) else made
-
-
-def operands(device: Device, dtype: str, m: int, n: int, k: int) -> Tuple[Any, Any]:
-    """Normal random (m x k) and (k x n); for fp8 the second is column-major."""
-    kind = precision.DTYPES[dtype]
-    a = torch.randn(m, k, device=device.torch_device)
-    if dtype == "fp8":
-        return a.to(kind), torch.randn(n, k, device=device.torch_device).to(kind).t()
-    return a.to(kind), torch.randn(k, n, device=device.torch_device).to(kind)
 
 
 def checked(device: Device, dtype: str, n: int) -> gates.Verdict:
@@ -107,27 +55,6 @@ def checked(device: Device, dtype: str, n: int) -> gates.Verdict:
     return gates.judge(answer[rows][:, columns].cpu(), left @ right, "matmul", dtype)
 
 
-def rotating_product(device: Device, dtype: str, m: int, n: int, k: int) -> Callable[[], Any]:
-    """A step that multiplies; each call takes the next of several sets of operands, together over twice the last cache."""
-    size = BYTES[dtype] * (m * k + k * n) + RESULT_BYTES[dtype] * m * n
-    count = max(2, min(64, math.ceil(2 * device.cache_bytes / size) + 1))
-    made = torch.bfloat16 if dtype == "fp8" else precision.DTYPES[dtype]
-    sets = [
-        (*operands(device, dtype, m, n, k), torch.full((m, n), math.nan, dtype=made, device=device.torch_device))
-        for _ in range(count)
-    ]
-    multiply = product(device, dtype)
-    turn = 0
-
-    def step() -> Any:
-        nonlocal turn
-        a, b, out = sets[turn]
-        turn = (turn + 1) % count
-        return multiply(a, b, out)
-
-    return step
-
-
 def measure(context: Context) -> Result:
     device, dtype = context.device, context.member
     size = context.option("size", square_size(device))
@@ -135,7 +62,7 @@ def measure(context: Context) -> Result:
     context.declare(
         VERSION,
         {"dtype": dtype, "tier": tier(device), "square": [size, size, size], "skinny": [m, k, n], "data": "normal"},
-        {},
+        {"fast_accumulation": accumulates_fast(device)} if dtype == "fp8" else {},
     )
     metrics = {}
     with precision.tf32(dtype == "tf32", dtype == "tf32"):
@@ -147,14 +74,19 @@ def measure(context: Context) -> Result:
             context.ceilings.adopt("matmul." + dtype, metrics["throughput"]["p90"] * 1e12)
         del step
         verdict = checked(device, dtype, size)
+        if verdict.remark:
+            context.warn(verdict.remark)
         for reason in verdict.reasons:
             context.wrong(reason)
         context.detail("checked", {"relative_error": verdict.error, "gate": verdict.gate})
 
+        if context.suite == "quick":  # the time is for the ceilings
+            return context.result(metrics)
         flop = 2.0 * m * n * k
-        bound = context.ceilings.bound(flop, BYTES[dtype] * (m * k + k * n) + RESULT_BYTES[dtype] * m * n, dtype)
         step = rotating_product(device, dtype, m, n, k)
         skinny = context.time(step, "skinny", 1.0, figure=lambda s: flop / s / 1e12, unit="TFLOP/s")
+        moved = BYTES[dtype] * (m * k + k * n) + RESULT_BYTES[dtype] * m * n
+        bound = context.bound(lambda: context.ceilings.bound(flop, moved, dtype), skinny)
     metrics["skinny"] = context.metric(
         skinny, "TFLOP/s", lambda s: flop / s / 1e12, "higher", flop / bound / 1e12, "its roofline"
     )

@@ -11,50 +11,10 @@ Source      McCalpin, STREAM (1995); Deakin et al., BabelStream (2018).
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Tuple
-
-import torch
-
 from benchmarks.harness.context import Context, Result
-from benchmarks.harness.device import Device
+from benchmarks.harness.kernels import BUFFER_BYTES, operation, tier
 
 VERSION = 1
-BUFFER_BYTES = {"gpu": 1 << 30, "small": 256 << 20, "cpu": 256 << 20}
-BYTES_PER_ELEMENT = {"copy": 8, "triad": 12, "rmw": 8}
-SCALE = 0.99998
-"""Near 1, so that repeated in-place products stay normal numbers for longer than any run lasts."""
-
-
-def tier(device: Device) -> str:
-    if not device.is_cuda:
-        return "cpu"
-    return "gpu" if device.memory_bytes >= 7 << 30 else "small"
-
-
-def buffer(device: Device, count: int) -> Any:
-    """So many normal random numbers, in repeats of a million: no cache holds that, and drawing more takes seconds on a CPU."""
-    pattern = torch.randn(1 << 20, device=device.torch_device)
-    return pattern.repeat(-(-count // pattern.numel()))[:count]
-
-
-def buffers(device: Device, kind: str) -> List[Any]:
-    """What an operation works on: copy (from, to), triad (to, from, from), rmw (in place)."""
-    count = BUFFER_BYTES[tier(device)] // 4
-    return [buffer(device, count) for _ in range({"copy": 2, "triad": 3, "rmw": 1}[kind])]
-
-
-def operation(device: Device, kind: str, given: Optional[List[Any]] = None) -> Tuple[Callable[[], Any], int]:
-    """(step, bytes that it moves); given: its buffers, if they are there already."""
-    tensors = buffers(device, kind) if given is None else given
-    moved = BYTES_PER_ELEMENT[kind] * tensors[0].numel()
-    if kind == "rmw":
-        (a,) = tensors
-        return lambda: a.mul_(SCALE), moved
-    if kind == "copy":
-        source, target = tensors
-        return lambda: target.copy_(source), moved
-    out, b, c = tensors
-    return lambda: torch.add(b, c, alpha=SCALE, out=out), moved
 
 
 def measure(context: Context) -> Result:

@@ -2,8 +2,9 @@
 
 Measures    training steps (cross entropy, Adam 1e-3) on uint8 images that lie on the device and are made float there.
             article: eager, NCHW, torch's default precision and Adam, the loss read after every step. tuned: channels_last,
-            autocast, fused Adam, the loss never read, on a GPU torch.compile. A ladder from one to the other, a knob a
-            rung, where the time allows it (--parameter ladder=true; the full suite).
+            autocast, fused Adam, the loss never read, on a GPU torch.compile (not in the quick suite), on a CPU with glibc
+            freed memory kept (harness/allocator.py). A ladder from one to the other, a knob a rung, where the time allows it
+            (--parameter ladder=true; the full suite).
 Formula     batch over the median time of a step. roofline: the kernel-sum bound (models/simple_cnn_costs.py) from this run's own
             matmul and copy ceilings, over that time. speedup: median article step over median tuned step, of one run; its
             interval from both, added in squares. gain_X (ladder): a rung's step over the next one's.
@@ -23,19 +24,18 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import torch
 
 from benchmarks.data.bundled import synthetic
-from benchmarks.harness import precision
+from benchmarks.harness import allocator, kernels, precision
 from benchmarks.harness.context import Context, Result
 from benchmarks.harness.device import Device
 from benchmarks.harness.timing import Timing
 from benchmarks.models.simple_cnn import TIERS
-from benchmarks.models.simple_cnn_costs import step_bounds, step_flops
+from benchmarks.models.simple_cnn_costs import Bounds, step_bounds, step_flops
 from benchmarks.pipeline import first_step
 from benchmarks.pipeline.model import build
 from benchmarks.pipeline.normalise import IMAGENET_MEAN, IMAGENET_STD
 from benchmarks.pipeline.prepare import Preparation
 from benchmarks.pipeline.settings import Knobs, Settings, article_knobs, tuned_knobs
 from benchmarks.pipeline.step import TrainingStep
-from benchmarks.workloads import matmul
 
 VERSION = 1
 CLASSES = 1000
@@ -45,6 +45,7 @@ RUNGS: Tuple[Tuple[str, Dict[str, Any]], ...] = (
     ("fused", {"fused": True}),
     ("channels_last", {"channels_last": True}),
     ("precision", {}),  # the tuned one
+    ("keep_memory", {"keep_memory": True}),
     ("compile", {"compiled": True}),
 )
 
@@ -75,6 +76,8 @@ def measure(context: Context) -> Result:
     chosen = context.option("tier", tier(device))
     size, batch = TIERS[chosen].size, context.option("batch", TIERS[chosen].batch)
     tuned = tuned_knobs(device.torch_device)
+    if context.suite == "quick":
+        tuned = replace(tuned, compiled=False)  # it takes longer than the whole suite
     article = replace(article_knobs(), prepare_on_device=True)  # its images lie on the device too
     context.declare(
         VERSION,
@@ -95,7 +98,8 @@ def measure(context: Context) -> Result:
     timings: Dict[str, Timing] = {}
     if context.suite in (None, "full"):  # at 224 pixels it takes some seconds of all the host's cores, and 8 GB
         _hold_against_cpu(context, *sides[-1], size)
-    for index, (name, knobs) in enumerate(sides):
+    # What compiles goes first, so that the time is shared out when it has.
+    for index, (name, knobs) in enumerate(reversed(sides)):
         timings[name] = _time(context, name, knobs, size, batch, share / (len(sides) - index))
     for name, knobs in reversed(sides):  # the tuned loop's figures are the workload's own, and stand first
         metrics.update(_figures(context, name, knobs, timings[name], size, batch))
@@ -107,16 +111,18 @@ def measure(context: Context) -> Result:
 
 
 def training_step(
-    device: Device, knobs: Knobs, size: int, batch: int, seed: int, losses: List[Any]
+    device: Device, knobs: Knobs, size: int, batch: int, seed: int, losses: List[Any], loop: List[TrainingStep]
 ) -> Callable[[], None]:
-    """One step of the loop on its own images, made float on the device; keeps the loss in `losses`."""
+    """One step of the loop on its own images, made float on the device; keeps the loss in `losses`, and is in `loop`."""
     settings = Settings(data="synthetic", size=size, classes=CLASSES, batch=batch, seed=seed, schedule="constant")
     images = synthetic(batch, size, CLASSES, seed)
     pixels, labels = images.pixels.to(device.torch_device), images.labels.to(device.torch_device)
     preparation = Preparation(IMAGENET_MEAN, IMAGENET_STD, settings, knobs.channels_last)
-    model = build(CLASSES, size, settings.dropout, seed)
+    # Drawn where they are used: a CPU needs seconds for 412 million of them.
+    model = build(CLASSES, size, settings.dropout, seed, device.torch_device)
     step = TrainingStep(model, settings, knobs, device.torch_device, steps=1 << 30)
     step.model.train()
+    loop[:] = [step]
 
     def run() -> None:
         loss, _ = step(preparation.for_evaluation(pixels), labels)
@@ -146,17 +152,23 @@ def _time(context: Context, key: str, knobs: Knobs, size: int, batch: int, share
     losses: List[Any] = []
     context.progress("setup", 0)
     context.device.reset_peak()
+    loop: List[TrainingStep] = []
     # The step sets the policy that its knobs name.
-    with precision.kept(), precision.autotuned():
-        step = training_step(context.device, knobs, size, batch, context.seed, losses)
-        timing = context.time(step, key=key, share=share, figure=lambda s: batch / s, unit="img/s")
+    with precision.kept(), precision.autotuned(), allocator.keeping(knobs.keep_memory):
+        step = training_step(context.device, knobs, size, batch, context.seed, losses, loop)
+        timing = context.time(step, key=key, share=share, figure=lambda s: batch / s, unit="img/s", trains=True)
+    if loop[0].uncompiled_because:
+        context.warn(
+            "torch.compile does not work here, so {} ran without it: {}".format(key, loop[0].uncompiled_because)
+        )
+        context.correct(key, loop[0].knobs.describe())
     peak = context.device.peak_bytes()
     if peak is not None:
         context.kept.setdefault("peak", {})[key] = peak
     # Adam at 1e-3 without a warm-up makes the loss jump; it must stay a number all the same.
     if not bool(torch.isfinite(losses[0])):
         context.wrong("the {} loop's loss is {} on random images".format(key, float(losses[0])))
-    del step
+    del step, loop
     context.device.release()
     return timing
 
@@ -167,8 +179,13 @@ def _figures(context: Context, name: str, knobs: Knobs, timing: Timing, size: in
     dtype = knobs.precision
     if dtype == "default":
         # torch's default: convolutions in TF32 where there is TF32. All at that ceiling is a bound; all at fp32's can be beaten.
-        dtype = "fp32" if matmul.unsupported(context.device, "tf32") else "tf32"
-    bounds = step_bounds(context.ceilings.matmul(dtype), context.ceilings.copy(), batch, size, CLASSES, dtype)
+        dtype = "fp32" if kernels.unsupported(context.device, "tf32") else "tf32"
+
+    def bounds_now() -> Bounds:
+        return step_bounds(context.ceilings.matmul(dtype), context.ceilings.copy(), batch, size, CLASSES, dtype)
+
+    context.bound(lambda: bounds_now().kernel_sum_s, timing)
+    bounds = bounds_now()
     figures = {
         before + "throughput": context.metric(
             timing, "img/s", lambda s: batch / s, ceiling=batch / bounds.kernel_sum_s, what="the kernel-sum roofline"
@@ -177,7 +194,7 @@ def _figures(context: Context, name: str, knobs: Knobs, timing: Timing, size: in
         before + "roofline": context.metric(timing, "%", lambda s: 100 * bounds.kernel_sum_s / s),
     }
     if timing.cold_start_s is not None:
-        figures[before + "cold_start"] = context.figure(timing.cold_start_s, "s", "lower")
+        figures[before + "cold_start"] = context.once(timing.cold_start_s, "s", "lower")
     if name in context.kept.get("peak", {}):
         figures[before + "peak_memory"] = context.figure(context.kept["peak"][name] / 1e9, "GB", "lower")
     if name in context.kept.get("first_step", {}):

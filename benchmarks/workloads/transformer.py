@@ -6,7 +6,8 @@ Measures    training steps on random tokens resident on the device: forward in b
 Formula     batch x length over the median time of a step. MFU: models/transformer.py's FLOP count over that time, over the
             matmul ceiling of the same run.
 Unit        tokens/s, ms, % (mfu), GB (10^9 bytes), s.
-Knobs       fused optimiser (unless --preset article), attention (sdpa or by hand, as torch has it); --parameter compile=true.
+Knobs       fused optimiser and (on a CPU with glibc) freed memory kept, unless --preset article; attention (sdpa or by hand, as
+            torch has it); --parameter compile=true.
 Tiers       gpu-16 (16 sequences of 1024; 40 GB and more), gpu-4 (12 GB), gpu-1, cpu (2 layers, width 256, 4 sequences of 256).
 Source      Radford et al., GPT-2 (2019); Chowdhery et al., PaLM (2022), appendix B, for MFU.
 """
@@ -18,7 +19,7 @@ from typing import Any, Dict, List, Tuple
 import torch
 import torch.nn.functional as F
 
-from benchmarks.harness import precision
+from benchmarks.harness import allocator, precision
 from benchmarks.harness import training as common
 from benchmarks.harness.context import Context, Result
 from benchmarks.harness.device import Device
@@ -50,6 +51,7 @@ def measure(context: Context) -> Result:
     dtype = precision.best(device.torch_device)
     optimiser_options = {} if context.preset == "article" else common.fused(torch.optim.AdamW, device)
     compiled = context.option("compile", False)
+    keeps = context.preset != "article" and not device.is_cuda and allocator.can_keep()
     context.declare(
         VERSION,
         {
@@ -57,7 +59,7 @@ def measure(context: Context) -> Result:
             "dtype": dtype + " autocast", "optimiser": "AdamW 1e-4", "loss": "cross entropy", "data": "random tokens",
         },
         {
-            "fused": bool(optimiser_options), "compile": compiled, "preset": context.preset,
+            "fused": bool(optimiser_options), "compile": compiled, "keep_memory": keeps, "preset": context.preset,
             "attention": "sdpa" if hasattr(F, "scaled_dot_product_attention") else "by hand",
         },
     )  # fmt: skip
@@ -73,7 +75,8 @@ def measure(context: Context) -> Result:
     device.reset_peak()
     step = common.train_step(device, run, optimiser, loss_of, dtype, losses)
     count = float(batch * shape.length)
-    timing = context.time(step, figure=lambda s: count / s, unit="tokens/s")
+    with allocator.keeping(keeps):
+        timing = context.time(step, figure=lambda s: count / s, unit="tokens/s", trains=True)
     return context.result(
         common.figures(context, timing, step_flops(shape, batch), count, "tokens/s", dtype, losses[0])
     )

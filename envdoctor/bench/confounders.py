@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from envdoctor.bench.results import BenchResult
+from envdoctor.bench.results import BenchResult, Device
 from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.gpu import Gpu
 
 CLOCK_TOLERANCE = 0.03
 POWER_TOLERANCE = 0.01
@@ -49,14 +50,29 @@ def _facts(result: BenchResult) -> dict[str, Any]:
         "precision": software.precision or None,
         "power limit": software.power_limit,
         "SM clock": _clock(result),
-        **_machine(machine, on_gpu=on_gpu),
+        **_machine(machine, device if on_gpu else None),
         "operating system": machine.host.os_name if machine.host else None,
         "kernel": machine.host.kernel if machine.host else None,
     }
 
 
-def _machine(machine: Snapshot, *, on_gpu: bool) -> dict[str, Any]:
-    gpu = machine.gpus[0] if on_gpu and machine.gpus else None
+def _measured_gpu(machine: Snapshot, device: Device | None) -> Gpu | None:
+    """The GPU that was measured, among the machine's; None where it cannot be told."""
+    gpus = machine.gpus or ()
+    if device is None:
+        return None
+    own = [gpu for gpu in gpus if device.uuid and gpu.uuid == device.uuid]
+    own = own or [gpu for gpu in gpus if device.pci and gpu.pci_address and same_address(gpu.pci_address, device.pci)]
+    return own[0] if own else gpus[0] if len(gpus) == 1 else None
+
+
+def same_address(one: str, other: str) -> bool:
+    """'0000:3B:00.0' and '00000000:3b:00.0' are one."""
+    return one.lower().lstrip("0") == other.lower().lstrip("0")
+
+
+def _machine(machine: Snapshot, device: Device | None) -> dict[str, Any]:
+    gpu = _measured_gpu(machine, device)
     return {
         "CPU": machine.host.cpu_model if machine.host else None,
         "ECC": gpu.ecc_enabled if gpu else None,

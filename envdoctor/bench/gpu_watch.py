@@ -21,6 +21,7 @@ SELDOM = 10
 """Samples between looks at what costs more or changes slowly: processes, ECC, temperature."""
 OFTEN_ENOUGH = 3
 """Samples between looks at the PCIe link, which wakes only while something is sent."""
+INSTANT = (186,)  # NVML_FI_DEV_POWER_INSTANT
 XID = 0x08  # nvmlEventTypeXidCriticalError
 ECC_COUNTERS = (("corrected", 0), ("uncorrected", 1))
 VOLATILE = 0
@@ -79,7 +80,7 @@ class GpuWatch:
         except pynvml.NVMLError as error:
             return f"NVML does not know the GPU that torch calls {device.name} ({device.uuid}): {error}"
         if self._handle is None:
-            return f"which of the GPUs torch calls {device.name} cannot be told: this torch does not give its UUID"
+            return f"which of the GPUs torch calls {device.name} cannot be told: this torch gives neither UUID nor PCI address"
         self._baseline = self._before.get(self._ask("nvmlDeviceGetUUID") or "", frozenset())
         limit = self._ask("nvmlDeviceGetEnforcedPowerLimit")
         self.power_limit = None if limit is None else limit / 1000
@@ -92,7 +93,7 @@ class GpuWatch:
 
     def _ways_of_sharing(self, device: Device) -> Iterable[str]:
         mode = self._ask("nvmlDeviceGetMigMode")
-        if (device.uuid or "").startswith("MIG-") or (mode and mode[0]):
+        if (device.uuid or "").startswith("MIG-") or is_mig(device.name) or (mode and mode[0]):
             yield "mig"
         if self._ask("nvmlDeviceGetVirtualizationMode") == VGPU_MODE:
             yield "vgpu"
@@ -107,7 +108,7 @@ class GpuWatch:
         sample = Sample(now)
         sample.sm_clock = self._ask("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_SM)
         sample.reasons = self._reasons()
-        sample.power = self._scaled("nvmlDeviceGetPowerUsage")
+        sample.power = self._power()
         sample.energy = self._scaled("nvmlDeviceGetTotalEnergyConsumption")
         sample.xids = tuple(self._xids())
         if thorough or number % OFTEN_ENOUGH == 0:
@@ -140,6 +141,13 @@ class GpuWatch:
         """Milliwatts or millijoules in W or J."""
         answer = self._ask(function)
         return None if answer is None else answer / 1000
+
+    def _power(self) -> float | None:
+        """W at this moment where NVML tells it; its other answer is a mean over one second since Ampere [nvml.h]."""
+        fields = self._ask("nvmlDeviceGetFieldValues", INSTANT)
+        if fields and fields[0].nvmlReturn == pynvml.NVML_SUCCESS and fields[0].value.uiVal:
+            return float(fields[0].value.uiVal) / 1000
+        return self._scaled("nvmlDeviceGetPowerUsage")
 
     def _reasons(self) -> tuple[str, ...] | None:
         bits = self._ask("nvmlDeviceGetCurrentClocksEventReasons")
@@ -194,18 +202,34 @@ def _describe(pid: int) -> str:
 
 
 def _handle(device: Device) -> Any:
-    """NVML's handle of torch's device: by UUID, for the two number GPUs differently; None where it cannot be told."""
+    """NVML's handle of torch's device: by UUID or PCI address, for the two number GPUs differently; None where it cannot be told.
+    Of a MIG instance: the GPU that it is a part of."""
     if device.uuid:
-        # torch's own text of a UUID has no prefix.
-        prefixed = device.uuid.startswith(("GPU-", "MIG-"))
-        handle = pynvml.nvmlDeviceGetHandleByUUID(device.uuid if prefixed else f"GPU-{device.uuid}")
-        if device.uuid.startswith("MIG-"):
-            with contextlib.suppress(pynvml.NVMLError):
-                return pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle)
+        handle = _by_uuid(device.uuid)
+        with contextlib.suppress(pynvml.NVMLError):
+            return pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle)
         return handle
+    if device.pci:
+        with contextlib.suppress(pynvml.NVMLError):
+            return pynvml.nvmlDeviceGetHandleByPciBusId(device.pci)
     handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
     named = [handle for handle in handles if pynvml.nvmlDeviceGetName(handle) == device.name]
     return named[0] if len(named) == 1 else handles[0] if len(handles) == 1 else None
+
+
+def _by_uuid(uuid: str) -> Any:
+    """torch's own text of a UUID has no prefix, a MIG instance's neither. Raises NVMLError where none is known by it."""
+    if uuid.startswith(("GPU-", "MIG-")):
+        return pynvml.nvmlDeviceGetHandleByUUID(uuid)
+    try:
+        return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+    except pynvml.NVMLError:
+        return pynvml.nvmlDeviceGetHandleByUUID(f"MIG-{uuid}")
+
+
+def is_mig(name: str | None) -> bool:
+    """Whether CUDA's name of a device is a MIG instance's ("NVIDIA H100 80GB HBM3 MIG 1g.10gb")."""
+    return " MIG " in (name or "")
 
 
 def _mps_running() -> bool:

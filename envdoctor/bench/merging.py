@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 from envdoctor.bench.protocol import Measured, MeasuredMetric
@@ -12,6 +12,7 @@ from envdoctor.bench.results import Limit, Metric, WorkloadResult
 from envdoctor.bench.runner import Launch
 from envdoctor.bench.statistics import geometric_mean, launch_interval
 
+Windows = tuple[tuple[float, float], ...]
 MOST_SAMPLES = 600
 """Samples of a metric that a file keeps for each launch."""
 
@@ -61,6 +62,18 @@ def windows(name: str, launches: Sequence[Launch]) -> tuple[tuple[float, float],
     return tuple(window for part in parts for window in part.windows)
 
 
+def timings(name: str, launches: Sequence[Launch]) -> Iterator[tuple[str, Windows]]:
+    """Each of a workload's timings in each launch in which the device computed all the while: its name, and its windows in
+    time.monotonic()."""
+    for launch in launches:
+        part = launch.measured.get(name)
+        told = part.details.get("timing") if part is not None else None
+        for key, windows in part.timed.items() if part is not None else ():
+            about = told.get(key) if isinstance(told, dict) else None
+            if not isinstance(about, dict) or about.get("computes", True):
+                yield key, windows
+
+
 def spans(name: str, launches: Sequence[Launch]) -> tuple[tuple[float, float], ...]:
     """The whole time that a workload took in each launch, in time.monotonic()."""
     return tuple(launch.spans[name] for launch in launches if name in launch.spans)
@@ -76,13 +89,15 @@ def _gathered(said: Sequence[tuple[int, str]], launches: int) -> list[str]:
     if launches == 1:
         return [reason for reason, _ in found.values()]
     return [
-        f"launch{'es' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: {reason}"
+        f"{reason} (launch{'es' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))})"
         for reason, numbers in found.values()
     ]
 
 
 def _metric(parts: Sequence[MeasuredMetric]) -> Metric:
     first = parts[0]
+    if first.once:
+        parts = parts[:1]
     known = [part for part in parts if part.value is not None and math.isfinite(part.value)]
     medians = tuple(part.value for part in known if part.value is not None)
     samples = [sample for part in parts for sample in _thinned(part.samples)]

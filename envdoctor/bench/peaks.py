@@ -6,10 +6,13 @@ import re
 
 import msgspec
 
-from envdoctor.bench.results import BenchResult, Limit, Metric, WorkloadResult
+from envdoctor.bench.gpu_watch import is_mig
+from envdoctor.bench.results import BenchResult, Limit, Metric, Telemetry, WorkloadResult
 from envdoctor.knowledge import KnowledgeError, load
 from envdoctor.knowledge.gpus import GpuRecord
 
+# fp32 lanes of a multiprocessor by compute capability [CUDA C++ Programming Guide, throughput of native arithmetic].
+CORES = {"6.0": 64, "6.1": 128, "7": 64, "8.0": 64, "8": 128, "9": 128, "10": 128, "12": 128}
 # GB/s a lane and direction, after the line code: 8b/10b up to generation 2, 128b/130b up to 5, flits of 242 in 256 bytes in 6
 # (PCI Express Base Specification 6.0, sections 4.2 and 4.2.3).
 PCIE_LANE = {1: 0.25, 2: 0.5, 3: 0.9846, 4: 1.9692, 5: 3.9385, 6: 7.5625}
@@ -26,10 +29,23 @@ def with_peaks(result: BenchResult) -> BenchResult:
 
 
 def _card(name: str | None) -> GpuRecord | None:
-    try:
-        return load().gpu(name) if name else None
-    except KnowledgeError:  # a card that is newer than the table, or a slice of one ("... MIG 1g.10gb")
+    if name is None or is_mig(name):  # a slice has a part of the card's units
         return None
+    try:
+        return load().gpu(name)
+    except KnowledgeError:  # a card that is newer than the table
+        return None
+
+
+def _at_its_clock(card: GpuRecord, seen: Telemetry | None) -> tuple[float, str]:
+    """What a datasheet's arithmetic peak is to be multiplied with, and words for it: cards boost past the clock that their
+    datasheet counts with, where power and temperature let them. Never below 1: the figure tells of a clock that is held down."""
+    cores = CORES.get(card.capability) or CORES.get(card.capability.partition(".")[0])
+    if cores is None or not card.fp32_tflops or not card.sm_count or seen is None or seen.sm_clock is None:
+        return 1.0, ""
+    counted = card.fp32_tflops * 1e6 / (2 * cores * card.sm_count)
+    held = seen.sm_clock[1]
+    return (held / counted, f" at {held:.0f} MHz") if held > 1.01 * counted else (1.0, "")
 
 
 def _with_peaks(workload: WorkloadResult, card: GpuRecord | None) -> WorkloadResult:
@@ -38,10 +54,12 @@ def _with_peaks(workload: WorkloadResult, card: GpuRecord | None) -> WorkloadRes
     figure = {"matmul": "throughput", "memory": "bandwidth", "transfer": "bandwidth"}.get(family)
     if family == "matmul" and card is not None:
         tensor = card.tensor_tflops or {}
-        peak = (card.fp32_tflops if member == "fp32" else tensor.get(member), f"the datasheet's dense {member} peak")
+        sheet = card.fp32_tflops if member == "fp32" else tensor.get(member)
+        factor, clock = _at_its_clock(card, workload.telemetry)
+        peak = (sheet and sheet * factor, f"the datasheet's dense {member} peak{clock}")
     elif family == "memory" and card is not None:
         peak = (card.bandwidth_gb_s, "the datasheet's memory bandwidth")
-    elif family == "transfer":
+    elif family == "transfer" and not (card is not None and card.platform):  # Grace: NVLink-C2C, no PCIe
         peak = _link(workload)
     metric = workload.metrics.get(figure or "")
     if figure is None or peak[0] is None or metric is None or metric.limit is not None or metric.value is None:

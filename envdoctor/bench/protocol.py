@@ -43,6 +43,8 @@ class MeasuredMetric(msgspec.Struct, frozen=True, kw_only=True):
     limit: Limit | None = None
     timing: str | None = None
     """The timing that it is from: a key of Measured.timed."""
+    once: bool = False
+    """It tells of the first launch only: later ones find what that one has left on the disk."""
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):

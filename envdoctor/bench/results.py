@@ -87,7 +87,7 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     """Median of the last third of the samples over that of the first, less 1."""
     memory_clock: float | None = None
     power: float | None = None
-    """Mean over the windows, from the energy counter where they are 5 s or longer, else from samples."""
+    """Mean over the windows, from the energy counter where they are 2 s or longer, else from samples."""
     power_source: Literal["energy counter", "samples"] | None = None
     power_limit: float | None = None
     energy: float | None = None
@@ -159,6 +159,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     capability: str | None = None
     memory_bytes: int | None = None
     uuid: str | None = None
+    pci: str | None = None
+    """'00000000:3b:00.0'."""
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from envdoctor.bench.diagnosing import diagnosed, errors_of
 from envdoctor.bench.energy import with_energy
 from envdoctor.bench.peaks import with_peaks
 from envdoctor.bench.protocol import Hello
-from envdoctor.bench.results import BenchResult, Diagnosed, Environment, Skipped, WorkloadResult
+from envdoctor.bench.results import BenchResult, Diagnosed, Environment, Skipped, Telemetry, WorkloadResult
 from envdoctor.bench.runner import Launch, Listener, Runner
 from envdoctor.bench.signals import terminable, undisturbed
 from envdoctor.bench.suites import Plan
@@ -93,7 +93,15 @@ def _result(
         windows = merging.windows(name, launches)
         seen = watch.during(windows)
         around = None if windows else watch.during(merging.spans(name, launches))
-        workloads.append(judged(msgspec.structs.replace(merged, telemetry=seen), declared, watch.sharing, around))
+        workloads.append(
+            judged(
+                msgspec.structs.replace(merged, telemetry=seen),
+                declared,
+                watch.sharing,
+                around,
+                _timings(name, launches, watch),
+            )
+        )
     on_gpu = hello is not None and hello.device.type == "cuda"
     # The whole machine is judged once, however many workloads were wrong.
     causes = errors_of(snapshot) if on_gpu and any(workload.wrong for workload in workloads) else ()
@@ -119,6 +127,14 @@ def _result(
         notes=tuple(dict.fromkeys(_notes(launches, watch))),
     )
     return with_peaks(result)
+
+
+def _timings(name: str, launches: Sequence[Launch], watch: Watch) -> list[tuple[str, Telemetry]] | None:
+    """What was seen in each timing in which the device computed; None where the child does not tell its timings."""
+    if not any(launch.measured[name].timed for launch in launches if name in launch.measured):
+        return None
+    seen = [(key, watch.during(windows)) for key, windows in merging.timings(name, launches)]
+    return [(key, one) for key, one in seen if one is not None]
 
 
 def _diagnosed(workload: WorkloadResult, snapshot: Snapshot, causes: tuple[Diagnosed, ...]) -> WorkloadResult:

@@ -20,7 +20,7 @@ from envdoctor.bench.cpu_watch import CpuWatch
 from envdoctor.bench.gpu_watch import GpuWatch, Sample
 from envdoctor.bench.results import Device, Telemetry
 
-LONG_ENOUGH = 5.0
+LONG_ENOUGH = 2.0
 """Seconds of a window from which the energy counter is used: it is updated some ten times a second."""
 REACH = 0.15
 """Seconds beside a window in which a sample still tells of it, where none lies inside."""
@@ -41,7 +41,7 @@ class Watch:
         self._device: Device | None = None
         self._roots: list[int] = []
         self._family: frozenset[int] = frozenset()
-        self._family_at = 0.0
+        self._family_at = self._cpu_at = 0.0
         self._begin = threading.Event()
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
@@ -101,6 +101,9 @@ class Watch:
         self._every(gpu_watch.PERIOD, self._look)
 
     def _look(self, now: float, last: bool) -> None:
+        if last or now - self._cpu_at >= cpu_watch.PERIOD:
+            self._cpu_at = now
+            self._cpu.sample(now, tuple(self._roots))
         self._gpu.sample(now, self._descendants(now), thorough=last)
 
     def _every(self, period: float, look: Callable[[float, bool], None]) -> None:
@@ -134,7 +137,9 @@ class Watch:
         samples = _inside(list(self._gpu.samples), windows)
         lost = self._gpu.lost_at is not None and self._gpu.lost_at <= max(end for _, end in windows)
         seen = summary(samples, list(self._gpu.samples), windows) if samples else Telemetry() if lost else None
-        return msgspec.structs.replace(seen, lost=True) if seen is not None and lost else seen
+        if seen is None:
+            return None
+        return msgspec.structs.replace(seen, lost=lost, others_cpu=self._cpu.share(windows))
 
 
 def _inside(samples: Sequence[Sample], windows: Windows) -> list[Sample]:

@@ -43,18 +43,25 @@ def judged(
     declared: Sequence[str] = (),
     sharing: Sequence[str] = (),
     around: Telemetry | None = None,
+    timings: Sequence[tuple[str, Telemetry]] | None = None,
 ) -> WorkloadResult:
     """The workload with what its telemetry tells added to its reasons and warnings.
 
     `sharing`: ways in which the GPU is shared; those that the user has `declared` warn only. `around`: what was seen during all
     of a workload that names no windows. Its set-up is in that, and its answers count though its speed may not: only what makes
-    answers doubtful strikes it, the rest warns where it tells a speed.
+    answers doubtful strikes it, the rest warns where it tells a speed. `timings`: what was seen during each of its timings in
+    which the GPU computed all the while, with the timing's name; None: it does not say, so it is judged as one.
     """
     if not workload.metrics:
         return workload
     seen = workload.telemetry
     reasons = [*workload.invalid_because, *(invalid(seen) if seen else ())]
     warnings = [*workload.warnings, *(warned(seen) if seen else ())]
+    for name, one in timings if timings is not None else [("", seen)] if seen else ():
+        reasons += unsteady(one, name)
+    if seen is not None and seen.samples:  # a GPU
+        # Where it computes, a busy CPU launches late at worst; what is known to be the CPU's own work is spoilt.
+        (reasons if timings is not None and not timings else warnings).extend(_others(seen))
     if around is not None:
         reasons += _ill(around)
         if any(metric.unit in (*RATES, *TIMES) for metric in workload.metrics.values()):
@@ -75,13 +82,20 @@ def judged(
 def invalid(seen: Telemetry) -> Iterator[str]:
     """The reasons why figures measured under these circumstances do not count."""
     yield from _slowed(seen)
+    yield from _ill(seen)
+
+
+def unsteady(seen: Telemetry, timing: str = "") -> Iterator[str]:
+    """What the clocks say against one timing: of two together they tell nothing, for each may hold its own clock steadily."""
+    where = f" in {timing}" if timing else ""
     if seen.sm_clock is not None and seen.samples >= FEW:
         low, middle, _ = seen.sm_clock
         if low < LEAST_CLOCK * middle:
-            yield f"the SM clock was unsteady: a tenth of the samples at or below {low:.0f} MHz, the median {middle:.0f} MHz"
+            yield (
+                f"the SM clock was unsteady{where}: a tenth of the samples at or below {low:.0f} MHz, the median {middle:.0f} MHz"
+            )
     if seen.sm_clock_drift is not None and abs(seen.sm_clock_drift) > MOST_DRIFT:
-        yield f"the SM clock drifted by {seen.sm_clock_drift:+.1%} from the first third to the last"
-    yield from _ill(seen)
+        yield f"the SM clock drifted{where}: by {seen.sm_clock_drift:+.1%} from the first third to the last"
 
 
 def _slowed(seen: Telemetry) -> Iterator[str]:
@@ -92,6 +106,11 @@ def _slowed(seen: Telemetry) -> Iterator[str]:
             yield f"{words}, in {share:.0%} of the samples ({reason})"
     if seen.foreign:
         yield f"other processes computed on the GPU: {', '.join(seen.foreign)}"
+    if not seen.samples:
+        yield from _others(seen)
+
+
+def _others(seen: Telemetry) -> Iterator[str]:
     if seen.others_cpu is not None and seen.others_cpu > MOST_OTHERS:
         yield f"other processes took {seen.others_cpu:.0%} of the CPUs' time ({MOST_OTHERS:.0%} is the most that is let pass)"
 

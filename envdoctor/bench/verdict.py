@@ -140,7 +140,8 @@ def _bound(workload: WorkloadResult) -> Iterator[Statement]:
         yield Statement(
             "plain",
             bound,
-            f"{workload.name} reaches {limit.percent:.0f} % of {limit.what}; what lies between is in its kernels",
+            f"{workload.name} reaches {limit.percent:.0f} % of {limit.what}: its kernels are slower than their bounds, or there "
+            "is time between them",
         )
 
 

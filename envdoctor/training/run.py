@@ -32,6 +32,11 @@ LOADING = 3.0
 WATCHED = 600.0
 """Seconds of training of which telemetry is kept: ten samples a second of a week would not fit the memory."""
 TRAIN = ("train", "trained")
+OPTIONS = frozenset(
+    "data epochs batch size rate preset patience labels-per-class seed finetune-from freeze export device precision "
+    "threads".split(" ")
+)
+"""The child's options that `envdoctor train` has under the same names; the others are its settings."""
 
 
 @dataclass
@@ -199,4 +204,7 @@ def _require_start(python: str, training: Training) -> None:
     unknown = re.match(r"unrecognized arguments: --([^\s=]+)", found[1])
     if unknown is not None:
         raise InputError(f"there is no setting '{unknown[1]}'; docs/training.md lists them")
+    named = re.match(r"argument --([\w-]+): (.*)", found[1])
+    if named is not None and named[1] not in OPTIONS:
+        raise InputError(f"--setting {named[1]}: {named[2]}")
     raise InputError(found[1].removeprefix("argument "))

@@ -70,10 +70,16 @@ def test_a_quiet_gpu_gives_valid_figures_with_clocks_power_and_link(tmp_path: Pa
 
 def test_energy_comes_from_the_counter_over_long_windows(tmp_path: Path) -> None:
     gpu = FakeGpu(H100, power_draw=100, energy_mj="5000000 +400000/s", throttle_reasons=())
-    _, data, _ = measure(tmp_path, gpu, seconds=5.2)
+    _, data, _ = measure(tmp_path, gpu, seconds=2.3)
     seen = only(data)["telemetry"]
     assert seen["power_source"] == "energy counter"
-    assert seen["power"] == pytest.approx(400, rel=0.02) and seen["energy"] == pytest.approx(400 * 5.2, rel=0.05)
+    assert seen["power"] == pytest.approx(400, rel=0.02) and seen["energy"] == pytest.approx(400 * 2.3, rel=0.05)
+
+
+def test_power_is_that_of_the_moment_where_nvml_tells_it(tmp_path: Path) -> None:
+    gpu = FakeGpu(H100, power_draw=100, throttle_reasons=(), errors={"power_instant": "620"})
+    _, data, _ = measure(tmp_path, gpu, seconds=0.5)
+    assert only(data)["telemetry"]["power"] == pytest.approx(620)
 
 
 def test_energy_an_image_is_the_power_of_its_own_windows_over_the_rate(tmp_path: Path) -> None:
@@ -183,6 +189,44 @@ def test_a_mig_instance_counts_where_it_was_declared(tmp_path: Path, declared: b
     code, data, out = measure(tmp_path, gpu, *options, uuid="MIG-1234")
     assert code == (0 if declared else 1) and "MIG instance" in out
     assert only(data)["telemetry"]["sm_clock"], "the GPU behind the instance is watched"
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_mig_instance_is_seen_though_torch_gives_its_uuid_bare_or_none(tmp_path: Path, bare: bool) -> None:
+    gpu = FakeGpu(H100, mig=[FakeMig(uuid="MIG-1234")], throttle_reasons=())
+    device = {
+        "type": "cuda",
+        "index": 0,
+        "name": H100 if bare else f"{H100} MIG 1g.10gb",
+        "uuid": "1234" if bare else None,
+    }
+    code, data, out = measure(tmp_path, gpu, more=f"DEVICE = {device!r}\n")
+    assert code == 1 and "--declare mig" in out
+    assert not any("datasheet" in (m["limit"] or {}).get("what", "") for m in only(data)["metrics"].values())
+
+
+def test_of_like_gpus_the_measured_one_is_told_by_its_pci_address(tmp_path: Path) -> None:
+    cool, hot = (
+        FakeGpu(H100, temperature=t, pci_address=a, throttle_reasons=())
+        for t, a in ((40, "0000:3b:00.0"), (77, "0000:5e:00.0"))
+    )
+    library = FakeDriver(gpus=[cool, hot]).install(tmp_path / "driver")
+    device = {"type": "cuda", "index": 1, "name": H100, "uuid": None, "pci": "00000000:5e:00.0"}
+    program = benchmark(tmp_path, f"DEVICE = {device!r}\nSECONDS = 0.5\nWATCHED = True\n")
+    file = tmp_path / "result.json"
+    words: list[str | Path] = [
+        "--benchmarks",
+        program,
+        "--python",
+        sys.executable,
+        "--workload",
+        "alpha",
+        "--save",
+        file,
+    ]
+    code, _, err = envdoctor("bench", *words, home=tmp_path, LD_LIBRARY_PATH=str(library))
+    assert code == 0, err
+    assert only(json.loads(file.read_text()))["telemetry"]["temperature"] == 77
 
 
 def test_a_virtual_gpu_is_invalid_unless_declared(tmp_path: Path) -> None:

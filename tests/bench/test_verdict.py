@@ -30,7 +30,7 @@ def test_what_holds_a_training_step_is_what_its_workload_found(bound: str) -> No
 
 
 def test_who_computed_wrongly_is_named_and_who_was_only_too_slow_to_tell_is_not() -> None:
-    wrong = workload("numerics.matmul", invalid_because=("launch 2: numerics: fp16 matmul: one tile is wrong",))
+    wrong = workload("numerics.matmul", invalid_because=("numerics: fp16 matmul: one tile is wrong (launch 2)",))
     unsure = workload("conv.fwd", invalid_because=("interval not reached in the time given",))
     (statement,) = said(wrong, unsure, kind="cpu")
     assert (statement.tone, statement.kind) == ("bad", "arithmetic")

@@ -1,4 +1,4 @@
-"""A device in virtual time: a stream that runs kernels after they were launched, as a GPU does."""
+"""Measuring on the device in virtual time."""
 
 from __future__ import annotations
 
@@ -8,54 +8,9 @@ from typing import Any
 import pytest
 
 from benchmarks.harness import timing
+from tests.benchmarks.virtual_device import Clock, Stream, Wander, as_device
 
-
-class Clock:
-    """Stands for the module `time`."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    perf_counter = monotonic
-
-
-class Stream:
-    """The harness's Device, in virtual time. `busy`: when the stream will have run all that was launched."""
-
-    type = "cuda"
-    is_cuda = True
-
-    def __init__(self, clock: Clock, launch_s: float = 5e-6, flush_s: float = 2e-3, can_gate: bool = True) -> None:
-        self.clock, self.launch_s, self.flush_s, self.can_gate = clock, launch_s, flush_s, can_gate
-        self.busy = clock.now
-        self.synchronised = self.flushed = self.gated = 0
-
-    def launch(self, seconds: float) -> None:
-        self.clock.now += self.launch_s
-        self.busy = max(self.busy, self.clock.now) + seconds
-
-    def mark(self) -> float:
-        return max(self.busy, self.clock.now)
-
-    def seconds(self, first: float, second: float) -> float:
-        return second - first
-
-    def synchronize(self) -> None:
-        self.synchronised += 1
-        self.clock.now = max(self.clock.now, self.busy)
-
-    def gate(self, seconds: float) -> bool:
-        if self.can_gate:
-            self.gated += 1
-            self.launch(seconds)
-        return self.can_gate
-
-    def flush_cache(self) -> None:
-        self.flushed += 1
-        self.launch(self.flush_s)
+__all__ = ["Clock", "Stream", "Wander", "as_device", "clock", "take"]
 
 
 @pytest.fixture

@@ -75,8 +75,15 @@ def row_verdict(row: Row) -> str:
     if row.verdict in COLOURS:
         return row.verdict if row.firm else f"{row.verdict}?"
     if row.verdict == NO_DIFFERENCE and row.detectable is not None:
-        return f"no difference (finds {(row.detectable - 1) * 100:.{1 if row.detectable < 1.1 else 0}f} %)"
+        return f"no difference (finds {smallest(row.detectable)})"
     return row.verdict
+
+
+def smallest(detectable: float) -> str:
+    """The smallest difference that would be found: '2.3 %', '40 %'; a factor from 2 on, as '16622 %' is read by nobody."""
+    if detectable >= 2:
+        return f"x{detectable:.0f}" if detectable < 1000 else "x1000"
+    return f"{(detectable - 1) * 100:.{1 if detectable < 1.1 else 0}f} %"
 
 
 def legend(rows: Sequence[Row]) -> list[str]:
@@ -88,7 +95,9 @@ def legend(rows: Sequence[Row]) -> list[str]:
             f"? differs at 95 %, but of {judged} figures one in twenty does by chance; measure again to be sure."
         )
     if any(row.verdict == NO_DIFFERENCE for row in rows):
-        lines.append("finds N %: the smallest difference that so many launches would show in 4 of 5 comparisons.")
+        lines.append(
+            "finds N % (xN: a factor): the smallest difference that so many launches would show in 4 of 5 comparisons."
+        )
     return lines
 
 
@@ -167,7 +176,8 @@ def _name_width(rows: Sequence[Row], width: int) -> int:
 def short_verdict(row: Row, *, unicode: bool = True) -> str:
     """The verdict in the eleven characters that a terminal has left for it."""
     if row.verdict == NO_DIFFERENCE and row.detectable is not None:
-        return f"= ({'±' if unicode else '+-'}{(row.detectable - 1) * 100:.{1 if row.detectable < 1.1 else 0}f} %)"
+        mark = "" if row.detectable >= 2 else "±" if unicode else "+-"
+        return f"= ({mark}{smallest(row.detectable)})"
     return row_verdict(row) if row.verdict in COLOURS else row.verdict
 
 
@@ -175,7 +185,7 @@ def _below(console: Console, baseline: Side, found: Against) -> None:
     rows = found.rows
     if any(row.verdict == NO_DIFFERENCE for row in rows):
         mark = "±" if speaks_unicode(console) else "+-"
-        words = f"= ({mark}N %): no difference shown; N is the smallest that would show in 4 of 5 such comparisons."
+        words = f"= ({mark}N %): no difference shown; N (xN: a factor) is the least that would show in 4 of 5 such comparisons."
         hanging(console, Text(words, style="dim"), 0)
     for line in legend([row for row in rows if row.verdict != NO_DIFFERENCE]):
         hanging(console, Text(line, style="dim"), 0)

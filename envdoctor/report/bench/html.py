@@ -10,8 +10,8 @@ from envdoctor import __version__
 from envdoctor.bench.compare import ABSENT, INVALID, PASSED, Against, Comparison, Row
 from envdoctor.bench.results import BenchResult, Metric, WorkloadResult
 from envdoctor.report.bench import comparison_text, plots, result_text
-from envdoctor.report.bench.table import half_width
-from envdoctor.report.figures import percent, quantity
+from envdoctor.report.bench.table import half_words, span
+from envdoctor.report.figures import quantity
 
 PAGE = Path(__file__).with_name("page.html.j2")
 TONES = {"good": "good", "bad": "warn", "plain": ""}
@@ -212,16 +212,15 @@ def _figures(result: BenchResult) -> Section:
 
 
 def _figure_row(workload: WorkloadResult, name: str, metric: Metric) -> TableRow:
-    half = half_width(metric)
-    spread = (
-        f"{quantity(metric.p10, '')} to {quantity(metric.p90, '')}" if metric.p10 is not None and metric.n > 1 else ""
-    )
+    spread = ""
+    if metric.p10 is not None and metric.n > 1:
+        spread = span(quantity(metric.p10, ""), quantity(metric.p90, ""))
     limit = f"{metric.limit.percent:.0f} % of {metric.limit.what or 'its limit'}" if metric.limit else ""
     struck = not workload.valid
     cells = [
         Cell(name),
         Cell(quantity(metric.value, metric.unit), n=True, struck=struck),
-        Cell(percent(half) if half is not None else "", n=True, struck=struck),
+        Cell(half_words(metric), n=True, struck=struck),
         Cell(spread, n=True, struck=struck),
         Cell(str(metric.n), n=True),
         Cell(limit, struck=struck),

@@ -63,6 +63,17 @@ def half_width(metric: Metric) -> float | None:
     return (metric.ci95[1] - metric.ci95[0]) / 2 / abs(metric.value)
 
 
+def half_words(metric: Metric) -> str:
+    """The same for a reader; what is wider than the figure says that nothing is known of it, and no more."""
+    half = half_width(metric)
+    return "" if half is None else ">100 %" if half > 1 else percent(half)
+
+
+def span(low: str, high: str) -> str:
+    """'2.13 to 2.15', and '2.13' where both are that."""
+    return low if low == high else f"{low} to {high}"
+
+
 def _unit(metric: Metric) -> str:
     return "" if metric.unit in ("1", "ratio") else metric.unit
 
@@ -145,8 +156,7 @@ def _figures(text: Text, line: _Line, metric: Metric, columns: _Columns, *, unic
     text.append(" " * (columns.number - len(digits)))
     text.append(f"{digits} {unit}".rstrip(), style="bold" if line.valid else "strike dim")
     text.append(" " * (columns.unit - len(unit) + (0 if unit else 1)))
-    half = half_width(metric)
-    text.append(f"{GAP}{percent(half) if half is not None else '':>{ERROR}}", style=aside)
+    text.append(f"{GAP}{half_words(metric):>{ERROR}}", style=aside)
     if columns.spread:
         spread = sparkline(metric.samples) if unicode else ""
         text.append(GAP + (INVALID if says_invalid and not line.valid else spread).ljust(columns.spread), style="dim")

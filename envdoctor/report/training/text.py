@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from envdoctor.report.bench.result_text import MARKS, PLAIN_MARKS, rows
+from envdoctor.report.bench.table import span
 from envdoctor.report.check.headline import SEPARATOR, gibibytes
 from envdoctor.report.check.text import hanging, speaks_unicode
 from envdoctor.report.figures import course, duration, number, percent
@@ -177,7 +178,7 @@ def _courses(console: Console, result: TrainingResult) -> None:
         if len(values) < 2:
             continue
         line = f"{course(values)}  " if speaks_unicode(console) else ""
-        words = f"{shown[0]} to {shown[-1]} in {len(values)} epochs"
+        words = f"{span(shown[0], shown[-1])} in {len(values)} epochs"
         console.print(Text.assemble(f"{label:<{LABEL}} ", (line, "cyan"), (words, "dim")), soft_wrap=True)
 
 

@@ -18,8 +18,8 @@ from benchmarks.data.load import Parts
 from benchmarks.models.simple_cnn import SimpleCNN, parameter_count
 from benchmarks.pipeline import augment, checkpoint, evaluate, finetune, first_step, normalise, optimise
 from benchmarks.pipeline.batches import Batches
+from benchmarks.pipeline.checkpointer import Checkpointer
 from benchmarks.pipeline.collect import clean_images, require_classes
-from benchmarks.pipeline.keeping import Keeper
 from benchmarks.pipeline.model import build, loss_function
 from benchmarks.pipeline.prepare import Preparation
 from benchmarks.pipeline.run_folder import RunFolder
@@ -67,14 +67,18 @@ def flat(model: torch.nn.Module) -> torch.Tensor:
 # --- normalise --------------------------------------------------------------------------------------------------------
 
 
+def z_scored(images: torch.Tensor, mean: list[float], std: list[float]) -> torch.Tensor:
+    return normalise.z_score(images, normalise.by_channel(mean, images), normalise.by_channel(std, images))
+
+
 @case
 def normalised() -> Any:
     values = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
     mean, std = normalise.statistics(torch.tensor([[[[0, 255]], [[51, 51]]]], dtype=torch.uint8))
     return {
         "min-max": normalise.min_max(values, 1, 5).tolist(),
-        "z-score": normalise.z_score(values.view(1, 1, 1, 5), [3.0], [2**0.5]).flatten().tolist(),
-        "two channels": normalise.z_score(torch.ones(1, 2, 1, 1), [0.0, 1.0], [0.5, 0.5]).flatten().tolist(),
+        "z-score": z_scored(values.view(1, 1, 1, 5), [3.0], [2**0.5]).flatten().tolist(),
+        "two channels": z_scored(torch.ones(1, 2, 1, 1), [0.0, 1.0], [0.5, 0.5]).flatten().tolist(),
         "mean": mean,
         "std": std,
     }
@@ -657,17 +661,17 @@ def kept() -> Any:
     folder = RunFolder(SCRATCH / "run")
     told: list[str] = []
     made = run(settings())
-    keeper = Keeper(folder, lambda event, **_fields: told.append(event), every_steps=2)
-    made.train(keeper.after_step, keeper.after_epoch)
+    checkpointer = Checkpointer(folder, lambda event, **_fields: told.append(event), every_steps=2)
+    made.train(checkpointer.after_step, checkpointer.after_epoch)
     last = checkpoint.load(folder.last)
     sizes = [{path.name: path.stat().st_size for path in folder.path.iterdir()}]
-    keeper.save_final(made, made.weights(), made.epoch)
-    keeper.slim(made)
+    checkpointer.save_final(made, made.weights(), made.epoch)
+    checkpointer.slim(made)
     sizes.append({path.name: path.stat().st_size for path in folder.path.iterdir()})
     again = run(settings())
     again.restore(checkpoint.load(folder.last))
     stopped = run(settings())
-    other = Keeper(RunFolder(SCRATCH / "stopped"), lambda _event, **_fields: None)
+    other = Checkpointer(RunFolder(SCRATCH / "stopped"), lambda _event, **_fields: None)
     other.ask_to_stop("SIGTERM")
     try:
         stopped.train(other.after_step, other.after_epoch)
@@ -694,9 +698,9 @@ def best_that_is_not_last() -> Any:
     made = run(
         settings(dropout=0.0), data._replace(validation=replace(data.validation, labels=1 - data.validation.labels))
     )
-    keeper = Keeper(RunFolder(SCRATCH / "worse"), lambda _event, **_fields: None)
-    made.train(keeper.after_step, keeper.after_epoch)
-    keeper.save_final(made, made.weights(), made.epoch)
+    checkpointer = Checkpointer(RunFolder(SCRATCH / "worse"), lambda _event, **_fields: None)
+    made.train(checkpointer.after_step, checkpointer.after_epoch)
+    checkpointer.save_final(made, made.weights(), made.epoch)
     best, final = (checkpoint.load(SCRATCH / "worse" / name) for name in ("best.pt", "final.pt"))
     return {
         "epochs": [best["epoch"], final["epoch"]],

@@ -507,6 +507,7 @@ def test_fake_structures_have_the_size_that_nvidia_ml_py_declares() -> None:
         pynvml.c_nvmlGpuFabricInfo_t,
         pynvml.c_nvmlGpuFabricInfo_v2_t,
         pynvml.c_nvmlEventData_t,
+        pynvml.c_nvmlFieldValue_t,
     )
     sizes = (ctypes.c_uint * len(declared)).in_dll(library, "fake_sizes")
     assert list(sizes) == [ctypes.sizeof(structure) for structure in declared]

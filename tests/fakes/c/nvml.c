@@ -617,7 +617,44 @@ EXPORT int nvmlDeviceGetGpuFabricInfoV(struct device *device, struct fabric_v2 *
     return code;
 }
 
+EXPORT int nvmlDeviceGetHandleByPciBusId_v2(const char *address, struct device **out) {
+    int code = gate(NULL, "nvmlDeviceGetHandleByPciBusId_v2");
+    unsigned domain, bus, slot;
+    if (!code && sscanf(address, "%x:%x:%x", &domain, &bus, &slot) != 3) return INVALID_ARGUMENT;
+    for (int i = 0; !code && i < device_count(); i++) {
+        const char *own = look_in(gpus[i].prefix, "pci_address");
+        unsigned d, b, s;
+        if (own && sscanf(own, "%x:%x:%x", &d, &b, &s) == 3 && d == domain && b == bus && s == slot) {
+            *out = &gpus[i];
+            return SUCCESS;
+        }
+    }
+    return code ? code : NOT_FOUND;
+}
+
+struct field {
+    unsigned id, scope;
+    long long timestamp, latency;
+    unsigned type, code;
+    union {
+        unsigned number;
+        unsigned long long wide;
+    } value;
+};
+
+/* Of the many fields only the power of this moment: NVML_FI_DEV_POWER_INSTANT. */
+EXPORT int nvmlDeviceGetFieldValues(struct device *device, int count, struct field *fields) {
+    int code = gate(device, "nvmlDeviceGetFieldValues");
+    for (int i = 0; !code && i < count; i++) {
+        fields[i].code = NOT_SUPPORTED;
+        if (fields[i].id == 186 && look_in(device->prefix, "power_instant"))
+            fields[i].code = milliwatts(device, "power_instant", &fields[i].value.number);
+    }
+    return code;
+}
+
 /* The sizes by which a test compares these structures with those that nvidia-ml-py declares. */
 EXPORT const unsigned fake_sizes[] = {sizeof(struct pci_info), sizeof(struct memory),      sizeof(struct memory_v2),
                                       sizeof(struct utilization), sizeof(struct process_info), sizeof(struct temperature),
-                                      sizeof(struct fabric),   sizeof(struct fabric_v2), sizeof(struct event)};
+                                      sizeof(struct fabric),   sizeof(struct fabric_v2), sizeof(struct event),
+                                      sizeof(struct field)};

@@ -16,7 +16,7 @@ SHARE = 20
 """A checkpoint of 412 million parameters and Adam's moments is 5 GB: saving takes at most one part in so many of the time."""
 
 
-class Keeper:
+class Checkpointer:
     """Saves a run between its steps; `ask_to_stop` makes it save at once and end."""
 
     def __init__(self, folder: RunFolder, tell: Tell, every_steps: int = 0) -> None:
