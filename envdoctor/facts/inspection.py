@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from envdoctor.errors import InputError
-from envdoctor.facts.host import Completed, Machine
+from envdoctor.facts.host import Machine
+from envdoctor.processes import Completed
 
 HERE = Path(__file__).parent
 OLDEST = (3, 8)
@@ -53,6 +54,7 @@ class Answers:
             [executable, "-c", _source("inspect_target.py"), word, f"{timeout:g}"],
             timeout=timeout,
             stdin="\0".join(map(_source, parts)),
+            answers=f"<{word}>",
         )
         return cls(tuple(_records(completed.stdout, f"<{word}>")), completed)
 

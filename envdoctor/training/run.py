@@ -19,9 +19,9 @@ from envdoctor.bench.child import SILENCE, STARTUP, Child, Ending, Event
 from envdoctor.bench.protocol import Hello
 from envdoctor.bench.results import Telemetry
 from envdoctor.bench.runner import startup_error
-from envdoctor.bench.signals import deferred, terminable
 from envdoctor.bench.telemetry import Watch
 from envdoctor.errors import InputError
+from envdoctor.signals import deferred, terminable
 from envdoctor.training import run_folder
 from envdoctor.training.result import Epoch, Finished
 
