@@ -262,10 +262,17 @@ class Process:
 
     def _read(self, pipe: object, sink: Sink) -> None:
         descriptor = pipe.fileno()  # type: ignore[attr-defined]
-        with contextlib.suppress(OSError):
-            while chunk := os.read(descriptor, CHUNK):
+        more = True
+        while more:
+            try:
+                chunk = os.read(descriptor, CHUNK)
                 self._heard = time.monotonic()
                 sink.feed(chunk)
+                more = bool(chunk)
+            except MemoryError:  # ours is limited; what cannot be kept is dropped, and the child must not be held up
+                continue
+            except OSError:
+                break
         pipe.close()  # type: ignore[attr-defined]
         sink.close()
 

@@ -14,6 +14,7 @@ from typing import TextIO
 import click
 
 from envdoctor.errors import EnvdoctorError, InputError
+from envdoctor.signals import interrupt
 
 COMMANDS = {
     "check": "Find what is wrong with this machine's PyTorch stack, and how to repair it.",
@@ -84,6 +85,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             # A name that the terminal's encoding lacks (LANG=C) must not end the report.
             stream.reconfigure(errors="backslashreplace")
+    threading.excepthook = lambda failed: _tell_defect(failed.exc_value) if failed.exc_value else None
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -163,11 +165,15 @@ def _has_working_folder() -> bool:
 def _defect(error: Exception) -> int:
     if os.environ.get("ENVDOCTOR_DEBUG"):
         raise error
+    _tell_defect(error)
+    return INTERNAL_ERROR
+
+
+def _tell_defect(error: BaseException) -> None:
     _say(
         f"envdoctor has a defect: {type(error).__name__}: {error} ({_where(error)}). "
         "Please report it with this line; ENVDOCTOR_DEBUG=1 shows the whole traceback."
     )
-    return INTERNAL_ERROR
 
 
 def _listen_to_signals() -> None:
@@ -177,7 +183,7 @@ def _listen_to_signals() -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, interrupt)
 
 
 def _discard(stream: TextIO) -> None:
