@@ -128,10 +128,10 @@ class Anonymizer:
     # --- whole names ---------------------------------------------------------------------------------------------------
 
     def user(self, name: str) -> str:
-        return name if name.lower() in RESERVED or name.isdigit() else self._users[name]
+        return name if name.lower() in RESERVED or name.isdecimal() else self._users[name]
 
     def group(self, name: str) -> str:
-        return name if name.lower() in PUBLIC_GROUPS or name.isdigit() else self._groups[name]
+        return name if name.lower() in PUBLIC_GROUPS or name.isdecimal() else self._groups[name]
 
     def host(self, name: str) -> str:
         lower = name.lower().rstrip(".")
@@ -252,7 +252,7 @@ def _address(text: str) -> str | None:
 
 def _telling(name: str) -> bool:
     """Whether a name is rare enough to be taken for a person's or a machine's wherever it stands."""
-    return len(name) > 3 and name not in RESERVED and not name.isdigit()
+    return len(name) > 3 and name not in RESERVED and not name.isdecimal()
 
 
 def _credentials(text: str | None) -> str:

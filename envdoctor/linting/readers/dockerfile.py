@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from envdoctor.errors import InputError
 from envdoctor.linting import shell
 from envdoctor.linting.model import Described, Environment, Index, Install, Place, Said, Wanted
 from envdoctor.linting.readers import requirements
@@ -36,6 +37,10 @@ _BUILDS = re.compile(
     r"(?<![\w-])(flash[-_]attn|apex|deepspeed|mamba-ssm|causal-conv1d|--no-build-isolation|TORCH_CUDA_ARCH_LIST|nvcc)(?![\w-])"
 )
 LARGEST_INCLUDED = 1 << 20
+LONGEST_VALUE = 4096
+"""A variable's value past this is not followed: a few that double each other would fill the memory."""
+MOST_STAGES, MOST_INSTRUCTIONS = 200, 10_000
+"""More than any Dockerfile has; each stage carries on what its parent said."""
 # COPY --from=build, RUN --mount=type=bind,from=build,...
 _SOURCE = re.compile(r"--(?:from=|mount=\S*\bfrom=)([^\s,]+)")
 
@@ -92,7 +97,16 @@ def substitute(text: str, values: Mapping[str, str | None]) -> str | None:
     """`text` with its variables filled in; None where one is not known (an ARG without default)."""
     unknown = False
 
+    length = 0
+
     def fill(match: re.Match[str]) -> str:
+        found = value_of(match)
+        nonlocal unknown, length
+        length += len(found)
+        unknown = unknown or length > LONGEST_VALUE
+        return "" if unknown else found
+
+    def value_of(match: re.Match[str]) -> str:
         nonlocal unknown
         name, operator, word = match[1] or match[4], match[2], match[3] or ""
         value = values.get(name)
@@ -114,7 +128,11 @@ def read(name: str, text: str, sibling: Callable[[str], tuple[str, str] | None])
     ordered: list[_Stage] = []
     defaults: dict[str, str | None] = {}
     stage: _Stage | None = None
-    for instruction in instructions(text):
+    for number, instruction in enumerate(instructions(text)):
+        if number >= MOST_INSTRUCTIONS or len(ordered) > MOST_STAGES:
+            raise InputError(
+                f"{name} has more than {MOST_STAGES} stages or {MOST_INSTRUCTIONS:,} instructions: it is hardly a Dockerfile"
+            )
         if instruction.keyword == "FROM":
             stage = _Stage.begin(name, instruction, defaults, stages)
             ordered.append(stage)

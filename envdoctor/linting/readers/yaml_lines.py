@@ -9,6 +9,10 @@ import yaml
 from envdoctor.errors import InputError
 
 
+MOST_VALUES = 100_000
+"""Aliases of aliases make a few lines stand for more values than there is memory."""
+
+
 class Mapping(dict[Any, Any]):
     """A mapping that knows the line of each of its keys, counted from 1, and its own."""
 
@@ -20,6 +24,10 @@ class Sequence(list[Any]):
     """A list that knows the line of each of its items."""
 
     lines: list[int]
+
+
+class _TooManyError(Exception):
+    pass
 
 
 class _Loader(yaml.SafeLoader):
@@ -47,6 +55,15 @@ def _sequence(loader: _Loader, node: yaml.SequenceNode) -> Sequence:
     return found
 
 
+def _scalar(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    """What its type makes of it, else its text: 2020-99-99 looks like a date and is none, and other readers take it as text."""
+    construct = yaml.SafeLoader.yaml_constructors[node.tag]
+    try:
+        return construct(loader, node)
+    except (ValueError, LookupError, OverflowError):
+        return str(node.value)
+
+
 def _other(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:
     """Compose's own tags (!reset, !override) leave the value that they stand before."""
     if isinstance(node, yaml.MappingNode):
@@ -58,7 +75,27 @@ def _other(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_SEQUENCE_TAG, _sequence)
+for _type in ("null", "bool", "int", "float", "binary", "timestamp"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_type}", _scalar)
 _Loader.add_multi_constructor("!", _other)
+
+
+def _weigh(node: yaml.Node, known: dict[int, int]) -> int:
+    """The number of values that a node stands for with its aliases followed. Raises _TooMany past MOST_VALUES."""
+    weight = known.get(id(node))
+    if weight is not None:
+        return weight
+    known[id(node)] = MOST_VALUES  # a node that holds itself
+    inner: list[yaml.Node] = []
+    if isinstance(node, yaml.SequenceNode):
+        inner = node.value
+    elif isinstance(node, yaml.MappingNode):
+        inner = [part for pair in node.value for part in pair]
+    weight = 1 + sum(_weigh(part, known) for part in inner)
+    if weight > MOST_VALUES:
+        raise _TooManyError
+    known[id(node)] = weight
+    return weight
 
 
 def load(name: str, text: str) -> list[Any]:
@@ -66,10 +103,14 @@ def load(name: str, text: str) -> list[Any]:
     loader = _Loader(text)
     try:
         found = []
-        while loader.check_data():  # type: ignore[no-untyped-call]
-            found.append(loader.get_data())
+        while loader.check_node():
+            node = loader.get_node()
+            _weigh(node, {})
+            found.append(loader.construct_document(node))
         return found
-    except (yaml.YAMLError, RecursionError) as error:
+    except _TooManyError:
+        raise InputError(f"{name} stands for more than {MOST_VALUES:,} values, or for itself, by its aliases") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
         problem = getattr(error, "problem", None) or "nested too deeply"

@@ -19,10 +19,12 @@ def read(text: str | bytes) -> Snapshot:
     """
     from envdoctor.reading.dumps import dump, snapshot_json
     from envdoctor.reading.dumps.text import decode
+    from envdoctor.texts import short_numbers
 
     if isinstance(text, bytes):
         text = decode(text)
     if text.count("\0", 0, 10_000) > min(len(text), 10_000) // 4:  # UTF-16 that was decoded as something else
         text = text.replace("\0", "")
+    text = short_numbers(text)
     snapshot = snapshot_json.find(text)
     return snapshot if snapshot is not None else dump.read(text)
