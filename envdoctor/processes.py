@@ -262,19 +262,21 @@ class Process:
 
     def _read(self, pipe: object, sink: Sink) -> None:
         descriptor = pipe.fileno()  # type: ignore[attr-defined]
-        more = True
-        while more:
-            try:
-                chunk = os.read(descriptor, CHUNK)
-                self._heard = time.monotonic()
-                sink.feed(chunk)
-                more = bool(chunk)
-            except MemoryError:  # ours is limited; what cannot be kept is dropped, and the child must not be held up
-                continue
-            except OSError:
-                break
+        while self._read_chunk(descriptor, sink):
+            pass
         pipe.close()  # type: ignore[attr-defined]
         sink.close()
+
+    def _read_chunk(self, descriptor: int, sink: Sink) -> bool:
+        try:
+            chunk = os.read(descriptor, CHUNK)
+            self._heard = time.monotonic()
+            sink.feed(chunk)
+        except MemoryError:  # ours is limited; what cannot be kept is dropped, and the child must not be held up
+            return True
+        except OSError:
+            return False
+        return bool(chunk)
 
     def _write(self, data: bytes) -> None:
         assert self._child.stdin is not None

@@ -17,7 +17,8 @@ SECONDS = 20.0
 
 
 def compose(value: str) -> str:
-    return f"x-value: {value}\nservices:\n  train:\n    image: nvidia/cuda:12.8.0-base-ubuntu24.04\n    environment:\n      A: {value}\n"
+    image = "nvidia/cuda:12.8.0-base-ubuntu24.04"
+    return f"x-value: {value}\nservices:\n  train:\n    image: {image}\n    environment:\n      A: {value}\n"
 
 
 def alias_bomb(levels: int) -> str:

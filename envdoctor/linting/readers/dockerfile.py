@@ -39,8 +39,10 @@ _BUILDS = re.compile(
 LARGEST_INCLUDED = 1 << 20
 LONGEST_VALUE = 4096
 """A variable's value past this is not followed: a few that double each other would fill the memory."""
-MOST_STAGES, MOST_INSTRUCTIONS = 200, 10_000
-"""More than any Dockerfile has; each stage carries on what its parent said."""
+MOST_STAGES, MOST_INSTRUCTIONS, MOST_LINES, MOST_INSTALLS = 200, 10_000, 5_000, 1_000
+"""More than any Dockerfile has: stages, instructions, lines of one instruction, installs of one stage."""
+MOST_INCLUDED = 100
+"""Files that are read beside one: some include each other more often than there is time."""
 # COPY --from=build, RUN --mount=type=bind,from=build,...
 _SOURCE = re.compile(r"--(?:from=|mount=\S*\bfrom=)([^\s,]+)")
 
@@ -69,18 +71,18 @@ def instructions(text: str) -> Iterator[Instruction]:
         if not first.strip() or first.lstrip().startswith("#"):
             continue
         lines = [(number, first)]
-        joined = first.rstrip()
-        while joined.endswith(escape):
-            joined = joined[: -len(escape)] + " "
+        pieces = [first.rstrip()]
+        while pieces[-1].endswith(escape):
+            pieces[-1] = pieces[-1][: -len(escape)] + " "
             following = next(
                 ((n, line) for n, line in numbered if line.strip() and not line.lstrip().startswith("#")), None
             )
             if following is None:
                 break
             lines.append(following)
-            joined += following[1].strip()
+            pieces.append(following[1].strip())
         body: list[str] = []
-        keyword, _, rest = joined.strip().partition(" ")
+        keyword, _, rest = "".join(pieces).strip().partition(" ")
         if keyword.upper() in ("RUN", "COPY", "ADD"):
             for match in _HEREDOC.finditer(rest):
                 for n, line in numbered:
@@ -129,9 +131,10 @@ def read(name: str, text: str, sibling: Callable[[str], tuple[str, str] | None])
     defaults: dict[str, str | None] = {}
     stage: _Stage | None = None
     for number, instruction in enumerate(instructions(text)):
-        if number >= MOST_INSTRUCTIONS or len(ordered) > MOST_STAGES:
+        few = number < MOST_INSTRUCTIONS and len(ordered) <= MOST_STAGES and len(instruction.lines) <= MOST_LINES
+        if not few or (stage is not None and len(stage.installs) > MOST_INSTALLS):
             raise InputError(
-                f"{name} has more than {MOST_STAGES} stages or {MOST_INSTRUCTIONS:,} instructions: it is hardly a Dockerfile"
+                f"{name}:{instruction.line}: more stages, instructions, lines or installs than any Dockerfile has"
             )
         if instruction.keyword == "FROM":
             stage = _Stage.begin(name, instruction, defaults, stages)
@@ -150,6 +153,8 @@ def read(name: str, text: str, sibling: Callable[[str], tuple[str, str] | None])
                 if (given := stages.get(source.lower())) is not None:
                     given.copied = True
             stage.take(instruction, sibling)
+    if stage is not None and len(stage.installs) > MOST_INSTALLS:
+        raise InputError(f"{name} has more installs than any Dockerfile has")
     kept = ordered[-1].lineage() if ordered else []
     for other in ordered:
         # What nobody copies from is built for itself, with --target.
@@ -234,7 +239,9 @@ class _Stage:
         self.script += f"\n{text}"
         if self.builds is None and (match := _BUILDS.search(text)):
             self.builds = Said(match[1], Place(self.file, instruction.line_of(match[1])))
-        for raw in lists:
+        for raw in lists[: 10 * MOST_INSTALLS]:
+            if len(self.installs) > MOST_INSTALLS:
+                return  # which the next instruction is refused for
             words = [filled for word in raw if (filled := substitute(word, self.values)) is not None]
             for package in shell.system_packages(words):
                 self.packages.append(Said(package, Place(self.file, instruction.line_of(package))))
@@ -369,7 +376,13 @@ def conda_wanted(text: str, place: Place) -> Wanted | None:
 def sibling_of(path: Path) -> Callable[[str], tuple[str, str] | None]:
     """Reads files of the folder that `path` lies in; what cannot be read there is not known."""
 
+    left = MOST_INCLUDED
+
     def read_sibling(relative: str) -> tuple[str, str] | None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            return None
         # In an image the file lies where COPY put it; its name is what links it to the context.
         for candidate in (path.parent / relative.lstrip("/"), path.parent / Path(relative).name):
             with suppress(OSError):

@@ -22,6 +22,9 @@ else:  # pragma: no cover
     import tomli as tomllib
 
 
+_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
+
+
 def read(name: str, text: str) -> Described:
     """An environment for the project's own dependencies, and one for each group or extra together with them.
 
@@ -40,6 +43,11 @@ def read(name: str, text: str) -> Described:
 class _Reader:
     def __init__(self, name: str, text: str, data: dict[str, Any]) -> None:
         self.name, self.text, self.data = name, text, data
+        self.quoted: dict[str, int] = {}
+        """The line of each quoted string: what most of the places are asked for by."""
+        for number, line in enumerate(text.splitlines(), 1):
+            for found in () if line.lstrip().startswith("#") else _QUOTED.findall(line):
+                self.quoted.setdefault(found, number)
         self.project = _table(data, "project")
         self.uv = _table(data, "tool", "uv")
         self.poetry = _table(data, "tool", "poetry")
@@ -47,6 +55,8 @@ class _Reader:
     def place(self, *words: str) -> Place:
         """The line where the first of the words that is there stands: TOML libraries keep no positions."""
         for word in words:
+            if (line := self.quoted.get(word)) is not None:
+                return Place(self.name, line)
             at = self.text.find(word)
             while at >= 0:
                 start = self.text.rfind("\n", 0, at) + 1

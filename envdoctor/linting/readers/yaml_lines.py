@@ -8,7 +8,6 @@ import yaml
 
 from envdoctor.errors import InputError
 
-
 MOST_VALUES = 100_000
 """Aliases of aliases make a few lines stand for more values than there is memory."""
 
@@ -35,6 +34,8 @@ class _Loader(yaml.SafeLoader):
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> Mapping:
+    if not isinstance(node, yaml.MappingNode):
+        raise yaml.constructor.ConstructorError(None, None, "this is no mapping", node.start_mark)
     loader.flatten_mapping(node)  # merges `<<: *anchor` as Compose does
     found = Mapping()
     found.line = node.start_mark.line + 1
@@ -50,6 +51,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> Mapping:
 
 
 def _sequence(loader: _Loader, node: yaml.SequenceNode) -> Sequence:
+    if not isinstance(node, yaml.SequenceNode):
+        raise yaml.constructor.ConstructorError(None, None, "this is no list", node.start_mark)
     found = Sequence(loader.construct_object(item, deep=True) for item in node.value)
     found.lines = [item.start_mark.line + 1 for item in node.value]
     return found
@@ -60,7 +63,7 @@ def _scalar(loader: _Loader, node: yaml.ScalarNode) -> Any:
     construct = yaml.SafeLoader.yaml_constructors[node.tag]
     try:
         return construct(loader, node)
-    except (ValueError, LookupError, OverflowError):
+    except (ValueError, TypeError, AttributeError, LookupError, OverflowError, yaml.YAMLError):
         return str(node.value)
 
 
@@ -100,20 +103,24 @@ def _weigh(node: yaml.Node, known: dict[int, int]) -> int:
 
 def load(name: str, text: str) -> list[Any]:
     """The documents of a YAML text. Raises InputError with the line where it is no YAML."""
-    loader = _Loader(text)
     try:
-        found = []
-        while loader.check_node():
-            node = loader.get_node()
-            _weigh(node, {})
-            found.append(loader.construct_document(node))
-        return found
+        return _documents(text)
     except _TooManyError:
         raise InputError(f"{name} stands for more than {MOST_VALUES:,} values, or for itself, by its aliases") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
-        problem = getattr(error, "problem", None) or "nested too deeply"
+        deep = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        problem = getattr(error, "problem", None) or deep
         raise InputError(f"{where} is no YAML: {problem}") from error
-    finally:
-        loader.dispose()
+
+
+def _documents(text: str) -> list[Any]:
+    loader = _Loader(text)
+    found = []
+    while loader.check_node():
+        node = loader.get_node()
+        assert node is not None
+        _weigh(node, {})
+        found.append(loader.construct_document(node))
+    return found
