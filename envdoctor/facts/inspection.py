@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from envdoctor.errors import InputError
+from envdoctor.facts.cleaning import fits
 from envdoctor.facts.host import Machine
 from envdoctor.processes import Completed
 
@@ -36,6 +37,26 @@ def torch_timeout(machine: Machine) -> float:
     if not re.fullmatch(r"\d{1,6}(\.\d+)?", words) or float(words) == 0:
         raise InputError(f"{TIMEOUT_VARIABLE}={words}: give seconds, such as 300")
     return float(words)
+
+
+_TEXT, _BOOLEAN, _NUMBER = str | None, bool | None, int | None
+TYPES: dict[str, Any] = {
+    **dict.fromkeys(
+        ("python", "stage", "version", "file", "error", "error_type", "missing", "warning", "failed"), _TEXT
+    ),
+    **dict.fromkeys(("cuda", "hip", "xpu", "git_version", "cudnn_built", "nccl_version", "cudnn_wheel"), _TEXT),
+    **dict.fromkeys(("cuda_error", "cudnn_error", "computation", "cudnn_convolution", "numpy", "torchvision"), _TEXT),
+    **dict.fromkeys(
+        ("debug", "cxx11_abi", "cuda_available", "xpu_available", "mps_available", "cudnn_available"), _BOOLEAN
+    ),
+    **dict.fromkeys(("device_count", "device", "cudnn_version", "torchvision_cuda"), _NUMBER),
+    "seconds": float | None,
+    "arch_flags": list[str] | None,
+    "mapped": list[str] | None,
+    "devices": list[dict[str, Any]] | None,
+    "modules": dict[str, dict[str, Any]] | None,
+}
+"""What an answer must be. torch and its neighbours are foreign code: what they say of another type is not known."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +142,7 @@ def _records(stdout: str, mark: str) -> list[dict[str, Any]]:
         except ValueError:
             continue  # half a line, of a child that was killed
         if isinstance(record, dict):
-            records.append(record)
+            records.append({key: value for key, value in record.items() if fits(value, TYPES.get(key, Any))})
     return records
 
 
