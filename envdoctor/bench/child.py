@@ -11,8 +11,6 @@ import contextlib
 import os
 import queue
 import signal
-import subprocess
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from envdoctor.bench.signals import deferred
+from envdoctor.processes import Kept, Lines, Process, signal_name
 from envdoctor.resources import resource_folder
 
 STARTUP = 180.0
@@ -31,8 +29,6 @@ SILENCE = 180.0
 """Seconds without an event after which a child counts as hung: torch.compile of a training step takes up to two minutes."""
 GRACE = 3.0
 """Seconds that a child has to end after it was asked to."""
-KILL_GRACE = 2.0
-"""Seconds for a killed child to be gone; one that hangs in the driver (state D) cannot be killed and is left behind."""
 LONGEST_LINE = 16 << 20
 STDERR_KEPT = 64 << 10
 GARBAGE_KEPT = 5
@@ -90,31 +86,16 @@ class Child:
         # What is not known to have been dealt with, the event given last included: an interrupt may have come in between.
         self._open: deque[Event] = deque()
         self._given = False
-        self._stderr = bytearray()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._stderr = Kept(head=0, tail=STDERR_KEPT)
+        self._process: Process | None = None
         command = [str(python), str(script or resource_folder("benchmarks")), "--events", *arguments]
+        # An install's folder may be closed to us, and its bytecode is not ours to write.
+        variables = {**(os.environ if environment is None else environment), "PYTHONDONTWRITEBYTECODE": "1"}
+        events = Lines(self._take, LONGEST_LINE)
         try:
-            # Between the start of the process and its being known here, an interrupt would leave it behind.
-            with deferred():
-                self._start(command, os.environ if environment is None else environment)
-        except KeyboardInterrupt:
-            self.stop(grace=0.0)
-            raise
+            self._process = Process(command, stdout=events, stderr=self._stderr, environment=variables)
         except (OSError, ValueError) as error:
             self.ending = Ending(kind="unstartable", words=f"cannot start {python}: {error}")
-
-    def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        process = self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            # An install's folder may be closed to us, and its bytecode is not ours to write.
-            env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
-            start_new_session=True,
-        )
-        for work in (self._read_events, self._read_stderr):
-            threading.Thread(target=work, args=(process,), daemon=True, name=work.__name__).start()
 
     @property
     def pid(self) -> int | None:
@@ -123,7 +104,7 @@ class Child:
     @property
     def stderr(self) -> str:
         """The end of what it wrote to stderr so far."""
-        return bytes(self._stderr).decode("utf-8", "replace")
+        return self._stderr.text()
 
     def __enter__(self) -> Child:
         return self
@@ -170,12 +151,8 @@ class Child:
     def stop(self, grace: float = GRACE, by: signal.Signals = signal.SIGTERM) -> Ending:
         """Asks the process to end, kills its group if it does not within `grace` seconds, and says how it ended."""
         if self.ending is None and self._process is not None:
-            try:
-                self._signal(by)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(grace)
-            finally:  # a second Ctrl-C must not leave it running
-                self._kill(Ending(kind="stopped", words="stopped", stderr=self.stderr))
+            gone = self._process.end(grace, by)
+            self._settle(Ending(kind="stopped", words="stopped", stderr=self.stderr), gone=gone)
         assert self.ending is not None
         return self.ending
 
@@ -185,67 +162,47 @@ class Child:
         """Nothing has come for a moment: is it dead (a worker may hold its pipe open), or hung?"""
         assert self._process is not None
         now = time.monotonic()
-        if self._process.poll() is not None and self._queue.empty() and now - self._heard > 2 * _TICK:
+        if self._process.ended and self._queue.empty() and now - self._heard > 2 * _TICK:
             self._gone(self._process)
         elif now - self._heard > self._patience:
             words = f"gave no sign of life for {self._patience:g} s"
             self._kill(Ending(kind="hang", words=words, stderr=self.stderr))
 
-    def _gone(self, process: subprocess.Popen[bytes]) -> None:
+    def _gone(self, process: Process) -> None:
         """It has closed its stdout or is dead; what it was is its exit code's to tell."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
-        code = process.poll()
-        time.sleep(0.02)  # its last words on stderr are being read
-        if code is None:
+        if not process.wait(GRACE):
             self._kill(Ending(kind="hang", words="closed its output and did not end", stderr=self.stderr))
             return
-        self._kill(_ending(code, self.stderr))
+        process.drain()  # its last words on stderr
+        assert process.code is not None
+        self._kill(_ending(process.code, self.stderr))
 
     def _kill(self, ending: Ending) -> None:
         """Ends the whole group: what the child had started (workers, compilers) goes with it."""
         self.ending = ending
-        process = self._process
-        if process is None:
+        if self._process is not None:
+            self._settle(ending, gone=self._process.kill())
+
+    def _settle(self, ending: Ending, *, gone: bool) -> None:
+        if not gone and self._process is not None:
+            words = f"{ending.words}, and cannot be killed: it hangs in the driver (process {self._process.pid})"
+            ending = msgspec.structs.replace(ending, words=words)
+        self.ending = ending
+
+    # --- what it says ----------------------------------------------------------------------------------------------
+
+    def _take(self, line: bytes | None) -> None:
+        if line is None:
+            self._queue.put(None)
             return
-        self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
-        try:
-            process.wait(KILL_GRACE)
-        except subprocess.TimeoutExpired:
-            words = f"{ending.words}, and cannot be killed: it hangs in the driver (process {process.pid})"
-            self.ending = msgspec.structs.replace(ending, words=words)
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        with contextlib.suppress(OSError):
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, number)
-            else:
-                self._process.terminate()
-
-    # --- the pipes -------------------------------------------------------------------------------------------------
-
-    def _read_events(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        stream = process.stdout
-        with stream:
-            while line := stream.readline(LONGEST_LINE):
-                event = _event(line)
-                if event is not None:
-                    self._open.append(event)
-                    self._queue.put(event)
-                elif line.strip():
-                    self.garbage += 1
-                    if len(self.garbage_lines) < GARBAGE_KEPT:
-                        self.garbage_lines.append(line.strip()[:200].decode("utf-8", "replace"))
-        self._queue.put(None)
-
-    def _read_stderr(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stderr is not None
-        with process.stderr as stream:
-            while chunk := os.read(stream.fileno(), 1 << 16):
-                self._stderr += chunk
-                del self._stderr[:-STDERR_KEPT]
+        event = _event(line)
+        if event is not None:
+            self._open.append(event)
+            self._queue.put(event)
+        elif line.strip():
+            self.garbage += 1
+            if len(self.garbage_lines) < GARBAGE_KEPT:
+                self.garbage_lines.append(line.strip()[:200].decode("utf-8", "replace"))
 
 
 def _event(line: bytes) -> Event | None:
@@ -267,10 +224,7 @@ def _ending(code: int, stderr: str) -> Ending:
         return Ending(kind="finished", words="finished", code=0, stderr=stderr)
     if code > 0:
         return Ending(kind="failed", words=f"ended with exit code {code}", code=code, stderr=stderr)
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
+    name = signal_name(-code)
     why = {
         "SIGKILL": " (the kernel's out-of-memory killer does that, or another process)",
         "SIGSEGV": " (a crash in compiled code)",

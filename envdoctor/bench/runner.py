@@ -19,9 +19,9 @@ import msgspec
 from envdoctor.bench.child import SILENCE, STARTUP, Child, Ending, Event
 from envdoctor.bench.protocol import Hello, Measured, offset, placed
 from envdoctor.bench.results import Failure
-from envdoctor.bench.signals import deferred
 from envdoctor.bench.suites import Plan
 from envdoctor.errors import EnvdoctorError, InputError
+from envdoctor.signals import deferred
 
 # A workload may take this many times its budget, and so many seconds more (compiling, autotuning), before it is given up.
 OVERRUN_FACTOR, OVERRUN_S = 3.0, 180.0

@@ -23,11 +23,11 @@ from envdoctor.bench.peaks import with_peaks
 from envdoctor.bench.protocol import Hello
 from envdoctor.bench.results import BenchResult, Diagnosed, Environment, Skipped, Telemetry, WorkloadResult
 from envdoctor.bench.runner import Launch, Listener, Runner
-from envdoctor.bench.signals import terminable, undisturbed
 from envdoctor.bench.suites import Plan
 from envdoctor.bench.telemetry import Watch
 from envdoctor.bench.validity import judged
 from envdoctor.facts.model import Snapshot
+from envdoctor.signals import terminable, undisturbed
 
 INTERRUPTED = "interrupted"
 

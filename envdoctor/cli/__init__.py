@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
+import threading
 from contextlib import suppress
 from importlib import import_module
+from typing import TextIO
 
 import click
 
-from envdoctor.errors import EnvdoctorError
+from envdoctor.errors import EnvdoctorError, InputError
+from envdoctor.signals import interrupt
 
 COMMANDS = {
     "check": "Find what is wrong with this machine's PyTorch stack, and how to repair it.",
@@ -75,28 +80,68 @@ def cli() -> None:
 
 def main() -> None:
     """The console script: runs a command and turns every way of ending into the documented exit code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A name that the terminal's encoding lacks (LANG=C) must not end the report.
             stream.reconfigure(errors="backslashreplace")
+    threading.excepthook = lambda failed: _tell_defect(failed.exc_value) if failed.exc_value else None
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             stream.flush()
+    if processes := sys.modules.get("envdoctor.processes"):
+        processes.end_all()
     # Taking the interpreter apart costs a tenth of a short command, and a probe that hangs in the driver may hold it up.
     os._exit(code)
 
 
+def _open_closed_streams() -> None:
+    """A stream that the caller closed (`>&-`) becomes one: empty, refusing every byte of a result, taking every diagnostic.
+
+    Python has None in its place, and the next file that is opened would get its number.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
 def run(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code: 0 fine, 1 found something, 2 wrong usage or input, 3 a defect of ours."""
+    quiet = signal.getsignal(signal.SIGINT)
     try:
+        return _run(arguments)
+    except KeyboardInterrupt:  # a second one, while the first was being told
+        return INTERRUPTED
+    finally:
+        if callable(quiet):
+            signal.signal(signal.SIGINT, quiet)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        _listen_to_signals()
         code = cli.main(arguments, prog_name="envdoctor", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # rich makes the second of the first
         # The reader has gone (`| head`). Python would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
         return 0
+    except OSError as error:
+        # What a command reads and writes itself, it deals with itself: this was stdout, closed or on a full disk.
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EDQUOT, errno.EFBIG):
+            _discard(sys.stdout)
+            _say(f"Error: cannot write to standard output: {error.strerror}")
+            return InputError.exit_code
+        if isinstance(error, FileNotFoundError) and not _has_working_folder():
+            _say("Error: the working folder has been removed; change to one that exists")
+            return InputError.exit_code
+        return _defect(error)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -106,19 +151,51 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         _say("Interrupted.")
         return INTERRUPTED
-    except Exception as error:
-        if os.environ.get("ENVDOCTOR_DEBUG"):
-            raise
-        where = _where(error)
-        _say(
-            f"envdoctor has a defect: {type(error).__name__}: {error} ({where}). "
-            "Please report it with this line; ENVDOCTOR_DEBUG=1 shows the whole traceback."
-        )
-        return INTERNAL_ERROR
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told in one line
+        return _defect(error)
+
+
+def _has_working_folder() -> bool:
+    try:
+        return bool(os.getcwd())  # noqa: PTH109 - pathlib is not imported for this
+    except OSError:
+        return False
+
+
+def _defect(error: Exception) -> int:
+    if os.environ.get("ENVDOCTOR_DEBUG"):
+        raise error
+    _tell_defect(error)
+    return INTERNAL_ERROR
+
+
+def _tell_defect(error: BaseException) -> None:
+    _say(
+        f"envdoctor has a defect: {type(error).__name__}: {error} ({_where(error)}). "
+        "Please report it with this line; ENVDOCTOR_DEBUG=1 shows the whole traceback."
+    )
+
+
+def _listen_to_signals() -> None:
+    """Ctrl-C, and a scheduler's or a terminal's end, become a KeyboardInterrupt; what nohup ignores stays ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+def _discard(stream: TextIO) -> None:
+    """What is still buffered goes nowhere: Python would try to write it, and complain, once more at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        stream.flush()
 
 
 def _say(text: str) -> None:
-    click.echo(" ".join(text.split()) if "\n" in text else text, err=True)
+    with suppress(OSError):  # stderr may be closed too
+        click.echo(" ".join(text.split()) if "\n" in text else text, err=True)
 
 
 def _where(error: BaseException) -> str:

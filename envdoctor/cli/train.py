@@ -181,10 +181,10 @@ def _with_pictures(result: TrainingResult) -> TrainingResult:
     """Writes the curves and the model card into the folder; where they cannot be written, the run stands and a note says so."""
     import msgspec
 
-    from envdoctor.bench.signals import undisturbed
     from envdoctor.files import write_atomically
     from envdoctor.report.training.card import card
     from envdoctor.report.training.curves import curves
+    from envdoctor.signals import undisturbed
     from envdoctor.training import run_folder
 
     if not result.files:

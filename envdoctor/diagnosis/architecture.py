@@ -178,7 +178,7 @@ def _published(machine: Snapshot, torch: Torch, world: Knowledge) -> TorchBuild 
 
 def _number(flag: str) -> tuple[int, int]:
     """'sm_90a' -> (9, 0), 'compute_120' -> (12, 0)."""
-    digits = "".join(c for c in flag.partition("_")[2] if c.isdigit())
+    digits = "".join(c for c in flag.partition("_")[2] if c.isdecimal())
     return int(digits[:-1] or 0), int(digits[-1:] or 0)
 
 

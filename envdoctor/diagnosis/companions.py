@@ -62,13 +62,13 @@ def _two(digits: str) -> tuple[int, int] | None:
 def release_of(torch: Torch) -> tuple[int, int] | None:
     """(major, minor) of the installed torch."""
     parts = (torch.version or "").split(".")
-    return (int(parts[0]), int(parts[1])) if len(parts) > 1 and parts[0].isdigit() and parts[1].isdigit() else None
+    return (int(parts[0]), int(parts[1])) if len(parts) > 1 and parts[0].isdecimal() and parts[1].isdecimal() else None
 
 
 def major_of(version: str | None) -> int | None:
     """12 of '12.8'."""
     first = (version or "").partition(".")[0]
-    return int(first) if first.isdigit() else None
+    return int(first) if first.isdecimal() else None
 
 
 def pins(interpreter: Interpreter | None, *names: str, prefix: str = "") -> Iterator[tuple[BrokenPin, Requirement]]:

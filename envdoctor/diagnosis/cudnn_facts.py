@@ -45,4 +45,4 @@ def fits(have: str | None, need: str | None) -> bool | None:
 
 def _two(version: str | None) -> tuple[int, int] | None:
     parts = (version or "").split(".")
-    return (int(parts[0]), int(parts[1])) if len(parts) > 1 and parts[0].isdigit() and parts[1].isdigit() else None
+    return (int(parts[0]), int(parts[1])) if len(parts) > 1 and parts[0].isdecimal() and parts[1].isdecimal() else None

@@ -6,11 +6,10 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable
 
+from envdoctor.credentials import CREDENTIALS, without_credentials
 from envdoctor.facts.public_names import PUBLIC_GROUPS, PUBLIC_HOSTS, PUBLIC_PATH, RESERVED
 
 REDACTED = "<redacted>"
-_CREDENTIALS = "<credentials>"
-_SECRET = "<secret>"  # noqa: S105 - the placeholder for one
 _EMAIL = "someone@example.com"
 
 _UUID = re.compile(
@@ -30,28 +29,47 @@ _MAIL = re.compile(r"(?<![\w.+/-])(?!git@)[\w.+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)*\.
 _MAC = re.compile(r"(?<![0-9a-f:])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![0-9a-f:])", re.IGNORECASE)
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])", re.IGNORECASE)
 _IPV4 = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.]*\d)(?!\.so)")
-_SECRETS = re.compile(
-    r"\b(?:gh[opsur]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{20,}|sk-[\w-]{20,}|xox[abprs]-[\w-]{10,}"
-    r"|AKIA[0-9A-Z]{16}|nvapi-[\w-]{20,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,})"
-)
-_SECRET_VALUE = re.compile(
-    r"(?i)(\b(?:\w*(?:token|secret|password|passwd|api_?key))\s*[=:]\s*|\bbearer\s+)([^\s&,;'\"<]{4,})"
-)
 # 'node17:4711:4720 [0] NCCL INFO ...'
 _NCCL_HOST = re.compile(r"^([\w.-]+)(?=:\d+:\d+ \[\d+\] NCCL )", re.MULTILINE)
+# 'Nov  3 10:00:00 node17 kernel: ...' and '2026-11-03T10:00:00.123456+01:00 node17 kernel: ...'
+_SYSLOG_HOST = re.compile(
+    r"^((?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
+    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?) )"
+    r"([\w.-]+)(?= [\w./-]+(?:\[\d+\])?: )",
+    re.MULTILINE,
+)
+# 'alice@node17:~/work$ ', '[alice@node17 work]# ', with an environment's name before it
+_PROMPT = re.compile(
+    r"((?:^|[\s\[])(?:\([^()\n]{1,60}\) ?)?\[?)([\w.-]+)@([\w.-]+)(?=:[~/]|[ :][^\s\]]{0,80}\][$#%]|:?[$#%>] )",
+    re.MULTILINE,
+)
+# Names in domains that are private by their ending; and, in any, of machines that are numbered.
+_PRIVATE_NAME = re.compile(
+    r"(?<![\w./@-])(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+"
+    r"(?:local|localdomain|lan|internal|intern|intra|intranet|corp|private|priv|cluster|home\.arpa|consul|ts\.net)\b(?![.\w(-])"
+    r"|(?<![\w./@-])(?=[a-z-]*\d)[a-z][a-z0-9-]{1,61}\.(?:[a-z0-9-]{2,62}\.)+(?:com|org|net|edu|gov|mil|io|ai|eu|de|fr|uk|ch|nl|jp|cn|in)\b(?![.\w(-])",
+    re.IGNORECASE,
+)
+_SERIAL = re.compile(
+    r"(\bserial(?: ?(?:number|no\.?|#))?\s{0,3}[:=#]?\s{0,8})(?=[\w-]*\d{4})([A-Z0-9][\w-]{6,40})\b", re.IGNORECASE
+)
 # Numbers of four parts are versions more often than addresses here. What stands right before one, or around it, tells.
 _OPERATOR = re.compile(r"(?:[=<>~!^_/\\-]\s*|\.so\.)v?$", re.IGNORECASE)
 _TO_AN_ADDRESS = re.compile(
-    r"(?:\b(?:connect\w*|address\w*|host\w*|from|to|at|ip|bind|listen\w*|server|proxy|via|ping|route|gateway|\w+addr)\b|[a-z]+\d:|@)"
+    r"(?:\b(?:connect\w*|address\w*|host(?:s|name)?|from|to|at|ip|bind|listen\w*|server|proxy|via|ping|route|gateway|\w+addr)\b|[a-z]+\d:|@)"
     r"[\s:='\"(\[]*$",
     re.IGNORECASE,
 )
 _OF_A_VERSION = re.compile(
-    r"version|release|runtime|driver|toolkit|against|cudnn|nccl|cublas|cufft|curand|cusolver|cusparse|cuda|nvidia|torch"
-    r"|tensorrt|library|\.so\b",
+    r"(?<![a-z])(?:versions?|releases?|runtime|driver|toolkit|against|with|than|needs?|requires?|cu(?:da|dnn|blas|fft|rand|solver|sparse)"
+    r"|nccl|nvidia|torch|tensorrt|library)(?![a-z])|(?<![a-z])(?:lib)?nv[a-z]*-cu\d\d|\.so\b",
     re.IGNORECASE,
 )
-_PORT = re.compile(r":\d{2,5}\b|<\d+>|/\d{1,2}\b")
+# RFC 1918, 3927 and 6598. Elsewhere a number of four parts is an address only where what stands around it says so.
+_PRIVATE_NETWORK = re.compile(
+    r"(?:10|192\.168|172\.(?:1[6-9]|2\d|3[01])|169\.254|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\."
+)
+_PORT = re.compile(r"\]?:\d{2,5}\b|<\d+>|/\d{1,2}\b|['\")]?, ?\d{4,5}\)")
 
 
 class _Pool:
@@ -115,7 +133,11 @@ class Anonymizer:
 
     def learn(self, text: str) -> None:
         """Takes note of the users whose homes a text names."""
-        for match in (*_UNIX_HOME.finditer(_URL.sub(" ", text)), *_WINDOWS_HOME.finditer(text)):
+        for match in (
+            *_UNIX_HOME.finditer(_URL.sub(" ", text)),
+            *_WINDOWS_HOME.finditer(text),
+            *_PROMPT.finditer(text),
+        ):
             self.user(match[2])
 
     def learn_device(self, uuid: str) -> None:
@@ -128,10 +150,10 @@ class Anonymizer:
     # --- whole names ---------------------------------------------------------------------------------------------------
 
     def user(self, name: str) -> str:
-        return name if name.lower() in RESERVED or name.isdigit() else self._users[name]
+        return name if name.lower() in RESERVED or name.isdecimal() else self._users[name]
 
     def group(self, name: str) -> str:
-        return name if name.lower() in PUBLIC_GROUPS or name.isdigit() else self._groups[name]
+        return name if name.lower() in PUBLIC_GROUPS or name.isdecimal() else self._groups[name]
 
     def host(self, name: str) -> str:
         lower = name.lower().rstrip(".")
@@ -163,10 +185,9 @@ class Anonymizer:
 
     # --- inside texts --------------------------------------------------------------------------------------------------
 
-    def text(self, text: str, *, addresses: bool = False) -> str:
-        """A text without what is private. A bare number of four parts counts as an address only where those are expected."""
-        if not re.search(r"[/\\@:\s=]|-[0-9a-fA-F]{4}-", text) and not (addresses and _IPV4.search(text)):
-            return self._words(text) if addresses else text
+    def text(self, text: str) -> str:
+        """A text without what is private."""
+        text = without_credentials(text)
         pieces, end = [], 0
         for url in _URL.finditer(text):
             pieces += [self._plain(text[end : url.start()]), self._url(url)]
@@ -176,14 +197,16 @@ class Anonymizer:
     def _plain(self, text: str) -> str:
         if not text:
             return text
-        text = _SECRETS.sub(_SECRET, text)
-        text = _SECRET_VALUE.sub(lambda match: f"{match[1]}{_SECRET}", text)
+        text = _PROMPT.sub(lambda match: f"{match[1]}{self.user(match[2])}@{self.host(match[3])}", text)
+        text = _SYSLOG_HOST.sub(lambda match: match[1] + self.host(match[2]), text)
+        text = _SERIAL.sub(lambda match: match[1] + self.serial(match[2]), text)
         text = _MAIL.sub(_EMAIL, text)
         text = _WINDOWS_HOME.sub(lambda match: match[1] + self.user(match[2]), text)
         text = _UNIX_HOME.sub(lambda match: f"{match[1]}/{self.user(match[2])}", text)
         text = self.uuids(text)
         text = _MAC.sub(lambda match: self._macs[match[0]], text)
         text = _NCCL_HOST.sub(lambda match: self.host(match[1]), text)
+        text = _PRIVATE_NAME.sub(lambda match: self.host(match[0]), text)
         text = _IPV6.sub(self._ipv6_match, text)
         text = _IPV4.sub(self._ipv4_match, text)
         return self._words(text)
@@ -221,7 +244,8 @@ class Anonymizer:
         if address is None or _OPERATOR.search(line):
             return match[0]
         telling = _TO_AN_ADDRESS.search(line) or _PORT.match(match.string, match.end())
-        return self._ip(address) if telling or not _OF_A_VERSION.search(line) else match[0]
+        private = _PRIVATE_NETWORK.match(address) and not _OF_A_VERSION.search(line)
+        return self._ip(address) if telling or private else match[0]
 
     def _ipv6_match(self, match: re.Match[str]) -> str:
         groups = [group for group in match[0].split(":") if group]
@@ -252,8 +276,8 @@ def _address(text: str) -> str | None:
 
 def _telling(name: str) -> bool:
     """Whether a name is rare enough to be taken for a person's or a machine's wherever it stands."""
-    return len(name) > 3 and name not in RESERVED and not name.isdigit()
+    return len(name) > 3 and name not in RESERVED and not name.isdecimal()
 
 
 def _credentials(text: str | None) -> str:
-    return "" if text is None else text if text == "git@" else f"{_CREDENTIALS}@"
+    return "" if text is None else text if text == "git@" else f"{CREDENTIALS}@"

@@ -36,7 +36,7 @@ def _values(machine: Machine, controller: str, old: str, new: str) -> Iterator[s
 def memory_limit(machine: Machine) -> int | None:
     """The smallest memory limit in bytes; None where there is none."""
     values = _values(machine, "memory", "memory.limit_in_bytes", "memory.max")
-    limits = [int(value) for value in values if value.isdigit()]
+    limits = [int(value) for value in values if value.isdecimal()]
     return min((limit for limit in limits if limit < _UNLIMITED), default=None)
 
 
@@ -46,6 +46,6 @@ def processors(machine: Machine) -> float | None:
     for value in _values(machine, "cpu", "cpu.cfs_quota_us", "cpu.max"):
         quota, _, period = value.partition(" ")
         # Version 1 keeps the period in another file; 100 ms is its default and what every container engine sets.
-        if quota.isdigit() and int(quota) > 0:
-            quotas.append(int(quota) / (int(period) if period.isdigit() and int(period) else 100_000))
+        if quota.isdecimal() and int(quota) > 0:
+            quotas.append(int(quota) / (int(period) if period.isdecimal() and int(period) else 100_000))
     return min(quotas, default=None)

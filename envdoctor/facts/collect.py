@@ -11,6 +11,7 @@ from typing import Any
 
 from envdoctor import __version__
 from envdoctor.errors import InputError
+from envdoctor.facts.cleaning import clean
 from envdoctor.facts.host import Machine
 from envdoctor.facts.inspection import torch_timeout
 from envdoctor.facts.interpreters import choose
@@ -101,13 +102,14 @@ def collect(
     _raise_refusal(runs)
     reports = tuple(run.outcome() for run in runs)
     sections = {run.section: run.value for run in runs if run.report is not None}
-    return Snapshot(
+    found = Snapshot(
         envdoctor=__version__,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         source="live",
         probes=reports,
         **sections,
     )
+    return clean(found)
 
 
 def _limit(section: str, limit: float, machine: Machine) -> float:

@@ -8,49 +8,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from envdoctor import processes
 from envdoctor.errors import InputError
+from envdoctor.processes import Completed
 
 SYSROOT = "ENVDOCTOR_SYSROOT"
-# How long a killed child may take to die. One that hangs inside the driver (state D) cannot be killed at all: it is
-# left behind rather than waited for.
-KILL_GRACE = 1.0
-
-
-@dataclass(frozen=True)
-class Completed:
-    """What a command did. `code` is None when it could not be started, ran out of time, or was left behind."""
-
-    code: int | None
-    stdout: str
-    stderr: str
-    timed_out: bool = False
-    error: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.code == 0
-
-    @property
-    def signal(self) -> str | None:
-        """The name of the signal that ended it, such as SIGSEGV."""
-        if self.code is None or self.code >= 0:
-            return None
-        try:
-            return signal.Signals(-self.code).name
-        except ValueError:
-            return f"signal {-self.code}"
-
-
-def _text(output: str | bytes | None) -> str:
-    """What TimeoutExpired holds of a stream: bytes, even where text was asked for."""
-    return output.decode("utf-8", "replace") if isinstance(output, bytes) else output or ""
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -218,54 +185,17 @@ class Machine:
         environment: Mapping[str, str] | None = None,
         stdin: str | None = None,
         cwd: Path | None = None,
+        answers: str | None = None,
     ) -> Completed:
-        """Runs a command for at most `timeout` seconds; whatever goes wrong is in the answer, never raised."""
-        try:
-            process = subprocess.Popen(
-                [str(argument) for argument in arguments],
-                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=dict(self.environment if environment is None else environment),
-                cwd=cwd,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                start_new_session=True,  # so that its own children end with it, and Ctrl-C is ours to handle
-            )
-        except (OSError, ValueError) as error:
-            return Completed(None, "", "", error=str(error))
-        try:
-            stdout, stderr = process.communicate(stdin, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            self._kill(process)
-            try:
-                stdout, stderr = process.communicate(timeout=KILL_GRACE)
-            except subprocess.TimeoutExpired as left:
-                stdout, stderr = self._leave(process, left)
-            return Completed(None, stdout, stderr, timed_out=True, error=f"no answer within {timeout:g} s")
-        except BaseException:  # Ctrl-C: the child must not outlive us
-            self._kill(process)
-            raise
-        return Completed(process.returncode, stdout, stderr)
-
-    @staticmethod
-    def _leave(process: subprocess.Popen[str], left: subprocess.TimeoutExpired) -> tuple[str, str]:
-        """What a child wrote that cannot be killed, or whose own child holds its pipes: often it names what hung."""
-        process.poll()
-        if os.name == "posix":  # elsewhere a thread is still reading them
-            for pipe in (process.stdout, process.stderr):
-                if pipe is not None:
-                    pipe.close()
-        return _text(left.stdout), _text(left.stderr)
-
-    @staticmethod
-    def _kill(process: subprocess.Popen[str]) -> None:
-        with contextlib.suppress(OSError):
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
+        """Runs a command as processes.run does, by default in this machine's environment."""
+        return processes.run(
+            arguments,
+            timeout=timeout,
+            environment=self.environment if environment is None else environment,
+            stdin=stdin,
+            cwd=cwd,
+            answers=answers,
+        )
 
     def run_own(self, script: Path, *arguments: str, timeout: float) -> Completed:
         """Runs a script of ours in a child of our own interpreter, so that a hang or a crash costs a fact only."""

@@ -179,7 +179,7 @@ class Found:
                 continue
             if not name.endswith(".py"):
                 libraries.append(path)
-                if sizes and size.isdigit() and found != int(size):
+                if sizes and size.isdecimal() and found != int(size):
                     damaged.append("%s (%d bytes, %s by RECORD)" % (name, found, size))
         return {
             "missing_files": missing[:MOST_FILES],

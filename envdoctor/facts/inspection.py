@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from envdoctor.errors import InputError
-from envdoctor.facts.host import Completed, Machine
+from envdoctor.facts.cleaning import fits
+from envdoctor.facts.host import Machine
+from envdoctor.processes import Completed
 
 HERE = Path(__file__).parent
 OLDEST = (3, 8)
@@ -37,6 +39,26 @@ def torch_timeout(machine: Machine) -> float:
     return float(words)
 
 
+_TEXT, _BOOLEAN, _NUMBER = str | None, bool | None, int | None
+TYPES: dict[str, Any] = {
+    **dict.fromkeys(
+        ("python", "stage", "version", "file", "error", "error_type", "missing", "warning", "failed"), _TEXT
+    ),
+    **dict.fromkeys(("cuda", "hip", "xpu", "git_version", "cudnn_built", "nccl_version", "cudnn_wheel"), _TEXT),
+    **dict.fromkeys(("cuda_error", "cudnn_error", "computation", "cudnn_convolution", "numpy", "torchvision"), _TEXT),
+    **dict.fromkeys(
+        ("debug", "cxx11_abi", "cuda_available", "xpu_available", "mps_available", "cudnn_available"), _BOOLEAN
+    ),
+    **dict.fromkeys(("device_count", "device", "cudnn_version", "torchvision_cuda"), _NUMBER),
+    "seconds": float | None,
+    "arch_flags": list[str] | None,
+    "mapped": list[str] | None,
+    "devices": list[dict[str, Any]] | None,
+    "modules": dict[str, dict[str, Any]] | None,
+}
+"""What an answer must be. torch and its neighbours are foreign code: what they say of another type is not known."""
+
+
 @dataclass(frozen=True)
 class Answers:
     """The answers of one child, in their order, and how it ended."""
@@ -53,6 +75,7 @@ class Answers:
             [executable, "-c", _source("inspect_target.py"), word, f"{timeout:g}"],
             timeout=timeout,
             stdin="\0".join(map(_source, parts)),
+            answers=f"<{word}>",
         )
         return cls(tuple(_records(completed.stdout, f"<{word}>")), completed)
 
@@ -119,7 +142,7 @@ def _records(stdout: str, mark: str) -> list[dict[str, Any]]:
         except ValueError:
             continue  # half a line, of a child that was killed
         if isinstance(record, dict):
-            records.append(record)
+            records.append({key: value for key, value in record.items() if fits(value, TYPES.get(key, Any))})
     return records
 
 

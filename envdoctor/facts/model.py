@@ -5,7 +5,7 @@ Probes fill it from a live machine, readers from files; diagnoses judge it. It i
 
 from __future__ import annotations
 
-from envdoctor.facts.sections.base import Facts
+from envdoctor.facts.sections.base import Exact, Facts
 from envdoctor.facts.sections.driver import Driver
 from envdoctor.facts.sections.gpu import CudaDriver, Gpu, Nvml
 from envdoctor.facts.sections.host import Container, Host, Logs, PciDevice
@@ -18,8 +18,8 @@ SCHEMA = "envdoctor.snapshot/1"
 class ProbeReport(Facts, frozen=True, kw_only=True):
     """How one probe fared."""
 
-    name: str
-    outcome: str
+    name: Exact
+    outcome: Exact
     """'ok', 'failed' or 'timeout'."""
     seconds: float | None = None
     error: str | None = None
@@ -28,11 +28,11 @@ class ProbeReport(Facts, frozen=True, kw_only=True):
 class Snapshot(Facts, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
     """Everything that was observed of one machine; a section is None where nothing of it is known."""
 
-    envdoctor: str | None = None
+    envdoctor: Exact | None = None
     """Version of the envdoctor that made it."""
-    created: str | None = None
+    created: Exact | None = None
     """UTC, ISO 8601."""
-    source: str | None = None
+    source: Exact | None = None
     """'live', or the kind of text it was read from ('collect_env', ...)."""
     redacted: bool = False
     host: Host | None = None

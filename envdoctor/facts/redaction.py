@@ -8,7 +8,7 @@ agreed still agree. No version, name or number that a diagnosis judges is touche
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -27,17 +27,12 @@ _SAFE = re.compile(
 )
 # A family's own exceptions: names of indexes, users, secrets.
 _UNSAFE = re.compile(
-    r".*(?:TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|USERNAME|AUTH|PROXY|NETRC).*|UV_INDEX_.+_.+|NCCL_COMM_ID"
+    r".*(?:TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|USERNAME|AUTH|PROXY|NETRC).*|UV_INDEX_.+_.+|NCCL_COMM_ID|.*_(?:HOSTS?|ADDR|DOMAIN)"
 )
 # Values that give nobody away, whatever the variable is called.
 _HARMLESS = re.compile(r"|\d{1,9}(?:,\d{1,9})*|true|false|yes|no|on|off|none|all|localhost", re.IGNORECASE)
 # Ubuntu names the key that it makes for signing modules after the machine.
 _MACHINE_OWNER_KEY = re.compile(r"(\S+)( Secure Boot Module Signature key)")
-# Facts that are one name or one version each: their dots and words are never an address or somebody's name.
-_EXACT = re.compile(
-    r"(?:.*_)?(?:version|versions|kernel|cuda|hip|glibc|libstdcxx|compute_capability|arch_flags|vbios"
-    r"|tag|build|cpu_model|model|os_name|codename|docker_runtimes)"
-)
 
 
 def redact(snapshot: Snapshot, *, names: Iterable[str] | None = None) -> Snapshot:
@@ -45,8 +40,8 @@ def redact(snapshot: Snapshot, *, names: Iterable[str] | None = None) -> Snapsho
 
     `names` are further names of users and hosts to take out; left out, they are those of the machine that this runs on.
     """
-    facts: dict[str, Any] = msgspec.to_builtins(snapshot)
     hidden = Anonymizer(_local_names() if names is None else names)
+    facts: dict[str, Any] = msgspec.to_builtins(snapshot)
     texts = tuple(_strings(facts))
     for text in texts:
         hidden.reserve(text)
@@ -59,7 +54,7 @@ def redact(snapshot: Snapshot, *, names: Iterable[str] | None = None) -> Snapsho
         if gpu.serial:
             hidden.learn_serial(gpu.serial)
     environment = facts.pop("environment", None)
-    redacted = _redact(facts, "", hidden)
+    redacted = _redact(facts, msgspec.inspect.type_info(Snapshot), hidden)
     if environment is not None:
         redacted["environment"] = _environment(environment, hidden)
     return msgspec.convert({**redacted, "redacted": True}, Snapshot)
@@ -77,31 +72,40 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(inner)
 
 
-def _redact(value: Any, key: str, hidden: Anonymizer) -> Any:
+def _redact(value: Any, kind: msgspec.inspect.Type, hidden: Anonymizer) -> Any:
+    """The value without what is private, by the type of its field: what that says it holds, else by what is found in it."""
+    holds = "text"
+    if isinstance(kind, msgspec.inspect.UnionType):  # all of ours are of one type and None
+        kind = next(one for one in kind.types if not isinstance(one, msgspec.inspect.NoneType))
+    if isinstance(kind, msgspec.inspect.Metadata):
+        holds, kind = (kind.extra or {}).get("holds", "text"), kind.type
     if isinstance(value, str):
-        return _redact_text(value, key, hidden)
-    if isinstance(value, dict):
-        return {name: _redact(inner, name, hidden) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_redact(inner, key, hidden) for inner in value]
+        return _HOLDING[holds](hidden, value)
+    if isinstance(value, dict) and isinstance(kind, msgspec.inspect.StructType):
+        known = {field.encode_name: field.type for field in kind.fields}
+        # Only the tag is no field.
+        return {name: _redact(inner, known[name], hidden) if name in known else inner for name, inner in value.items()}
+    if isinstance(value, dict) and isinstance(kind, msgspec.inspect.DictType):
+        return {name: _redact(inner, kind.value_type, hidden) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)) and isinstance(kind, msgspec.inspect.VarTupleType):
+        return [_redact(inner, kind.item_type, hidden) for inner in value]
     return value
 
 
-def _redact_text(text: str, key: str, hidden: Anonymizer) -> str:
-    if key == "serial":
-        return hidden.serial(text)
-    if key in ("group", "groups"):
-        return hidden.group(text)
-    if key == "owner":
-        return hidden.user(text)
-    if key == "uuid":
-        return hidden.uuids(text)
-    if key == "signer":
-        owner = _MACHINE_OWNER_KEY.fullmatch(text)
-        return f"{hidden.host(owner[1])}{owner[2]}" if owner else text
-    if _EXACT.fullmatch(key):
-        return text
-    return hidden.text(text)
+def _signer(hidden: Anonymizer, text: str) -> str:
+    owner = _MACHINE_OWNER_KEY.fullmatch(text)
+    return f"{hidden.host(owner[1])}{owner[2]}" if owner else text
+
+
+_HOLDING: dict[str, Callable[[Anonymizer, str], str]] = {
+    "text": lambda hidden, text: hidden.text(text),
+    "exact": lambda _, text: text,
+    "serial": Anonymizer.serial,
+    "uuid": Anonymizer.uuids,
+    "user": Anonymizer.user,
+    "group": Anonymizer.group,
+    "signer": _signer,
+}
 
 
 def _environment(variables: dict[str, str], hidden: Anonymizer) -> dict[str, str]:
@@ -112,7 +116,7 @@ def _environment(variables: dict[str, str], hidden: Anonymizer) -> dict[str, str
             kept[name] = value
         elif _SAFE.fullmatch(name) and not _UNSAFE.fullmatch(name):
             versioned = re.search(r"VERSION|REQUIRE|ARCH_LIST", name) is not None
-            cleaned = value if versioned else hidden.text(value, addresses=True)
+            cleaned = value if versioned else hidden.text(value)
             kept[name] = hidden.devices(cleaned) if "VISIBLE_DEVICES" in name else cleaned
         else:
             kept[name] = REDACTED

@@ -164,7 +164,7 @@ class Drivers:
     def bridged_branches(self, cuda: str) -> tuple[str, ...]:
         for row in self.table.image_requirements:
             if cuda_key(row.image.partition("-")[0]) == cuda_key(cuda):
-                return tuple(branch for branch in row.accepts if branch.isdigit())
+                return tuple(branch for branch in row.accepts if branch.isdecimal())
         return ()
 
     def branches(self) -> tuple[DriverBranch, ...]:

@@ -107,7 +107,7 @@ class _RemoteFile(io.RawIOBase):
     def _ask_size(self) -> int:
         with _open(self._url, {"Range": "bytes=0-0"}) as answer:
             total = (answer.headers.get("Content-Range") or "").rpartition("/")[2]
-        if answer.status != http.client.PARTIAL_CONTENT or not total.isdigit():
+        if answer.status != http.client.PARTIAL_CONTENT or not total.isdecimal():
             raise RegistryError(f"{self._url}: the server does not serve parts of files")
         return int(total)
 

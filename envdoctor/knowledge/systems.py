@@ -145,7 +145,10 @@ class Systems:
             release = f"{release[:2]}.{release[2:]}"
         if family == "ubuntu" and "." not in release:
             release += ".04"
-        wanted = (*(int(part) for part in release.split(".") if part), *((int(service_pack),) if service_pack else ()))
+        wanted = (
+            *(int(part[:9]) for part in release.split(".") if part),
+            *((int(service_pack),) if service_pack else ()),
+        )
         same = [row for row in rows if _split(row.id)[1][: len(wanted)] == wanted[: len(_split(row.id)[1])]]
         if same:
             return same[-1]

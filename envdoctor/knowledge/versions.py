@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from envdoctor.knowledge.errors import KnowledgeError
 
@@ -19,8 +19,8 @@ def version(text: str) -> Version:
     """`text` as a comparable version. KnowledgeError where it is none ("latest", "")."""
     try:
         return Version(text.strip())
-    except InvalidVersion:
-        raise KnowledgeError(f"{text!r} is not a version number") from None
+    except ValueError:  # InvalidVersion is one, and so is a number of too many digits
+        raise KnowledgeError(f"{text[:100]!r} is not a version number") from None
 
 
 @lru_cache(maxsize=4096)
@@ -74,6 +74,9 @@ def specifier(text: str) -> SpecifierSet:
         public = text.partition("+")[0]
         text = f"=={public}" if public.count(".") >= 2 or public.endswith("*") else f"=={public}.*"
     try:
-        return SpecifierSet(text)
-    except InvalidSpecifier:
-        raise KnowledgeError(f"{text!r} is not a version requirement; write it as ==2.6.* or >=2.4") from None
+        found = SpecifierSet(text)
+        for one in found:
+            version(one.version.removesuffix(".*"))  # one of too many digits is found out when it is compared
+    except (InvalidSpecifier, KnowledgeError):
+        raise KnowledgeError(f"{text[:100]!r} is not a version requirement; write it as ==2.6.* or >=2.4") from None
+    return found

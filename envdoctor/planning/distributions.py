@@ -32,7 +32,7 @@ def major_version(snapshot: Snapshot) -> int | None:
     """24 of Ubuntu 24.04, 9 of Rocky 9.4, 2023 of Amazon Linux; None where it is not a number."""
     distribution = snapshot.host.distribution if snapshot.host else None
     text = (distribution.version_id or "").partition(".")[0] if distribution else ""
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None
 
 
 def repository_folder(snapshot: Snapshot) -> str | None:

@@ -115,7 +115,7 @@ def _arch_list(target: Target, cuda: str | None, world: Knowledge) -> str | None
     for capability in capabilities_in_order(target.gpus or ()):
         if not known or capability.replace(".", "") in known:
             chosen.append(capability)
-        elif flag := world.serving_flag([f"sm_{sm}" for sm in known if sm.isdigit()], capability, cuda):
+        elif flag := world.serving_flag([f"sm_{sm}" for sm in known if sm.isdecimal()], capability, cuda):
             digits = flag.removeprefix("sm_")
             chosen.append(f"{digits[:-1]}.{digits[-1]}")
     return ";".join(dict.fromkeys(chosen)) or None

@@ -25,7 +25,7 @@ def select_devices(selection: str, present: Sequence[Gpu]) -> tuple[tuple[int, .
             chosen.append(matches[0])
             continue
         # CUDA reads a number as C's strtol does: '0x1' is not a device, '1 ' is.
-        if not entry.isdigit() or int(entry) >= len(present):
+        if not entry.isdecimal() or int(entry) >= len(present):
             return tuple(chosen), entry
         chosen.append(int(entry))
     return tuple(chosen), None

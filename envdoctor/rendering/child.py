@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import math
 import queue
-import signal
-import subprocess
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envdoctor.processes import Lines, Process
+
 # Lines kept for an error's explanation.
 TAIL = 200
+LONGEST_LINE = 1 << 16
 KILL_GRACE = 5.0
+TICK = 0.25
 
 
 @dataclass(frozen=True)
@@ -52,74 +51,39 @@ def run(
     `limit`: seconds that it may take; `silence`: seconds that it may say nothing. An interrupt, or whatever else ends us, ends
     it and its children too.
     """
-    try:
-        child = subprocess.Popen(
-            [str(part) for part in arguments],
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            env=dict(environment),
-            # A group of its own: Ctrl-C comes to us alone, and we end all of it, pip's own children too.
-            start_new_session=os.name == "posix",
-        )
-    except OSError as error:
-        return Ended(None, (), f"cannot be started: {error.strerror or error}")
+    lines: queue.Queue[bytes | None] = queue.Queue(maxsize=10_000)
     tail: deque[str] = deque(maxlen=TAIL)
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    listener = threading.Thread(target=_listen, args=(child, lines), daemon=True)
-    listener.start()
+    given = None if stdin is None else stdin.encode()
     try:
-        if stdin is not None and child.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                child.stdin.write(stdin)
-                child.stdin.close()
-        ends = time.monotonic() + limit
+        process = Process(arguments, stdout=Lines(lines.put, LONGEST_LINE), environment=environment, stdin=given)
+    except (OSError, ValueError) as error:
+        return Ended(None, (), f"cannot be started: {getattr(error, 'strerror', None) or error}")
+    ends = time.monotonic() + limit
+    heard = time.monotonic()
+    try:
         while True:
-            left = ends - time.monotonic()
+            now = time.monotonic()
+            patience = math.inf if silence is None else silence
+            if now >= ends or now - heard > patience:
+                said_nothing = f"not a word for {_duration(patience)}"
+                return Ended(None, tuple(tail), f"no end within {_duration(limit)}" if now >= ends else said_nothing)
             try:
-                line = lines.get(timeout=max(0.0, left if silence is None else min(left, silence)))
+                line = lines.get(timeout=min(TICK, ends - now, patience))
             except queue.Empty:
-                over = time.monotonic() >= ends
-                reason = f"no end within {_duration(limit)}" if over else f"not a word for {_duration(silence or 0)}"
-                return Ended(None, tuple(tail), reason)
+                if process.ended and now - heard > 2 * TICK:  # something that it started holds its output
+                    return Ended(process.code, tuple(tail))
+                continue
             if line is None:
-                return Ended(child.wait(timeout=KILL_GRACE), tuple(tail))
-            tail.append(line)
+                ended = process.wait(KILL_GRACE)
+                return Ended(process.code, tuple(tail), None if ended else "it closed its output and did not end")
+            heard = time.monotonic()
+            text = line.rstrip(b"\r").decode("utf-8", "replace")
+            tail.append(text)
             if on_line is not None:
-                on_line(line)
-    except subprocess.TimeoutExpired:
-        return Ended(None, tuple(tail), "it closed its output and did not end")
+                on_line(text)
     finally:
-        _end(child)
-        # Whoever still holds its output (a grandchild that left the group) holds the listener too: it is left alone then.
-        listener.join(KILL_GRACE)
-        if not listener.is_alive() and child.stdout is not None:
-            child.stdout.close()
+        process.end(KILL_GRACE)
 
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:g} s"
-
-
-def _listen(child: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
-    assert child.stdout is not None
-    with contextlib.suppress(ValueError, OSError):  # closed under our hands when the child is ended
-        for line in child.stdout:
-            lines.put(line.rstrip("\n"))
-    lines.put(None)
-
-
-def _end(child: subprocess.Popen[str]) -> None:
-    """Ends the whole group, politely where it still runs; its own children may outlive it otherwise."""
-    for name in ("SIGTERM", "SIGKILL"):
-        if child.poll() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if sys.platform == "win32":
-                    child.kill()
-                else:
-                    os.killpg(child.pid, getattr(signal, name))
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=KILL_GRACE)

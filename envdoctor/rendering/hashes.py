@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 from importlib.util import find_spec
 
 import msgspec
 
+from envdoctor import processes
 from envdoctor.errors import EnvdoctorError, InputError
 from envdoctor.planning.model import Stack
 from envdoctor.rendering.interpreter import find_python, python_wanted
@@ -73,19 +73,13 @@ def locked(stack: Stack, packages: tuple[str, ...] = ()) -> tuple[Locked, ...]:
         )
     command = [*_pip(find_python(python_wanted(stack))), "install", "--quiet", "--dry-run", "--ignore-installed"]
     command += ["--only-binary", ":all:", "--report", "-", *pip_arguments(stack), *packages]
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=RESOLVE_LIMIT,
-            check=False,
-            env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ResolveError(f"pip did not resolve the plan within {RESOLVE_LIMIT / 60:.0f} minutes") from error
-    if done.returncode != 0:
-        raise ResolveError(f"pip cannot resolve the plan: {why_it_failed(tuple(done.stderr.splitlines()))}")
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    done = processes.run(command, timeout=RESOLVE_LIMIT, environment=environment)
+    if done.timed_out:
+        raise ResolveError(f"pip did not resolve the plan within {RESOLVE_LIMIT / 60:.0f} minutes")
+    if not done.ok:
+        said = done.error or done.stderr
+        raise ResolveError(f"pip cannot resolve the plan: {why_it_failed(tuple(said.splitlines()))}")
     try:
         report = msgspec.json.decode(done.stdout, type=_Report)
     except msgspec.MsgspecError as error:
@@ -108,8 +102,7 @@ def _is_here(stack: Stack) -> bool:
 
 def _pip(python: str) -> list[str]:
     """pip under that Python: its own, else ours pointed at it."""
-    own = subprocess.run([python, "-I", "-m", "pip", "--version"], capture_output=True, timeout=60, check=False)
-    if own.returncode == 0:
+    if processes.run([python, "-I", "-m", "pip", "--version"], timeout=60).ok:
         return [python, "-I", "-m", "pip"]
     if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "--python", python]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
 
+from envdoctor import processes
 from envdoctor.errors import InputError
 from envdoctor.knowledge import load
 from envdoctor.knowledge.errors import KnowledgeError
@@ -90,13 +90,7 @@ def find_python(wanted: PythonWanted, *, named: str | None = None) -> str:
 
 
 def _is(executable: str, wanted: PythonWanted) -> bool:
-    try:
-        done = subprocess.run(
-            [executable, "-I", "-c", wanted.test], capture_output=True, timeout=START_LIMIT, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+    return processes.run([executable, "-I", "-c", wanted.test], timeout=START_LIMIT).ok
 
 
 def _ask_uv(wanted: PythonWanted) -> str | None:
@@ -104,9 +98,6 @@ def _ask_uv(wanted: PythonWanted) -> str | None:
     if uv is None:
         return None
     asked = [uv, "python", "find", "--no-project", "--no-python-downloads", wanted.release]
-    try:
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=START_LIMIT, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
+    done = processes.run(asked, timeout=START_LIMIT)
     found = done.stdout.strip()
-    return found if done.returncode == 0 and found and _is(found, wanted) else None
+    return found if done.ok and found and _is(found, wanted) else None

@@ -14,8 +14,8 @@ from envdoctor.bench.diagnosing import diagnosed, errors_of
 from envdoctor.bench.protocol import Hello
 from envdoctor.bench.results import Environment, Failure
 from envdoctor.bench.runner import LOG_TAIL, WHOLE_WORDS
-from envdoctor.bench.signals import undisturbed
 from envdoctor.facts.model import Snapshot
+from envdoctor.signals import undisturbed
 from envdoctor.training import run_folder
 from envdoctor.training.result import Status, TrainingResult
 from envdoctor.training.run import Training

@@ -19,9 +19,9 @@ from envdoctor.bench.child import SILENCE, STARTUP, Child, Ending, Event
 from envdoctor.bench.protocol import Hello
 from envdoctor.bench.results import Telemetry
 from envdoctor.bench.runner import startup_error
-from envdoctor.bench.signals import deferred, terminable
 from envdoctor.bench.telemetry import Watch
 from envdoctor.errors import InputError
+from envdoctor.signals import deferred, terminable
 from envdoctor.training import run_folder
 from envdoctor.training.result import Epoch, Finished
 
@@ -33,8 +33,23 @@ WATCHED = 600.0
 """Seconds of training of which telemetry is kept: ten samples a second of a week would not fit the memory."""
 TRAIN = ("train", "trained")
 OPTIONS = frozenset(
-    "data epochs batch size rate preset patience labels-per-class seed finetune-from freeze export device precision "
-    "threads".split(" ")
+    [
+        "data",
+        "epochs",
+        "batch",
+        "size",
+        "rate",
+        "preset",
+        "patience",
+        "labels-per-class",
+        "seed",
+        "finetune-from",
+        "freeze",
+        "export",
+        "device",
+        "precision",
+        "threads",
+    ]
 )
 """The child's options that `envdoctor train` has under the same names; the others are its settings."""
 

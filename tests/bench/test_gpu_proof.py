@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.target import ROOT, SMALLEST
+from tests import real_torch
+from tests.benchmarks.target import ROOT
 from tests.gpu_proof import __main__ as proof
 from tests.gpu_proof.steps import BLOCK_S, Place, Step, blocks
-from tests.targets import real_torch
 
 
 def test_each_block_fits_in_ten_minutes_and_no_two_steps_have_one_name(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_name_that_is_not_there_is_wrong_usage(tmp_path: Path, words: tuple[st
 
 @pytest.mark.torch
 def test_it_is_rehearsed_on_a_cpu(tmp_path: Path) -> None:
-    torch_python = real_torch(SMALLEST).python
+    torch_python = real_torch.environment().python
     # What envdoctor needs, beside that torch: as on a machine that has torch and no network.
     beside = sysconfig.get_paths()["purelib"]
     done = subprocess.run(

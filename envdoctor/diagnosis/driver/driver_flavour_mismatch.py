@@ -110,12 +110,12 @@ def _flavour(machine: Snapshot) -> tuple[str | None, str]:
     driver = machine.driver
     if driver is None:
         return None, ""
-    if driver.module is not None and driver.module.flavour is not None:
+    if driver.module is not None and driver.module.flavour in OTHER:
         return driver.module.flavour, "driver.module.flavour"
     if driver.module is not None and driver.module.loaded:
         return None, ""
     kernel = machine.host.kernel if machine.host else None
-    found = {f.flavour for f in driver.module_files or () if f.kernel == kernel}
+    found = {f.flavour for f in driver.module_files or () if f.kernel == kernel and f.flavour in OTHER}
     return (found.pop(), "driver.module_files.flavour") if len(found) == 1 else (None, "")
 
 

@@ -269,4 +269,4 @@ def _libstdcxx(machine: Snapshot) -> Finding | None:
 
 
 def _at_least(have: str, need: str) -> bool:
-    return [int(p) for p in have.split(".") if p.isdigit()] >= [int(p) for p in need.split(".") if p.isdigit()]
+    return [int(p) for p in have.split(".") if p.isdecimal()] >= [int(p) for p in need.split(".") if p.isdecimal()]

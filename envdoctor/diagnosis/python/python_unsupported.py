@@ -235,7 +235,7 @@ def _release_lacks(world: Knowledge, wanted: str, python: str, platform: str) ->
 
 
 def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".") if part.isdigit()]
+    return [int(part) for part in version.split(".") if part.isdecimal()]
 
 
 def _environment(machine: Snapshot, world: Knowledge, wanted: str | None) -> Fix:

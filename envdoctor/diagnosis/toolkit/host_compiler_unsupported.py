@@ -130,7 +130,7 @@ def _facts(machine: Snapshot) -> tuple[Evidence, ...]:
 def _named_bound(text: str) -> int | None:
     """13 of 'gcc versions later than 13 are not supported'."""
     word = text.partition("versions later than ")[2].partition(" ")[0]
-    return int(word) if word.isdigit() else None
+    return int(word) if word.isdecimal() else None
 
 
 def _fixes(machine: Snapshot, newest: int | None) -> tuple[Fix, ...]:

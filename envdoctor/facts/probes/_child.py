@@ -8,6 +8,9 @@ import json
 import sys
 from collections.abc import Sequence
 
+MOST_GPUS = 1024
+"""No machine has as many; a driver that counts more does not count."""
+
 
 def say(**record: object) -> None:
     sys.stdout.write(json.dumps(record) + "\n")

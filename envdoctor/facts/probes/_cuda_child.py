@@ -13,7 +13,7 @@ import uuid
 sys.path += sys.argv[1].split(os.pathsep)  # at the end: nothing there may stand in for the standard library
 
 from envdoctor.facts.numbers import cuda_version
-from envdoctor.facts.probes._child import load, say
+from envdoctor.facts.probes._child import MOST_GPUS, load, say
 
 COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
 SUCCESS = 0
@@ -89,6 +89,9 @@ def main() -> None:
         say(driver={"message": driver.text("cuGetErrorString", code)})
         return
     count = driver.number("cuDeviceGetCount")
+    if count is not None and not 0 <= count <= MOST_GPUS:
+        say(driver={"message": f"cuDeviceGetCount says {count}"})
+        return
     say(driver={"device_count": count})
     for index in range(count or 0):
         device = driver.number("cuDeviceGet", index)

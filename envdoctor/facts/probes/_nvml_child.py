@@ -17,7 +17,7 @@ sys.path += sys.argv[1].split(os.pathsep)  # at the end: nothing there may stand
 import pynvml
 
 from envdoctor.facts.numbers import cuda_version
-from envdoctor.facts.probes._child import load, say
+from envdoctor.facts.probes._child import MOST_GPUS, load, say
 from envdoctor.facts.probes._nvml_device import CODES, LACKING, Device, ask, name_of
 from envdoctor.facts.probes._nvml_fields import IDENTITY, Refused
 
@@ -75,6 +75,9 @@ def main() -> None:
     except Refused as refused:
         reason = str(refused)
         say(system={"status": reason, "status_code": CODES.get(reason), "message": f"nvmlDeviceGetCount: {reason}"})
+        return
+    if not 0 <= count <= MOST_GPUS:
+        say(system={"status": None, "status_code": None, "message": f"nvmlDeviceGetCount says {count}"})
         return
     say(count=count)
     devices = [device for device in map(open_device, range(count)) if device is not None]

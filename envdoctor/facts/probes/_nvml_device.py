@@ -24,6 +24,7 @@ FABRIC_STATES = {0: "not_supported", 1: "not_started", 2: "in_progress", 3: "com
 # nvmlNvlinkVersion_t counts 2.2 and 3.1 too; what is kept is the generation.
 NVLINK_GENERATIONS = {1: 1, 2: 2, 3: 2, 4: 3, 5: 3, 6: 4, 7: 5, 8: 6}
 NVLINK_COUNTERS = range(4)  # replay, recovery, CRC of flow control, CRC of data
+MOST_MIG_INSTANCES = 64  # seven are the most of any GPU so far
 MAX_NVLINKS = 36  # NVML_NVLINK_MAX_LINKS
 RETIREMENT_CAUSES = range(2)  # several single-bit errors, one double-bit error
 
@@ -120,7 +121,8 @@ class Device:
                 return []
             raise
         instances = []
-        for index in range(self.ask("nvmlDeviceGetMaxMigDeviceCount") if enabled else 0):
+        places = self.ask("nvmlDeviceGetMaxMigDeviceCount") if enabled else 0
+        for index in range(min(places, MOST_MIG_INSTANCES)):
             try:
                 handle = self.ask("nvmlDeviceGetMigDeviceHandleByIndex", index)
             except Refused as refused:

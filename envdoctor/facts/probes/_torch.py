@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Any
 
+import msgspec
+
+from envdoctor.facts.cleaning import all_fitted, fitted
 from envdoctor.facts.inspection import Answers
 from envdoctor.facts.numbers import cuda_version
 from envdoctor.facts.sections.interpreter import (
@@ -41,26 +45,28 @@ def torch_facts(
         known = found is not None and distributions is not None
         return None, False if missing or known else None
     # The import's own answers last: they win.
-    values: dict[str, Any] = dict(found or {})
+    values: dict[str, Any] = {
+        key: value for key, value in (found or {}).items() if isinstance(value, (str, bool, NoneType))
+    }
     for record in run.records if run else ():
         values |= {key: record[key] for key in ("cuda", "hip", "xpu", "debug", "git_version") if key in record}
     version = (run.last("version") if run else None) or values.get("__version__")
     build = _build(values, version)
     flags = run.last("arch_flags") if run else None
     file = run.last("file") if run else None
-    return Torch(
-        version=version or (distribution.version if distribution else None),
-        location=file.replace("\\", "/").rpartition("/")[0] if file else location,
-        build=build,
-        cuda=values.get("cuda"),
-        hip=values.get("hip"),
-        debug=values.get("debug"),
-        git_version=values.get("git_version"),
-        arch_flags=tuple(flags) if flags is not None else () if imported and build == "cpu" else None,
-        cudnn_built=_pinned_cudnn(distribution) or (run.last("cudnn_built") if run else None),
-        cxx11_abi=run.last("cxx11_abi") if run else None,
-        run=_run(run, libraries) if run else None,
-    ), True
+    facts: dict[str, Any] = {
+        "version": version or (distribution.version if distribution else None),
+        "location": file.replace("\\", "/").rpartition("/")[0] if file else location,
+        "build": build,
+        "cuda": values.get("cuda"),
+        "hip": values.get("hip"),
+        "debug": values.get("debug"),
+        "git_version": values.get("git_version"),
+        "arch_flags": tuple(flags) if flags is not None else () if imported and build == "cpu" else None,
+        "cudnn_built": _pinned_cudnn(distribution) or (run.last("cudnn_built") if run else None),
+        "cxx11_abi": run.last("cxx11_abi") if run else None,
+    }
+    return msgspec.structs.replace(fitted(Torch, facts), run=_run(run, libraries) if run else None), True
 
 
 def _build(values: Mapping[str, Any], version: str | None) -> str | None:
@@ -84,31 +90,32 @@ def _run(answers: Answers, libraries: Mapping[str, tuple[str, str | None]]) -> T
     outcome, error = _outcome(answers)
     mapped, devices = answers.last("mapped"), answers.last("devices")
     ended_well = outcome == "ok"
-    return TorchRun(
-        outcome=outcome,
-        error=error,
-        error_type=answers.last("error_type"),
-        signal=completed.signal if outcome == "crash" else None,
-        exit_code=completed.code if outcome == "crash" and completed.signal is None else None,
-        seconds=answers.last("seconds"),
-        stage=None if ended_well else answers.last("stage"),
-        cuda_available=answers.last("cuda_available"),
-        cuda_error=answers.last("cuda_error"),
-        warnings=tuple(dict.fromkeys(answers.all("warning"))),
-        device_count=answers.last("device_count"),
-        devices=None if devices is None else tuple(TorchDevice(**device) for device in devices),
-        computation=answers.last("computation"),
-        cudnn_version=answers.last("cudnn_version") or _wheel_cudnn(answers.last("cudnn_wheel")),
-        cudnn_error=answers.last("cudnn_error"),
-        cudnn_convolution=answers.last("cudnn_convolution"),
-        numpy=_afterwards(answers, "numpy"),
-        torchvision=_afterwards(answers, "torchvision"),
-        nccl_version=answers.last("nccl_version"),
-        mapped=None if mapped is None else tuple(_library(path, libraries) for path in mapped),
-        stderr=completed.stderr.strip()[-MOST_STDERR:] or None if ended_well else None,
-        mps_available=answers.last("mps_available"),
-        xpu_available=answers.last("xpu_available"),
-    )
+    facts: dict[str, Any] = {
+        "outcome": outcome,
+        "error": error,
+        "error_type": answers.last("error_type"),
+        "signal": completed.signal if outcome == "crash" else None,
+        "exit_code": completed.code if outcome == "crash" and completed.signal is None else None,
+        "seconds": answers.last("seconds"),
+        "stage": None if ended_well else answers.last("stage"),
+        "cuda_available": answers.last("cuda_available"),
+        "cuda_error": answers.last("cuda_error"),
+        "warnings": tuple(dict.fromkeys(answers.all("warning"))),
+        "device_count": answers.last("device_count"),
+        "devices": None if devices is None else all_fitted(TorchDevice, devices),
+        "computation": answers.last("computation"),
+        "cudnn_version": answers.last("cudnn_version") or _wheel_cudnn(answers.last("cudnn_wheel")),
+        "cudnn_error": answers.last("cudnn_error"),
+        "cudnn_convolution": answers.last("cudnn_convolution"),
+        "numpy": _afterwards(answers, "numpy"),
+        "torchvision": _afterwards(answers, "torchvision"),
+        "nccl_version": answers.last("nccl_version"),
+        "mapped": None if mapped is None else tuple(_library(path, libraries) for path in mapped),
+        "stderr": completed.stderr.strip()[-MOST_STDERR:] or None if ended_well else None,
+        "mps_available": answers.last("mps_available"),
+        "xpu_available": answers.last("xpu_available"),
+    }
+    return fitted(TorchRun, facts)
 
 
 def _outcome(answers: Answers) -> tuple[str, str | None]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from envdoctor.facts.cleaning import fitted
 from envdoctor.facts.driver_libraries import CUDA, load_names, not_found_words
 from envdoctor.facts.host import Machine
 from envdoctor.facts.sections.gpu import CudaDriver
@@ -58,4 +57,4 @@ def probe(machine: Machine) -> CudaDriver:
         facts |= {"device_count": 0, "devices": ()}
     elif facts.get("device_count") is not None:
         facts["devices"] = [record["device"] for record in answer.records if "device" in record]
-    return msgspec.convert(facts, CudaDriver)
+    return fitted(CudaDriver, facts)

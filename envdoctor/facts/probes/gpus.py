@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from envdoctor.facts.cleaning import all_fitted, fitted
 from envdoctor.facts.driver_libraries import NVML, find_nvidia_smi, load_names, not_found_words
 from envdoctor.facts.host import Machine
 from envdoctor.facts.sections.gpu import Gpu, Nvml
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
 
 # Without persistence mode, starting NVML wakes every GPU: one to three seconds for each of eight.
 TIMEOUT = 20.0
+
+
+MOST_GPUS = 1024  # as _child.py has it, which is not imported here
 
 
 def probe(machine: Machine) -> Nvml:
@@ -58,19 +60,19 @@ def _ask_nvml(machine: Machine, names: tuple[str, ...]) -> Nvml:
         system |= {"status": answer.outcome.upper(), "status_code": None, "message": answer.message}
     elif answer.outcome == "failed":
         system |= {"status": None, "status_code": None, "message": answer.message}
-    return msgspec.convert({"source": "nvml", **system, "gpus": _gpus(answer)}, Nvml)
+    return fitted(Nvml, {"source": "nvml", **system, "gpus": _gpus(answer)})
 
 
 def _gpus(answer: Answer) -> tuple[Gpu, ...] | None:
     count = answer.last("count")
-    if count is None:
+    if not isinstance(count, int) or count > MOST_GPUS:
         return None
     facts: list[dict[str, Any]] = [{"index": index, "unavailable": {}} for index in range(count)]
     for record in answer.records:
-        if "gpu" in record:
+        if record.get("gpu") in range(count):
             facts[record["gpu"]] |= record.get("facts", {})
             facts[record["gpu"]]["unavailable"] |= record.get("unavailable", {})
     if answer.outcome == "ok":
         for gpu in facts:
             gpu.setdefault("lost", False)
-    return msgspec.convert(facts, tuple[Gpu, ...])
+    return all_fitted(Gpu, facts)

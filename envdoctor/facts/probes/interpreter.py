@@ -11,6 +11,9 @@ import json
 import threading
 from typing import Any
 
+import msgspec
+
+from envdoctor.facts.cleaning import fitted
 from envdoctor.facts.host import Machine
 from envdoctor.facts.inspection import OLDEST, Answers, torch_timeout
 from envdoctor.facts.interpreters import Choice, choose
@@ -47,7 +50,8 @@ def probe(machine: Machine, choice: Choice | None = None, *, live: bool = True) 
         run=run,
     )
     builds = torchvision_build(run) if run else None
-    return Interpreter(**static, torch=torch, torch_installed=installed, extension_builds=builds)
+    looked_at = fitted(Interpreter, static)
+    return msgspec.structs.replace(looked_at, torch=torch, torch_installed=installed, extension_builds=builds)
 
 
 class _Child(threading.Thread):

@@ -87,7 +87,7 @@ def _time(line: str, booted: datetime) -> datetime | None:
         return None
     text = match["time"]
     try:
-        if text[0].isdigit():
+        if text[0].isdecimal():
             # Python 3.10 knows neither Z nor fractions of other lengths than 3 and 6.
             return datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00")).astimezone(timezone.utc)
         local = datetime.strptime(f"{booted.year} {text}", "%Y %b %d %H:%M:%S").astimezone()

@@ -90,7 +90,7 @@ def _message(record: str) -> str:
     """'6,1234,98765432,-;NVRM: ...' -> '[   98.765432] NVRM: ...'; another line is kept as it is."""
     head, found, message = record.partition(";")
     fields = head.split(",")
-    if not found or len(fields) < 4 or not fields[2].isdigit():
+    if not found or len(fields) < 4 or not fields[2].isdecimal():
         return record
     return f"[{int(fields[2]) / 1e6:12.6f}] {message}"
 

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from envdoctor.facts.driver_libraries import find_nvidia_smi
-from envdoctor.facts.host import Completed, Machine
+from envdoctor.facts.host import Machine
 from envdoctor.facts.probes._nvml_fields import throttle_reasons
 from envdoctor.facts.sections.gpu import Gpu, Nvml
+from envdoctor.processes import Completed
 
 TIMEOUT = 20.0  # as for NVML itself, which it starts in the same way
 INVALID_FIELD = re.compile(r'Field "([\w.]+)" is not a valid field to query')

@@ -76,9 +76,9 @@ def _speed(machine: Machine, name: str) -> float | None:
 def _width(machine: Machine, name: str) -> int | None:
     """Lanes; 0 is a virtual bus, 255 (and 63) is what a device that fell off the bus answers."""
     text = machine.read(name, 64) or ""
-    return int(text) if text.isdigit() and 0 < int(text) <= 32 else None
+    return int(text) if text.isdecimal() and 0 < int(text) <= 32 else None
 
 
 def _node(machine: Machine, name: str) -> int | None:
     text = machine.read(name, 32) or ""
-    return int(text) if text.isdigit() else None  # -1: the firmware does not say
+    return int(text) if text.isdecimal() else None  # -1: the firmware does not say

@@ -66,9 +66,9 @@ def _running(machine: Machine, command: str, pid_file: str | None) -> bool | Non
     """Whether a process of that name runs; None where it may run unseen: in a container its home is the host."""
     wanted = command[:_COMM_LIMIT]
     number = machine.read(pid_file) if pid_file else None
-    if number and number.isdigit() and machine.read(f"/proc/{number}/comm") == wanted:
+    if number and number.isdecimal() and machine.read(f"/proc/{number}/comm") == wanted:
         return True
-    processes = [name for name in machine.list("/proc") or () if name.isdigit()]
+    processes = [name for name in machine.list("/proc") or () if name.isdecimal()]
     if any(machine.read(f"/proc/{process}/comm", 64) == wanted for process in processes):
         return True
     whole = container.kind(machine) in (("none", None) if machine.simulated else ("none",))

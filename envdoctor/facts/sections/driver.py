@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from envdoctor.facts.sections.base import Facts
+from envdoctor.facts.sections.base import Exact, Facts, Group, Signer, User
 
 
 class KernelModule(Facts, frozen=True, kw_only=True):
     """The nvidia kernel module."""
 
     loaded: bool | None = None
-    version: str | None = None
+    version: Exact | None = None
     """Of the loaded module (/sys/module/nvidia/version, /proc/driver/nvidia/version)."""
-    flavour: str | None = None
+    flavour: Exact | None = None
     """'open' or 'proprietary', of the loaded module."""
     uvm_loaded: bool | None = None
     modeset_loaded: bool | None = None
@@ -26,40 +26,40 @@ class ModuleFile(Facts, frozen=True, kw_only=True):
     """An nvidia.ko on disk."""
 
     path: str
-    kernel: str
+    kernel: Exact
     """The kernel release it was built for."""
-    version: str | None = None
-    flavour: str | None = None
-    signer: str | None = None
+    version: Exact | None = None
+    flavour: Exact | None = None
+    signer: Signer | None = None
     """'' when known to be unsigned."""
 
 
 class DkmsState(Facts, frozen=True, kw_only=True):
     """One entry of the DKMS tree for the module `nvidia`."""
 
-    version: str
-    kernel: str | None = None
+    version: Exact
+    kernel: Exact | None = None
     """None for 'added', which is for no kernel yet."""
-    state: str
+    state: Exact
     """added, built, installed or failed (a build log without a module)."""
 
 
 class Package(Facts, frozen=True, kw_only=True):
     """An installed driver package of the distribution."""
 
-    name: str
-    version: str
-    state: str | None = None
+    name: Exact
+    version: Exact
+    state: Exact | None = None
     """dpkg's state where it is not 'install ok installed' (half-configured, config-files, ...)."""
 
 
 class DriverLibrary(Facts, frozen=True, kw_only=True):
     """One file of the driver's user-space libraries that the loader could find."""
 
-    name: str
+    name: Exact
     """The soname: libcuda.so.1, libnvidia-ml.so.1, libnvidia-ptxjitcompiler.so.1."""
     path: str
-    version: str | None = None
+    version: Exact | None = None
     """From the file that the link ends at: libcuda.so.580.159.04 -> '580.159.04'."""
 
 
@@ -70,10 +70,10 @@ class DeviceNode(Facts, frozen=True, kw_only=True):
     exists: bool | None = None
     readable: bool | None = None
     writable: bool | None = None
-    mode: str | None = None
+    mode: Exact | None = None
     """Octal permission bits: '0666'."""
-    owner: str | None = None
-    group: str | None = None
+    owner: User | None = None
+    group: Group | None = None
     error: str | None = None
     """errno's name when opening it for reading and writing fails: EACCES, EPERM (a cgroup), ENODEV, EIO, ENXIO."""
 
@@ -84,7 +84,7 @@ class FabricManager(Facts, frozen=True, kw_only=True):
     needed: bool | None = None
     """An NVSwitch is on the bus, or NVML says that the GPU's fabric must be initialised."""
     installed: bool | None = None
-    version: str | None = None
+    version: Exact | None = None
     running: bool | None = None
 
 
@@ -104,7 +104,7 @@ class Driver(Facts, frozen=True, kw_only=True):
     persistenced_running: bool | None = None
     own_installer: bool | None = None
     """Whether NVIDIA's own installer (the .run file) put a driver here, beside or instead of the distribution's packages."""
-    reported_version: str | None = None
+    reported_version: Exact | None = None
     """What another tool reported as the driver's version (a collect_env dump, nvidia-smi), where nothing was read here."""
 
     def library_versions(self, name: str) -> tuple[str, ...]:

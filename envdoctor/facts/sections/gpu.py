@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from envdoctor.facts.sections.base import Facts
+from envdoctor.facts.sections.base import Exact, Facts, Serial, Uuid
 
 
 class GpuProcess(Facts, frozen=True, kw_only=True):
@@ -13,7 +13,7 @@ class GpuProcess(Facts, frozen=True, kw_only=True):
     pid: int
     name: str | None = None
     memory: int | None = None
-    kind: str | None = None
+    kind: Exact | None = None
     """'compute' or 'graphics'."""
 
 
@@ -30,8 +30,8 @@ class NvLink(Facts, frozen=True, kw_only=True):
 class MigInstance(Facts, frozen=True, kw_only=True):
     """A MIG compute instance."""
 
-    uuid: str | None = None
-    name: str | None = None
+    uuid: Uuid | None = None
+    name: Exact | None = None
     memory_total: int | None = None
 
 
@@ -39,16 +39,16 @@ class Gpu(Facts, frozen=True, kw_only=True):
     """One GPU as NVML sees it. Sizes in bytes, clocks in MHz, power in watts, temperatures in degrees Celsius."""
 
     index: int
-    name: str | None = None
-    uuid: str | None = None
-    serial: str | None = None
-    vbios: str | None = None
-    architecture: str | None = None
-    pci_address: str | None = None
+    name: Exact | None = None
+    uuid: Uuid | None = None
+    serial: Serial | None = None
+    vbios: Exact | None = None
+    architecture: Exact | None = None
+    pci_address: Exact | None = None
     """'0000:65:00.0', as in PciDevice.address."""
-    pci_device: str | None = None
+    pci_device: Exact | None = None
     """PCI device id, four lower-case hexadecimal digits."""
-    compute_capability: str | None = None
+    compute_capability: Exact | None = None
     """'9.0'."""
     lost: bool | None = None
     """NVML answered GPU_IS_LOST for it."""
@@ -65,7 +65,7 @@ class Gpu(Facts, frozen=True, kw_only=True):
     application_sm_clock: int | None = None
     performance_state: int | None = None
     """P-state: 0 (full speed) to 15."""
-    throttle_reasons: tuple[str, ...] | None = None
+    throttle_reasons: tuple[Exact, ...] | None = None
     """NVML's names in lower case: gpu_idle, sw_power_cap, hw_slowdown, hw_thermal_slowdown, hw_power_brake_slowdown,
     sw_thermal_slowdown, applications_clocks_setting, sync_boost, display_clock_setting."""
     utilization: int | None = None
@@ -104,37 +104,37 @@ class Gpu(Facts, frozen=True, kw_only=True):
     mig_enabled: bool | None = None
     mig_pending: bool | None = None
     mig_instances: tuple[MigInstance, ...] | None = None
-    compute_mode: str | None = None
+    compute_mode: Exact | None = None
     """default, exclusive_process, exclusive_thread or prohibited."""
     persistence_mode: bool | None = None
     processes: tuple[GpuProcess, ...] | None = None
     nvlinks: tuple[NvLink, ...] | None = None
-    fabric_state: str | None = None
+    fabric_state: Exact | None = None
     """NVSwitch fabric registration: not_supported, not_started, in_progress, completed."""
-    fabric_status: str | None = None
+    fabric_status: Exact | None = None
     """'success', or NVML's error name once the registration has completed."""
 
-    unavailable: dict[str, str] = msgspec.field(default_factory=dict)
+    unavailable: dict[str, Exact] = msgspec.field(default_factory=dict)
     """Fields that NVML could not give, with its error's name: {'memory_total': 'NOT_SUPPORTED'}."""
 
 
 class Nvml(Facts, frozen=True, kw_only=True):
     """How NVML (or, failing it, nvidia-smi) answered."""
 
-    source: str | None = None
+    source: Exact | None = None
     """'nvml' or 'nvidia-smi'."""
     library: str | None = None
     """The file that was loaded."""
-    status: str | None = None
+    status: Exact | None = None
     """'SUCCESS', or the name of the error: LIBRARY_NOT_FOUND (the loader found none), LIB_RM_VERSION_MISMATCH, DRIVER_NOT_LOADED,
     NO_PERMISSION, GPU_IS_LOST, UNKNOWN, ... ; 'TIMEOUT' and 'CRASH' when the child process hung or died."""
     status_code: int | None = None
     """NVML's error number (nvmlReturn_t)."""
     message: str | None = None
-    driver_version: str | None = None
-    cuda_version: str | None = None
+    driver_version: Exact | None = None
+    cuda_version: Exact | None = None
     """The newest CUDA that the driver knows: '13.0'."""
-    nvml_version: str | None = None
+    nvml_version: Exact | None = None
     gpus: tuple[Gpu, ...] | None = None
 
     @property
@@ -146,10 +146,10 @@ class CudaDevice(Facts, frozen=True, kw_only=True):
     """One device as the CUDA driver API lists it (after CUDA_VISIBLE_DEVICES)."""
 
     index: int
-    name: str | None = None
-    compute_capability: str | None = None
+    name: Exact | None = None
+    compute_capability: Exact | None = None
     memory_total: int | None = None
-    uuid: str | None = None
+    uuid: Uuid | None = None
 
 
 class CudaDriver(Facts, frozen=True, kw_only=True):
@@ -163,12 +163,12 @@ class CudaDriver(Facts, frozen=True, kw_only=True):
     init_code: int | None = None
     """CUresult of cuInit: 0 success, 100 no device, 802 system not ready, 803 driver mismatch, 804 compat not supported,
     999 unknown."""
-    init_name: str | None = None
+    init_name: Exact | None = None
     """CUDA_SUCCESS, CUDA_ERROR_NO_DEVICE, ..."""
-    version: str | None = None
+    version: Exact | None = None
     """The newest CUDA that this libcuda knows: '13.0'."""
     device_count: int | None = None
     devices: tuple[CudaDevice, ...] | None = None
-    outcome: str | None = None
+    outcome: Exact | None = None
     """'ok' (it answered, whatever it said), 'timeout' or 'crash'."""
     message: str | None = None

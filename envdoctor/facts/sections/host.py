@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from envdoctor.facts.sections.base import Facts
+from envdoctor.facts.sections.base import Exact, Facts, Group
 
 
 class Distribution(Facts, frozen=True, kw_only=True):
     """The Linux distribution, from os-release(5)."""
 
-    id: str | None = None
-    version_id: str | None = None
-    codename: str | None = None
-    name: str | None = None
-    like: tuple[str, ...] = ()
+    id: Exact | None = None
+    version_id: Exact | None = None
+    codename: Exact | None = None
+    name: Exact | None = None
+    like: tuple[Exact, ...] = ()
 
 
 class Host(Facts, frozen=True, kw_only=True):
     """The machine and its operating system. Sizes in bytes."""
 
-    system: str | None = None
+    system: Exact | None = None
     """`Linux`, `Windows` or `Darwin`."""
-    architecture: str | None = None
+    architecture: Exact | None = None
     """As uname prints it, with AMD64 and arm64 kept: x86_64, aarch64, AMD64, arm64."""
-    kernel: str | None = None
+    kernel: Exact | None = None
     distribution: Distribution | None = None
-    os_name: str | None = None
+    os_name: Exact | None = None
     """For a person: 'Ubuntu 24.04.3 LTS', 'Windows 11 24H2'."""
-    glibc: str | None = None
-    libstdcxx: str | None = None
+    glibc: Exact | None = None
+    libstdcxx: Exact | None = None
     """The highest GLIBCXX symbol version of the system's libstdc++.so.6, such as '3.4.30'."""
     wsl: int | None = None
     """0 outside the Windows Subsystem for Linux, else its version."""
-    virtualization: str | None = None
+    virtualization: Exact | None = None
     """'none' on bare metal, else the hypervisor (kvm, firecracker, microsoft, vmware, xen, gvisor, ...)."""
-    cpu_model: str | None = None
+    cpu_model: Exact | None = None
     cpu_count: int | None = None
     """Logical processors of the machine."""
     cpu_usable: int | None = None
@@ -46,7 +46,7 @@ class Host(Facts, frozen=True, kw_only=True):
     """Free space where the target interpreter's environment lies, else of the home folder."""
     root: bool | None = None
     """Whether envdoctor ran with root's rights, so that denied access is telling."""
-    groups: tuple[str, ...] | None = None
+    groups: tuple[Group, ...] | None = None
     """The names of the groups of the user who ran envdoctor."""
 
     @property
@@ -67,15 +67,15 @@ class Host(Facts, frozen=True, kw_only=True):
 class PciDevice(Facts, frozen=True, kw_only=True):
     """One display, accelerator or bridge device on the PCI bus. Ids are four lower-case hexadecimal digits."""
 
-    address: str
+    address: Exact
     """Domain, bus, device and function: '0000:65:00.0'."""
-    vendor: str
-    device: str
-    subsystem_vendor: str | None = None
-    subsystem_device: str | None = None
-    class_code: str | None = None
+    vendor: Exact
+    device: Exact
+    subsystem_vendor: Exact | None = None
+    subsystem_device: Exact | None = None
+    class_code: Exact | None = None
     """Six hexadecimal digits; 0300xx VGA, 0302xx 3D controller, 0380xx display, 0680xx bridge (NVSwitch), 1200xx accelerator."""
-    driver: str | None = None
+    driver: Exact | None = None
     """The kernel driver bound to it (nvidia, nouveau, vfio-pci); '' when none is."""
     link_speed_gts: float | None = None
     link_speed_max_gts: float | None = None
@@ -100,13 +100,13 @@ class PciDevice(Facts, frozen=True, kw_only=True):
 class Container(Facts, frozen=True, kw_only=True):
     """The container, orchestrator or batch system that envdoctor runs in, and the container toolkit of a host."""
 
-    kind: str | None = None
+    kind: Exact | None = None
     """'none' outside one, else docker, podman, containerd, kubernetes, lxc, apptainer, systemd-nspawn, other."""
     kubernetes: bool | None = None
     slurm: bool | None = None
-    toolkit_version: str | None = None
+    toolkit_version: Exact | None = None
     """Version of the NVIDIA Container Toolkit (nvidia-ctk) found here; '' when known to be absent."""
-    docker_runtimes: tuple[str, ...] | None = None
+    docker_runtimes: tuple[Exact, ...] | None = None
     """Runtimes named in /etc/docker/daemon.json."""
     cdi_specs: tuple[str, ...] | None = None
     """Container Device Interface files for NVIDIA (nvidia.yaml, ...) in /etc/cdi and /var/run/cdi."""
@@ -123,11 +123,11 @@ class LogLine(Facts, frozen=True, kw_only=True):
     """One kernel log line that speaks of the NVIDIA driver."""
 
     text: str
-    source: str | None = None
+    source: Exact | None = None
     """The file or command it was read from."""
     xid: int | None = None
     """NVIDIA's Xid error number, where the line has one."""
-    pci: str | None = None
+    pci: Exact | None = None
 
 
 class Logs(Facts, frozen=True, kw_only=True):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from envdoctor.facts.sections.base import Facts
+from envdoctor.facts.sections.base import Exact, Facts
 
 
 class Distribution(Facts, frozen=True, kw_only=True):
     """An installed distribution of interest: torch's family, nvidia-*, numpy, and what requires torch or an nvidia-* wheel."""
 
-    name: str
+    name: Exact
     """Normalised (PEP 503)."""
-    version: str | None = None
+    version: Exact | None = None
     location: str | None = None
     """The folder that holds its metadata."""
-    installer: str | None = None
+    installer: Exact | None = None
     """pip, uv, conda, poetry, ... from INSTALLER."""
     requires: tuple[str, ...] = ()
     """Requires-Dist lines that apply here and name a distribution of interest: markers evaluated, and of the extras only those
@@ -21,9 +21,9 @@ class Distribution(Facts, frozen=True, kw_only=True):
     origin: str | None = None
     """The URL or path of direct_url.json, for installs from a file, a folder or version control."""
     editable: bool = False
-    tag: str | None = None
+    tag: Exact | None = None
     """A tag of its wheel: 'cp311-cp311-manylinux_2_28_x86_64'."""
-    build: str | None = None
+    build: Exact | None = None
     """What the version.py of torchvision or torchaudio says, with the build's variant: '0.29.2+cu132'."""
     missing_files: tuple[str, ...] = ()
     """Files of its RECORD that are not there, at most ten (checked for torch and the libraries it loads only)."""
@@ -34,17 +34,17 @@ class Distribution(Facts, frozen=True, kw_only=True):
 class BrokenPin(Facts, frozen=True, kw_only=True):
     """A requirement that the environment does not meet."""
 
-    distribution: str
+    distribution: Exact
     requirement: str
-    installed: str | None = None
+    installed: Exact | None = None
     """The version that is there; None when the distribution is not installed at all."""
 
 
 class Duplicate(Facts, frozen=True, kw_only=True):
     """A distribution that is installed more than once on sys.path; the first is the one that Python imports."""
 
-    name: str
-    versions: tuple[str, ...]
+    name: Exact
+    versions: tuple[Exact, ...]
     locations: tuple[str, ...]
 
 
@@ -58,9 +58,9 @@ class ShadowedModule(Facts, frozen=True, kw_only=True):
 class CondaPackage(Facts, frozen=True, kw_only=True):
     """A package of the conda environment, from conda-meta."""
 
-    name: str
-    version: str
-    build: str | None = None
+    name: Exact
+    version: Exact
+    build: Exact | None = None
     channel: str | None = None
 
 
@@ -68,8 +68,8 @@ class TorchDevice(Facts, frozen=True, kw_only=True):
     """A device as torch sees it."""
 
     index: int
-    name: str | None = None
-    compute_capability: str | None = None
+    name: Exact | None = None
+    compute_capability: Exact | None = None
     memory_total: int | None = None
     multiprocessors: int | None = None
 
@@ -77,27 +77,27 @@ class TorchDevice(Facts, frozen=True, kw_only=True):
 class MappedLibrary(Facts, frozen=True, kw_only=True):
     """A shared library really mapped after the import, from /proc/self/maps."""
 
-    name: str
+    name: Exact
     """The soname's stem: libcudart, libcudnn, libnccl, libcublas, libcuda, libgomp, libiomp5, libmkl_core, libstdc++, ..."""
     path: str
-    version: str | None = None
-    distribution: str | None = None
+    version: Exact | None = None
+    distribution: Exact | None = None
     """The distribution whose RECORD lists the file; None where none that was looked at does."""
 
 
 class TorchRun(Facts, frozen=True, kw_only=True):
     """What happened when the target interpreter imported torch and used it, in a child with a time limit."""
 
-    outcome: str
+    outcome: Exact
     """'ok', 'import-error', 'crash' (a signal or exit code), 'timeout', 'garbage' (no answer could be read)."""
     error: str | None = None
     """The exception's last lines, or the end of stderr."""
-    error_type: str | None = None
-    signal: str | None = None
+    error_type: Exact | None = None
+    signal: Exact | None = None
     exit_code: int | None = None
     seconds: float | None = None
     """Of `import torch` alone."""
-    stage: str | None = None
+    stage: Exact | None = None
     """What was under way when it ended badly: import, is_available, properties, computation."""
     cuda_available: bool | None = None
     cuda_error: str | None = None
@@ -119,7 +119,7 @@ class TorchRun(Facts, frozen=True, kw_only=True):
     """'ok' when a tensor became a NumPy array, else the error's text; None where NumPy is not installed or it was not tried."""
     torchvision: str | None = None
     """'ok' when torchvision's compiled operators loaded into this torch, else the loader's text or how the process ended."""
-    nccl_version: str | None = None
+    nccl_version: Exact | None = None
     mapped: tuple[MappedLibrary, ...] | None = None
     stderr: str | None = None
     """The end of what the libraries themselves wrote to stderr while all this went well."""
@@ -130,20 +130,20 @@ class TorchRun(Facts, frozen=True, kw_only=True):
 class Torch(Facts, frozen=True, kw_only=True):
     """The torch that this interpreter imports."""
 
-    version: str | None = None
+    version: Exact | None = None
     """With its local part: '2.15.0+cu132'."""
     location: str | None = None
     """The package folder."""
-    build: str | None = None
+    build: Exact | None = None
     """'cuda', 'cpu', 'rocm', 'xpu' (macOS builds are 'cpu'), from torch/version.py."""
-    cuda: str | None = None
+    cuda: Exact | None = None
     """The CUDA version it was built with, '13.2'; None where it is not a CUDA build or not known (see `build`)."""
-    hip: str | None = None
+    hip: Exact | None = None
     debug: bool | None = None
-    git_version: str | None = None
-    arch_flags: tuple[str, ...] | None = None
+    git_version: Exact | None = None
+    arch_flags: tuple[Exact, ...] | None = None
     """torch._C._cuda_getArchFlags(): ('sm_80', 'sm_90', 'compute_90')."""
-    cudnn_built: str | None = None
+    cudnn_built: Exact | None = None
     """The cuDNN that the build pins or was compiled with."""
     cxx11_abi: bool | None = None
     run: TorchRun | None = None
@@ -158,15 +158,15 @@ class Torch(Facts, frozen=True, kw_only=True):
 class ExtensionBuild(Facts, frozen=True, kw_only=True):
     """How a compiled extension was built, as it says itself."""
 
-    distribution: str
+    distribution: Exact
     """Normalised name: detectron2, torchvision, mmcv, xformers."""
-    cuda: str | None = None
+    cuda: Exact | None = None
     """The CUDA version of its compiler, '10.2'; '' when it was built without CUDA."""
-    compiler: str | None = None
+    compiler: Exact | None = None
     """The host compiler: 'GCC 7.5'."""
-    arch_flags: tuple[str, ...] | None = None
+    arch_flags: tuple[Exact, ...] | None = None
     """The GPU code inside: ('sm_70', 'sm_75')."""
-    torch: str | None = None
+    torch: Exact | None = None
     """The torch that it was built against."""
 
 
@@ -178,9 +178,9 @@ class Interpreter(Facts, frozen=True, kw_only=True):
     """--python, VIRTUAL_ENV, CONDA_PREFIX or PATH."""
     error: str | None = None
     """Why it could not be inspected."""
-    version: str | None = None
-    implementation: str | None = None
-    machine: str | None = None
+    version: Exact | None = None
+    implementation: Exact | None = None
+    machine: Exact | None = None
     bits: int | None = None
     free_threaded: bool | None = None
     prefix: str | None = None

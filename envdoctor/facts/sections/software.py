@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envdoctor.facts.sections.base import Facts
+from envdoctor.facts.sections.base import Exact, Facts
 
 
 class Nvcc(Facts, frozen=True, kw_only=True):
@@ -11,7 +11,7 @@ class Nvcc(Facts, frozen=True, kw_only=True):
     path: str
     """As found; `resolved` follows its links."""
     resolved: str | None = None
-    version: str | None = None
+    version: Exact | None = None
     """'12.8.93', or '12.8' where only that is known."""
     found_by: tuple[str, ...] = ()
     """Any of PATH, CUDA_HOME, CUDA_PATH, /usr/local, environment (the target's prefix or wheels), distribution."""
@@ -20,10 +20,10 @@ class Nvcc(Facts, frozen=True, kw_only=True):
 class Compiler(Facts, frozen=True, kw_only=True):
     """A host compiler."""
 
-    name: str
+    name: Exact
     """gcc, g++, clang, clang++, c++, cc or cl: the command."""
     path: str | None = None
-    version: str | None = None
+    version: Exact | None = None
 
 
 class Toolkit(Facts, frozen=True, kw_only=True):
@@ -35,18 +35,18 @@ class Toolkit(Facts, frozen=True, kw_only=True):
     """The variable CUDA_HOME, else CUDA_PATH; '' when neither is set."""
     cuda_home_exists: bool | None = None
     compilers: tuple[Compiler, ...] | None = None
-    ninja: str | None = None
+    ninja: Exact | None = None
     """Path of ninja; '' when there is none."""
 
 
 class LibraryFile(Facts, frozen=True, kw_only=True):
     """A CUDA library that the loader could pick for a program outside any Python environment."""
 
-    name: str
+    name: Exact
     """The soname's stem: libcuda, libcudart, libcudnn, libnccl, libcublas, libnvrtc, libstdc++."""
     path: str
-    version: str | None = None
-    via: str
+    version: Exact | None = None
+    via: Exact
     """LD_PRELOAD, LD_LIBRARY_PATH, ld.so.cache, default."""
     stub: bool = False
     """A link-time stub (…/stubs/libcuda.so): it can never run anything."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from envdoctor.errors import InputError
 from envdoctor.linting.model import Described
+from envdoctor.texts import short_numbers
 
-LARGEST = 4 << 20
+LARGEST = 1 << 20
 KINDS = "a Dockerfile, a Compose file, requirements.txt, pyproject.toml or a conda environment.yml"
 
 
@@ -34,6 +35,7 @@ def parse(name: str, text: str) -> Described:
     """The same from its text; files that it includes are looked for beside `name`."""
     from envdoctor.linting.readers import dockerfile
 
+    text = short_numbers(text)
     kind = kind_of(name, text)
     sibling = dockerfile.sibling_of(Path(name))
     if kind == "dockerfile":

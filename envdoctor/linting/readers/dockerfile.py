@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from envdoctor.errors import InputError
 from envdoctor.linting import shell
 from envdoctor.linting.model import Described, Environment, Index, Install, Place, Said, Wanted
 from envdoctor.linting.readers import requirements
@@ -36,6 +37,12 @@ _BUILDS = re.compile(
     r"(?<![\w-])(flash[-_]attn|apex|deepspeed|mamba-ssm|causal-conv1d|--no-build-isolation|TORCH_CUDA_ARCH_LIST|nvcc)(?![\w-])"
 )
 LARGEST_INCLUDED = 1 << 20
+LONGEST_VALUE = 4096
+"""A variable's value past this is not followed: a few that double each other would fill the memory."""
+MOST_STAGES, MOST_INSTRUCTIONS, MOST_LINES, MOST_INSTALLS = 200, 10_000, 5_000, 1_000
+"""More than any Dockerfile has: stages, instructions, lines of one instruction, installs of one stage."""
+MOST_INCLUDED = 100
+"""Files that are read beside one: some include each other more often than there is time."""
 # COPY --from=build, RUN --mount=type=bind,from=build,...
 _SOURCE = re.compile(r"--(?:from=|mount=\S*\bfrom=)([^\s,]+)")
 
@@ -64,18 +71,18 @@ def instructions(text: str) -> Iterator[Instruction]:
         if not first.strip() or first.lstrip().startswith("#"):
             continue
         lines = [(number, first)]
-        joined = first.rstrip()
-        while joined.endswith(escape):
-            joined = joined[: -len(escape)] + " "
+        pieces = [first.rstrip()]
+        while pieces[-1].endswith(escape):
+            pieces[-1] = pieces[-1][: -len(escape)] + " "
             following = next(
                 ((n, line) for n, line in numbered if line.strip() and not line.lstrip().startswith("#")), None
             )
             if following is None:
                 break
             lines.append(following)
-            joined += following[1].strip()
+            pieces.append(following[1].strip())
         body: list[str] = []
-        keyword, _, rest = joined.strip().partition(" ")
+        keyword, _, rest = "".join(pieces).strip().partition(" ")
         if keyword.upper() in ("RUN", "COPY", "ADD"):
             for match in _HEREDOC.finditer(rest):
                 for n, line in numbered:
@@ -92,7 +99,16 @@ def substitute(text: str, values: Mapping[str, str | None]) -> str | None:
     """`text` with its variables filled in; None where one is not known (an ARG without default)."""
     unknown = False
 
+    length = 0
+
     def fill(match: re.Match[str]) -> str:
+        found = value_of(match)
+        nonlocal unknown, length
+        length += len(found)
+        unknown = unknown or length > LONGEST_VALUE
+        return "" if unknown else found
+
+    def value_of(match: re.Match[str]) -> str:
         nonlocal unknown
         name, operator, word = match[1] or match[4], match[2], match[3] or ""
         value = values.get(name)
@@ -114,7 +130,12 @@ def read(name: str, text: str, sibling: Callable[[str], tuple[str, str] | None])
     ordered: list[_Stage] = []
     defaults: dict[str, str | None] = {}
     stage: _Stage | None = None
-    for instruction in instructions(text):
+    for number, instruction in enumerate(instructions(text)):
+        few = number < MOST_INSTRUCTIONS and len(ordered) <= MOST_STAGES and len(instruction.lines) <= MOST_LINES
+        if not few or (stage is not None and len(stage.installs) > MOST_INSTALLS):
+            raise InputError(
+                f"{name}:{instruction.line}: more stages, instructions, lines or installs than any Dockerfile has"
+            )
         if instruction.keyword == "FROM":
             stage = _Stage.begin(name, instruction, defaults, stages)
             ordered.append(stage)
@@ -132,6 +153,8 @@ def read(name: str, text: str, sibling: Callable[[str], tuple[str, str] | None])
                 if (given := stages.get(source.lower())) is not None:
                     given.copied = True
             stage.take(instruction, sibling)
+    if stage is not None and len(stage.installs) > MOST_INSTALLS:
+        raise InputError(f"{name} has more installs than any Dockerfile has")
     kept = ordered[-1].lineage() if ordered else []
     for other in ordered:
         # What nobody copies from is built for itself, with --target.
@@ -216,7 +239,9 @@ class _Stage:
         self.script += f"\n{text}"
         if self.builds is None and (match := _BUILDS.search(text)):
             self.builds = Said(match[1], Place(self.file, instruction.line_of(match[1])))
-        for raw in lists:
+        for raw in lists[: 10 * MOST_INSTALLS]:
+            if len(self.installs) > MOST_INSTALLS:
+                return  # which the next instruction is refused for
             words = [filled for word in raw if (filled := substitute(word, self.values)) is not None]
             for package in shell.system_packages(words):
                 self.packages.append(Said(package, Place(self.file, instruction.line_of(package))))
@@ -351,7 +376,13 @@ def conda_wanted(text: str, place: Place) -> Wanted | None:
 def sibling_of(path: Path) -> Callable[[str], tuple[str, str] | None]:
     """Reads files of the folder that `path` lies in; what cannot be read there is not known."""
 
+    left = MOST_INCLUDED
+
     def read_sibling(relative: str) -> tuple[str, str] | None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            return None
         # In an image the file lies where COPY put it; its name is what links it to the context.
         for candidate in (path.parent / relative.lstrip("/"), path.parent / Path(relative).name):
             with suppress(OSError):

@@ -22,6 +22,9 @@ else:  # pragma: no cover
     import tomli as tomllib
 
 
+_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
+
+
 def read(name: str, text: str) -> Described:
     """An environment for the project's own dependencies, and one for each group or extra together with them.
 
@@ -29,15 +32,22 @@ def read(name: str, text: str) -> Described:
     """
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise InputError(f"{name} is no TOML that can be read: nested too deeply") from error
+    except ValueError as error:  # TOMLDecodeError is one; so is a number of too many digits, and a date that is none
         raise InputError(f"{name} is no TOML: {error}") from error
-    reader = _Reader(name, text.splitlines(), data)
+    reader = _Reader(name, text, data)
     return Described(name=name, kind="pyproject", environments=tuple(reader.environments()))
 
 
 class _Reader:
-    def __init__(self, name: str, lines: list[str], data: dict[str, Any]) -> None:
-        self.name, self.lines, self.data = name, lines, data
+    def __init__(self, name: str, text: str, data: dict[str, Any]) -> None:
+        self.name, self.text, self.data = name, text, data
+        self.quoted: dict[str, int] = {}
+        """The line of each quoted string: what most of the places are asked for by."""
+        for number, line in enumerate(text.splitlines(), 1):
+            for found in () if line.lstrip().startswith("#") else _QUOTED.findall(line):
+                self.quoted.setdefault(found, number)
         self.project = _table(data, "project")
         self.uv = _table(data, "tool", "uv")
         self.poetry = _table(data, "tool", "poetry")
@@ -45,9 +55,14 @@ class _Reader:
     def place(self, *words: str) -> Place:
         """The line where the first of the words that is there stands: TOML libraries keep no positions."""
         for word in words:
-            for number, line in enumerate(self.lines, 1):
-                if word in line and not line.lstrip().startswith("#"):
-                    return Place(self.name, number)
+            if (line := self.quoted.get(word)) is not None:
+                return Place(self.name, line)
+            at = self.text.find(word)
+            while at >= 0:
+                start = self.text.rfind("\n", 0, at) + 1
+                if not self.text[start:at].lstrip().startswith("#"):
+                    return Place(self.name, self.text.count("\n", 0, at) + 1)
+                at = self.text.find(word, at + 1)
         return Place(self.name, 1)
 
     def environments(self) -> list[Environment]:
@@ -194,7 +209,7 @@ def _caret(version: str) -> str:
             continue
         match = re.fullmatch(r"([\^~])\s*(\d+)(?:\.(\d+))?(.*)", text)
         if match is None:
-            parts.append(f"=={text}" if text[0].isdigit() else text)
+            parts.append(f"=={text}" if text[0].isdecimal() else text)
             continue
         major, minor = int(match[2]), match[3]
         whole = f"{major}" + (f".{minor}" if minor is not None else "") + match[4]

@@ -255,7 +255,7 @@ def on_machine(
 
 
 def _number(flag: str) -> int:
-    digits = "".join(character for character in flag.partition("_")[2] if character.isdigit())
+    digits = "".join(character for character in flag.partition("_")[2] if character.isdecimal())
     return int(digits or 0)
 
 

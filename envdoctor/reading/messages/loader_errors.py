@@ -146,7 +146,7 @@ def soname_major(library: str) -> int | None:
     digits = (
         name.partition(".so.")[2].partition(".")[0] or name.partition(".dll")[0].rpartition("64_")[2].partition(".")[0]
     )
-    return int(digits) if digits.isdigit() else None
+    return int(digits) if digits.isdecimal() else None
 
 
 def read_refusal(line: Said) -> LoaderError | None:

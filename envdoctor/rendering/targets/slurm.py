@@ -25,7 +25,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
     # #SBATCH lines know no quotes.
     if not _NAME.fullmatch(options.name):
         raise InputError(f"{options.name!r} cannot name a Slurm job; use letters, digits, '.', '_' and '-'")
-    gpus = int(options.gpus) if options.gpus.isdigit() else len(stack.gpus)
+    gpus = int(options.gpus) if options.gpus.isdecimal() else len(stack.gpus)
     what = {
         "check.sbatch": (
             "Checks GPU nodes of a Slurm cluster, and gathers their snapshots.",

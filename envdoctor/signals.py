@@ -1,4 +1,4 @@
-"""Signals while a run is under way: a scheduler's end is an interrupt, and the last seconds are left alone."""
+"""Signals: what ends a command is an interrupt, which comes when it can be borne; a run's last seconds are left alone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,34 @@ ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 
+_AGAIN_S = 0.02
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """A handler that raises KeyboardInterrupt, after the import that is under way if there is one.
+
+    Python loses an exception that is raised in a callback of its import system, and the lock that this holds with it: every
+    later import, on any thread, would wait for ever. A second signal is not kept waiting.
+    """
+    again = getattr(signal, "SIGALRM", None)
+    waiting = again is not None and number != again and signal.getsignal(again) is interrupt
+    if again is None or waiting or not _importing(frame):
+        if again is not None and signal.getsignal(again) is interrupt:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(again, signal.SIG_DFL)
+        raise KeyboardInterrupt
+    signal.signal(again, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 @contextlib.contextmanager
 def terminable(*, once: bool = False) -> Iterator[None]:
     """SIGTERM and SIGHUP end a run as Ctrl-C does: a scheduler's time limit must not cost what was reached.
@@ -20,14 +48,13 @@ def terminable(*, once: bool = False) -> Iterator[None]:
     once: the first of them all is raised, and the impatient ones after it are nothing until the block is left.
     """
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        if once:
-            for number in before:
-                signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
+    def first(number: int, frame: FrameType | None) -> None:
+        for other in before:
+            signal.signal(other, signal.SIG_IGN)
+        interrupt(number, frame)
 
     names = ("SIGTERM", "SIGHUP", "SIGINT") if once else ("SIGTERM", "SIGHUP")
-    with _handled(names, interrupt) as before:
+    with _handled(names, first if once else interrupt) as before:
         yield
 
 
