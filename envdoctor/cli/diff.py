@@ -59,8 +59,8 @@ def command(a: str, b: str, python: str | None, fast: bool, everything: bool, st
     from envdoctor.report.check import difference
 
     sides = [
-        difference.Side(letter="A", name=_name(a), snapshot=first, diagnosed=compared.diagnosed_a),
-        difference.Side(letter="B", name=_name(b), snapshot=second, diagnosed=compared.diagnosed_b),
+        difference.ComparedMachine(letter="A", name=_name(a), snapshot=first, diagnosed=compared.diagnosed_a),
+        difference.ComparedMachine(letter="B", name=_name(b), snapshot=second, diagnosed=compared.diagnosed_b),
     ]
     if style == "json":
         click.echo(difference.to_json(compared))

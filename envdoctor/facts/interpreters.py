@@ -23,7 +23,7 @@ IDENTIFY_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenInterpreter:
     """An interpreter, and how it came to be chosen."""
 
     executable: str | None
@@ -32,7 +32,7 @@ class Choice:
     """--python, VIRTUAL_ENV, CONDA_PREFIX or PATH."""
 
 
-def choose(machine: Machine, python: str | None = None) -> Choice:
+def choose(machine: Machine, python: str | None = None) -> ChosenInterpreter:
     """The interpreter that `python` names (a path, a command, an environment's folder), else the active one.
 
     Raises InputError, in one line, when `python` names something that is not a Python.
@@ -43,7 +43,7 @@ def choose(machine: Machine, python: str | None = None) -> Choice:
         answers = Answers.of(machine, executable, timeout=IDENTIFY_TIMEOUT)
         if answers.python is None:
             raise InputError(f"--python {python}: {executable} does not answer as a Python: {answers.ending}")
-        return Choice(executable, "--python")
+        return ChosenInterpreter(executable, "--python")
     return _active(machine) or _on_path(machine)
 
 
@@ -96,7 +96,7 @@ def _broken(link: Path) -> str:
 # --- what is active ----------------------------------------------------------------------------------------------------
 
 
-def _active(machine: Machine) -> Choice | None:
+def _active(machine: Machine) -> ChosenInterpreter | None:
     """The activated environment; where a virtual and a conda one are active, the one whose commands PATH finds first."""
     found = []
     path = machine.search_path()
@@ -106,7 +106,7 @@ def _active(machine: Machine) -> Choice | None:
         if name is not None:
             folder = name.rpartition("/")[0]
             rank = path.index(folder) if folder in path else len(path)
-            found.append((rank, Choice(_command(machine, name), variable)))
+            found.append((rank, ChosenInterpreter(_command(machine, name), variable)))
     return min(found, key=lambda ranked: ranked[0])[1] if found else None
 
 
@@ -130,11 +130,11 @@ def _command(machine: Machine, name: str) -> str:
     return str(own)
 
 
-def _on_path(machine: Machine) -> Choice:
+def _on_path(machine: Machine) -> ChosenInterpreter:
     commands = list(_commands(machine))
     # uvx and pipx put envdoctor's private environment first on PATH: there is no torch of the user's in it.
     others = [command for command in commands if not _is_private(Path(command))]
-    return Choice(next(iter(others or commands), None), "PATH")
+    return ChosenInterpreter(next(iter(others or commands), None), "PATH")
 
 
 def _commands(machine: Machine) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from envdoctor.diagnosis.model import Diagnosed, Finding, Severity
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.linting.machine import Machine, circumstances, machine_of
+from envdoctor.linting.machine import TargetMachine, circumstances, machine_of
 from envdoctor.linting.model import Described
 from envdoctor.linting.resolving import Circumstances
 from envdoctor.linting.rules import access, companions, conda, images, pairs, preinstalled_torch, wheels
@@ -28,7 +28,7 @@ def lint(described: Sequence[Described], snapshot: Snapshot, world: Knowledge, o
     return Diagnosed(findings=tuple(found), ran=codes, files=tuple(file.name for file in described))
 
 
-def _judge(file: Described, machine: Machine, world: Knowledge) -> Iterator[Finding]:
+def _judge(file: Described, machine: TargetMachine, world: Knowledge) -> Iterator[Finding]:
     for environment in file.environments:
         where = circumstances(environment, machine, world)
         yield from images.judge(environment, where, machine, world)

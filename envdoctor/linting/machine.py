@@ -8,7 +8,7 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge, KnowledgeError, TorchBuild
 from envdoctor.knowledge.systems import System
 from envdoctor.knowledge.versions import at_least
-from envdoctor.linting.model import Environment
+from envdoctor.linting.model import DescribedEnvironment
 from envdoctor.linting.resolving import Circumstances
 from envdoctor.planning.driver_choice import DriverChoice, driver_to_install
 from envdoctor.planning.driver_limits import lowest_driver
@@ -19,7 +19,7 @@ from envdoctor.planning.question import best_build
 from envdoctor.planning.target import for_image, from_snapshot, wheel_platform
 
 
-class Machine(msgspec.Struct, frozen=True, kw_only=True):
+class TargetMachine(msgspec.Struct, frozen=True, kw_only=True):
     """The machine that the files are judged against: what `planning` makes of it, and its GPUs whose capability is known."""
 
     target: Target
@@ -69,9 +69,9 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
             return None
 
 
-def machine_of(snapshot: Snapshot, world: Knowledge) -> Machine:
+def machine_of(snapshot: Snapshot, world: Knowledge) -> TargetMachine:
     """The facts of a Snapshot that count here."""
-    return Machine(
+    return TargetMachine(
         target=from_snapshot(snapshot, world),
         gpus=tuple(gpu for gpu in machine_gpus(snapshot, world) or () if gpu.capability),
         platform=wheel_platform(snapshot),
@@ -85,7 +85,7 @@ def _system(name: str | None, world: Knowledge) -> System | None:
         return None
 
 
-def circumstances(environment: Environment, machine: Machine, world: Knowledge) -> Circumstances:
+def circumstances(environment: DescribedEnvironment, machine: TargetMachine, world: Knowledge) -> Circumstances:
     """Where an environment's packages are installed: in its image, else on the machine."""
     if environment.in_image:
         architecture = "aarch64" if (machine.platform or "").endswith(("aarch64", "arm64")) else "x86_64"

@@ -50,14 +50,14 @@ class Install(msgspec.Struct, frozen=True, kw_only=True):
         return next((w for w in self.wanted if w.name == name), None)
 
 
-class Said(msgspec.Struct, frozen=True):
+class PlacedValue(msgspec.Struct, frozen=True):
     """A value with the place that it is said at."""
 
     value: str
     place: Place
 
 
-class Environment(msgspec.Struct, frozen=True, kw_only=True):
+class DescribedEnvironment(msgspec.Struct, frozen=True, kw_only=True):
     """One environment that a file makes: a stage of a Dockerfile, a requirements file, a conda environment.
 
     `image`: what it starts from, with build arguments filled in. `system`: 'ubuntu22.04'; `musl`: Alpine. `python`: '3.12',
@@ -68,18 +68,18 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     installs: tuple[Install, ...] = ()
-    image: Said | None = None
+    image: PlacedValue | None = None
     system: str | None = None
     musl: bool = False
     in_image: bool = False
     system_python: bool = False
     fresh: bool = True
-    python: Said | None = None
-    requires_python: Said | None = None
+    python: PlacedValue | None = None
+    requires_python: PlacedValue | None = None
     platform: str | None = None
-    system_packages: tuple[Said, ...] = ()
-    variables: dict[str, Said] = {}
-    builds: Said | None = None
+    system_packages: tuple[PlacedValue, ...] = ()
+    variables: dict[str, PlacedValue] = {}
+    builds: PlacedValue | None = None
     unread: bool = False
     runs: bool = True
 
@@ -89,11 +89,11 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     place: Place
-    image: Said | None = None
+    image: PlacedValue | None = None
     gpu: bool = False
-    needs_gpu: Said | None = None
+    needs_gpu: PlacedValue | None = None
     platform: str | None = None
-    variables: dict[str, Said] = {}
+    variables: dict[str, PlacedValue] = {}
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,5 +101,5 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: str
-    environments: tuple[Environment, ...] = ()
+    environments: tuple[DescribedEnvironment, ...] = ()
     services: tuple[Service, ...] = ()

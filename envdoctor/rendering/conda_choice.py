@@ -19,7 +19,7 @@ SUBDIRS = {
 }
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
+class CondaChoice(msgspec.Struct, frozen=True, kw_only=True):
     """`build`: conda-forge's, None where pip has to install torch; `why` says why then. `subdir`: "linux-64"."""
 
     build: CondaBuild | None
@@ -27,10 +27,10 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     subdir: str | None
 
 
-def choose(stack: Stack) -> Choice:
+def choose(stack: Stack) -> CondaChoice:
     """The build of the very release that the plan names, for these GPUs, that needs no newer driver than the plan does."""
     build, why = _choose(stack)
-    return Choice(build=build, why=why, subdir=SUBDIRS.get(stack.platform))
+    return CondaChoice(build=build, why=why, subdir=SUBDIRS.get(stack.platform))
 
 
 def _choose(stack: Stack) -> tuple[CondaBuild | None, str | None]:
@@ -68,7 +68,7 @@ def _fits(build: CondaBuild, stack: Stack) -> bool:
     return all(world.runs_natively(build.arch_flags, gpu.capability) for gpu in stack.gpus)
 
 
-def carried_out(stack: Stack, choice: Choice) -> Stack:
+def carried_out(stack: Stack, choice: CondaChoice) -> Stack:
     """The stack as conda-forge's build carries it out: its own CUDA, which is not the wheel's."""
     if choice.build is None:
         return stack
@@ -85,7 +85,7 @@ def carried_out(stack: Stack, choice: Choice) -> Stack:
     )
 
 
-def pip_section(stack: Stack, choice: Choice) -> tuple[str, ...]:
+def pip_section(stack: Stack, choice: CondaChoice) -> tuple[str, ...]:
     """What pip installs into the environment, as lines of a requirements file."""
     # What compiles against torch needs it installed before, and a flag that has no place in the file: conda.sh does it.
     packages = () if stack.purpose == "build-extensions" else checked(stack.packages)

@@ -49,7 +49,7 @@ class Repository(msgspec.Struct, frozen=True):
     file: str
 
 
-class System(msgspec.Struct, frozen=True, kw_only=True):
+class PackageSystem(msgspec.Struct, frozen=True, kw_only=True):
     """A distribution. `ids`: of os-release that are meant; `version`: as there, major only where minors share packages;
     `family`: ubuntu, debian, rhel, fedora, suse; `module_streams`: NVIDIA's driver comes in DNF modules; `epel`: dkms does
     not come from its own repositories."""
@@ -74,7 +74,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
         return self.family == "rhel" and "amzn" not in self.ids
 
 
-def system_of(stack: Stack, recipe: str) -> System:
+def system_of(stack: Stack, recipe: str) -> PackageSystem:
     """The plan's distribution. Raises InputError where it is not a Linux whose packages are known, with what to do."""
     if stack.platform.startswith("windows") or stack.os == "windows":
         raise InputError(
@@ -114,7 +114,7 @@ def system_of(stack: Stack, recipe: str) -> System:
         )
     # Ubuntu's 24.04 and 24.10 differ; a minor of the others is an update.
     shown = version if kind == "ubuntu" else version.partition(".")[0]
-    return System(
+    return PackageSystem(
         ids=_KIN.get(name, (name,)),
         version=shown,
         title=_TITLES[name].format(shown),
@@ -123,7 +123,7 @@ def system_of(stack: Stack, recipe: str) -> System:
     )
 
 
-def nvidia_repository(system: System, recipe: str) -> Repository:
+def nvidia_repository(system: PackageSystem, recipe: str) -> Repository:
     """NVIDIA's repository for that system. Raises InputError where there is none."""
     if system.repository is None:
         raise InputError(f"'{recipe}' cannot be made for {system.title}: NVIDIA has no package repository for it")

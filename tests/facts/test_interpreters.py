@@ -13,7 +13,7 @@ import pytest
 from envdoctor.errors import InputError
 from envdoctor.facts import interpreters
 from envdoctor.facts.host import Machine
-from envdoctor.facts.interpreters import Choice, choose
+from envdoctor.facts.interpreters import ChosenInterpreter, choose
 from tests.targets import bare_environment, installed_pythons
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links, permissions and shell scripts")
@@ -44,7 +44,7 @@ def refusal(python: str, **environment: str) -> str:
 def test_a_path_a_folder_and_its_bin_name_the_same_python(tmp_path: Path) -> None:
     target = bare_environment(tmp_path / "env")
     for named in (target.python, target.prefix, target.python.parent):
-        assert choose(machine(), str(named)) == Choice(str(target.python), "--python")
+        assert choose(machine(), str(named)) == ChosenInterpreter(str(target.python), "--python")
 
 
 def test_a_relative_path_and_a_folder_by_its_bare_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,22 +147,26 @@ def test_the_active_environment_comes_before_path(tmp_path: Path) -> None:
     env = script(tmp_path / "env/bin/python", "")
     other = script(tmp_path / "bin/python3", "")
     path = str(other.parent)
-    assert choose(machine(PATH=path, VIRTUAL_ENV=f"{tmp_path}/env")) == Choice(str(env), "VIRTUAL_ENV")
-    assert choose(machine(PATH=path, CONDA_PREFIX=f"{tmp_path}/env/")) == Choice(str(env), "CONDA_PREFIX")
-    assert choose(machine(PATH=path)) == Choice(str(other), "PATH")
+    assert choose(machine(PATH=path, VIRTUAL_ENV=f"{tmp_path}/env")) == ChosenInterpreter(str(env), "VIRTUAL_ENV")
+    assert choose(machine(PATH=path, CONDA_PREFIX=f"{tmp_path}/env/")) == ChosenInterpreter(str(env), "CONDA_PREFIX")
+    assert choose(machine(PATH=path)) == ChosenInterpreter(str(other), "PATH")
 
 
 def test_of_two_active_environments_path_decides(tmp_path: Path) -> None:
     venv, conda = script(tmp_path / "venv/bin/python", ""), script(tmp_path / "conda/bin/python", "")
     both = {"VIRTUAL_ENV": f"{tmp_path}/venv", "CONDA_PREFIX": f"{tmp_path}/conda"}
-    assert choose(machine(PATH=f"{conda.parent}:{venv.parent}", **both)) == Choice(str(conda), "CONDA_PREFIX")
-    assert choose(machine(PATH=f"{venv.parent}:{conda.parent}", **both)) == Choice(str(venv), "VIRTUAL_ENV")
-    assert choose(machine(**both)) == Choice(str(venv), "VIRTUAL_ENV")
+    assert choose(machine(PATH=f"{conda.parent}:{venv.parent}", **both)) == ChosenInterpreter(
+        str(conda), "CONDA_PREFIX"
+    )
+    assert choose(machine(PATH=f"{venv.parent}:{conda.parent}", **both)) == ChosenInterpreter(str(venv), "VIRTUAL_ENV")
+    assert choose(machine(**both)) == ChosenInterpreter(str(venv), "VIRTUAL_ENV")
 
 
 def test_an_active_environment_that_was_deleted_is_passed_over(tmp_path: Path) -> None:
     other = script(tmp_path / "python3", "")
-    assert choose(machine(PATH=str(tmp_path), VIRTUAL_ENV="/gone", CONDA_PREFIX="")) == Choice(str(other), "PATH")
+    assert choose(machine(PATH=str(tmp_path), VIRTUAL_ENV="/gone", CONDA_PREFIX="")) == ChosenInterpreter(
+        str(other), "PATH"
+    )
 
 
 def test_python3_comes_before_python_and_python_before_nothing(tmp_path: Path) -> None:
@@ -170,7 +174,7 @@ def test_python3_comes_before_python_and_python_before_nothing(tmp_path: Path) -
     three = script(tmp_path / "b/python3", "")
     assert choose(machine(PATH=f"{two.parent}:{three.parent}")).executable == str(three)
     assert choose(machine(PATH=str(two.parent))).executable == str(two)
-    assert choose(machine(PATH=str(tmp_path))) == Choice(None, "PATH")
+    assert choose(machine(PATH=str(tmp_path))) == ChosenInterpreter(None, "PATH")
 
 
 def test_envdoctors_own_environment_yields_to_the_users_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,10 +197,10 @@ def test_under_a_sysroot_only_what_lies_in_it_is_run(tmp_path: Path) -> None:
     inside = script(tmp_path / "root/opt/venv/bin/python", "")
     outside = script(tmp_path / "bin/python3", "")
     root = tmp_path / "root"
-    assert choose(machine(root, PATH=str(outside.parent))) == Choice(None, "PATH")
+    assert choose(machine(root, PATH=str(outside.parent))) == ChosenInterpreter(None, "PATH")
     assert choose(machine(root, PATH=str(outside.parent), VIRTUAL_ENV=f"{tmp_path}/bin")).executable is None
-    assert choose(machine(root, VIRTUAL_ENV="/opt/venv")) == Choice(str(inside), "VIRTUAL_ENV")
-    assert choose(machine(root, PATH="/opt/venv/bin")) == Choice(str(inside), "PATH")
+    assert choose(machine(root, VIRTUAL_ENV="/opt/venv")) == ChosenInterpreter(str(inside), "VIRTUAL_ENV")
+    assert choose(machine(root, PATH="/opt/venv/bin")) == ChosenInterpreter(str(inside), "PATH")
     # What is named is meant.
     target = bare_environment(tmp_path / "env")
     assert choose(machine(root), str(target.prefix)).executable == str(target.python)

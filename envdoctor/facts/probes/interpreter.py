@@ -16,7 +16,7 @@ import msgspec
 from envdoctor.facts.cleaning import fitted
 from envdoctor.facts.host import Machine
 from envdoctor.facts.inspection import OLDEST, Answers, torch_timeout
-from envdoctor.facts.interpreters import Choice, choose
+from envdoctor.facts.interpreters import ChosenInterpreter, choose
 from envdoctor.facts.probes._torch import torch_facts, torchvision_build
 from envdoctor.facts.sections.interpreter import (
     BrokenPin,
@@ -31,7 +31,7 @@ STATIC_TIMEOUT = 20.0
 """Seconds for reading the environment's files: 50 ms on a local disk, many times that on a cold network disk."""
 
 
-def probe(machine: Machine, choice: Choice | None = None, *, live: bool = True) -> Interpreter:
+def probe(machine: Machine, choice: ChosenInterpreter | None = None, *, live: bool = True) -> Interpreter:
     """The chosen interpreter, by default the active one; `live=False` does not import torch."""
     choice = choice or choose(machine)
     if choice.executable is None:
@@ -72,7 +72,7 @@ class _Child(threading.Thread):
         return self._answers
 
 
-def _static_facts(choice: Choice, answers: Answers) -> dict[str, Any]:
+def _static_facts(choice: ChosenInterpreter, answers: Answers) -> dict[str, Any]:
     """The fields of Interpreter, but for torch."""
     facts: dict[str, Any] = {
         "executable": choice.executable,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from envdoctor.linting.model import Described, Place, Said, Service
+from envdoctor.linting.model import Described, Place, PlacedValue, Service
 from envdoctor.linting.readers import yaml_lines
 
 
@@ -29,7 +29,7 @@ def read(name: str, text: str) -> Described:
 def _service(name: str, key: str, line: int, value: yaml_lines.Mapping) -> Service:
     variables = _variables(name, value)
     image = value.get("image")
-    said = Said(image, Place(name, value.lines["image"])) if isinstance(image, str) else None
+    said = PlacedValue(image, Place(name, value.lines["image"])) if isinstance(image, str) else None
     platform = {"linux/amd64": "linux_x86_64", "linux/arm64": "linux_aarch64"}.get(str(value.get("platform")))
     return Service(
         name=key,
@@ -42,18 +42,18 @@ def _service(name: str, key: str, line: int, value: yaml_lines.Mapping) -> Servi
     )
 
 
-def _variables(name: str, value: yaml_lines.Mapping) -> dict[str, Said]:
+def _variables(name: str, value: yaml_lines.Mapping) -> dict[str, PlacedValue]:
     given = value.get("environment")
-    found: dict[str, Said] = {}
+    found: dict[str, PlacedValue] = {}
     if isinstance(given, yaml_lines.Mapping):
         for key, item in given.items():
             if item is not None:
-                found[str(key)] = Said(str(item), Place(name, given.lines[key]))
+                found[str(key)] = PlacedValue(str(item), Place(name, given.lines[key]))
     elif isinstance(given, yaml_lines.Sequence):
         for item, line in zip(given, given.lines, strict=True):
             key, has_value, text = str(item).partition("=")
             if has_value:
-                found[key] = Said(text, Place(name, line))
+                found[key] = PlacedValue(text, Place(name, line))
     return found
 
 
@@ -81,12 +81,12 @@ def _has_gpu(value: yaml_lines.Mapping) -> bool:
     return isinstance(generic, list) and bool(generic)  # Swarm's way
 
 
-def _needs_gpu(image: Said | None, variables: dict[str, Said]) -> Said | None:
+def _needs_gpu(image: PlacedValue | None, variables: dict[str, PlacedValue]) -> PlacedValue | None:
     """What in the service says that it means to use a GPU: NVIDIA's variables, or an image that holds CUDA."""
     for key in ("NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "CUDA_VISIBLE_DEVICES"):
         said = variables.get(key)
         if said is not None and said.value.lower() not in ("", "none", "void", "-1"):
-            return Said(f"{key}={said.value}", said.place)
+            return PlacedValue(f"{key}={said.value}", said.place)
     if image is None:
         return None
     repository, _, tag = image.value.rpartition(":") if ":" in image.value.rpartition("/")[2] else (image.value, "", "")

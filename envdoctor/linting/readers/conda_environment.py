@@ -6,7 +6,7 @@ Source: docs.conda.io/projects/conda, 'Managing environments'.
 from __future__ import annotations
 
 from envdoctor.linting import shell
-from envdoctor.linting.model import Described, Environment, Index, Install, Place, Said, Wanted
+from envdoctor.linting.model import Described, DescribedEnvironment, Index, Install, Place, PlacedValue, Wanted
 from envdoctor.linting.readers import yaml_lines
 from envdoctor.linting.readers.dockerfile import conda_wanted
 
@@ -49,15 +49,15 @@ def read(name: str, text: str) -> Described:
             Install(tool="pip", wanted=tuple(pip), indexes=tuple(indexes), place=pip[0].place, constrained=constrained)
         )
     return Described(
-        name=name, kind="conda", environments=(Environment(installs=tuple(installs), python=_python(conda)),)
+        name=name, kind="conda", environments=(DescribedEnvironment(installs=tuple(installs), python=_python(conda)),)
     )
 
 
-def _python(conda: list[Wanted]) -> Said | None:
+def _python(conda: list[Wanted]) -> PlacedValue | None:
     """'3.12' of `python=3.12`, `python==3.12.4`; a range is not one Python."""
     for wanted in conda:
         if wanted.name == "python" and wanted.specifier.startswith("=="):
             parts = wanted.specifier[2:].removesuffix(".*").split(".")
             if len(parts) >= 2:
-                return Said(".".join(parts[:2]), wanted.place)
+                return PlacedValue(".".join(parts[:2]), wanted.place)
     return None

@@ -14,7 +14,7 @@ import msgspec
 
 from envdoctor.errors import InputError
 from envdoctor.linting import shell
-from envdoctor.linting.model import Described, Environment, Index, Install, Place, Said, Wanted
+from envdoctor.linting.model import Described, DescribedEnvironment, Index, Install, Place, PlacedValue, Wanted
 from envdoctor.linting.readers import requirements
 from envdoctor.linting.systems import is_plain, python_of_image, system_of_image
 
@@ -170,14 +170,14 @@ class _Stage:
     def __init__(self, name: str) -> None:
         self.file = name
         self.alias: str | None = None
-        self.image: Said | None = None
+        self.image: PlacedValue | None = None
         self.platform: str | None = None
         self.values: dict[str, str | None] = {}
-        self.variables: dict[str, Said] = {}
+        self.variables: dict[str, PlacedValue] = {}
         self.installs: list[Install] = []
-        self.packages: list[Said] = []
+        self.packages: list[PlacedValue] = []
         self.script = ""
-        self.builds: Said | None = None
+        self.builds: PlacedValue | None = None
         self.unread = False
         self.parent: _Stage | None = None
         self.copied = False
@@ -206,7 +206,7 @@ class _Stage:
             stage.image, stage.platform = stage.parent.image, stage.platform or stage.parent.platform
             stage.script = stage.parent.script
         elif reference:
-            stage.image = Said(reference, Place(name, instruction.line))
+            stage.image = PlacedValue(reference, Place(name, instruction.line))
         return stage
 
     def take(self, instruction: Instruction, sibling: Callable[[str], tuple[str, str] | None]) -> None:
@@ -224,7 +224,7 @@ class _Stage:
             value = substitute(raw, self.values)
             self.values[key] = value
             if value is not None:
-                self.variables[key] = Said(value, Place(self.file, instruction.line_of(f"{key}=")))
+                self.variables[key] = PlacedValue(value, Place(self.file, instruction.line_of(f"{key}=")))
 
     def _run(self, instruction: Instruction, sibling: Callable[[str], tuple[str, str] | None]) -> None:
         text = re.sub(r"^(\s*--(?:mount|network|security)=\S+)+", "", instruction.text)
@@ -238,13 +238,13 @@ class _Stage:
             lists = list(shell.commands(text))
         self.script += f"\n{text}"
         if self.builds is None and (match := _BUILDS.search(text)):
-            self.builds = Said(match[1], Place(self.file, instruction.line_of(match[1])))
+            self.builds = PlacedValue(match[1], Place(self.file, instruction.line_of(match[1])))
         for raw in lists[: 10 * MOST_INSTALLS]:
             if len(self.installs) > MOST_INSTALLS:
                 return  # which the next instruction is refused for
             words = [filled for word in raw if (filled := substitute(word, self.values)) is not None]
             for package in shell.system_packages(words):
-                self.packages.append(Said(package, Place(self.file, instruction.line_of(package))))
+                self.packages.append(PlacedValue(package, Place(self.file, instruction.line_of(package))))
             self._install(words, len(words) < len(raw), instruction, sibling)
 
     def _install(
@@ -314,10 +314,10 @@ class _Stage:
             if (said := self.variables.get(name)) is not None
         ]
 
-    def environment(self) -> Environment:
+    def environment(self) -> DescribedEnvironment:
         image = self.image.value if self.image else None
         system, musl = system_of_image(image)
-        return Environment(
+        return DescribedEnvironment(
             installs=tuple(self.installs),
             image=None if self.parent is not None else self.image,
             system=system,
@@ -338,18 +338,18 @@ class _Stage:
         """The stage and those that it starts from."""
         return [self, *(self.parent.lineage() if self.parent is not None else ())]
 
-    def _python(self, image: str | None) -> Said | None:
+    def _python(self, image: str | None) -> PlacedValue | None:
         """The Python that pip belongs to, where the file leaves no doubt."""
         place = self.image.place if self.image else Place(self.file, 1)
         if match := _UV_PYTHON.search(self.script):
-            return Said(match[1], place)
+            return PlacedValue(match[1], place)
         named = set(_PYTHON.findall(self.script))
         if len(named) == 1:
-            return Said(named.pop(), place)
+            return PlacedValue(named.pop(), place)
         if named or _OTHER_PYTHON.search(self.script):
             return None
         python = python_of_image(image)
-        return Said(python, place) if python else None
+        return PlacedValue(python, place) if python else None
 
 
 def conda_wanted(text: str, place: Place) -> Wanted | None:

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from envdoctor.errors import InputError
 from envdoctor.linting import shell
-from envdoctor.linting.model import Described, Environment, Index, Install, Place, Said, Wanted
+from envdoctor.linting.model import Described, DescribedEnvironment, Index, Install, Place, PlacedValue, Wanted
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -65,7 +65,7 @@ class _Reader:
                 at = self.text.find(word, at + 1)
         return Place(self.name, 1)
 
-    def environments(self) -> list[Environment]:
+    def environments(self) -> list[DescribedEnvironment]:
         base = self._requirements(self.project.get("dependencies"))
         base += self._poetry(_table(self.poetry, "dependencies"))
         groups = [self._requirements(value) for value in _table(self.project, "optional-dependencies").values()]
@@ -77,16 +77,16 @@ class _Reader:
         ]
         python = self._python()
         found = [*([base] if base else []), *([*base, *group] for group in groups if group)]
-        return [Environment(installs=self._installs(wanted), requires_python=python) for wanted in found] or [
-            Environment(requires_python=python)
+        return [DescribedEnvironment(installs=self._installs(wanted), requires_python=python) for wanted in found] or [
+            DescribedEnvironment(requires_python=python)
         ]
 
-    def _python(self) -> Said | None:
+    def _python(self) -> PlacedValue | None:
         value = self.project.get("requires-python")
         if isinstance(value, str):
-            return Said(value, self.place("requires-python"))
+            return PlacedValue(value, self.place("requires-python"))
         poetry = _table(self.poetry, "dependencies").get("python")
-        return Said(_caret(poetry), self.place("python =", "python=")) if isinstance(poetry, str) else None
+        return PlacedValue(_caret(poetry), self.place("python =", "python=")) if isinstance(poetry, str) else None
 
     def _requirements(self, value: object) -> list[Wanted]:
         found = []

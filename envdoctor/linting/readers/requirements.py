@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Iterator
 
 from envdoctor.linting import shell
-from envdoctor.linting.model import Described, Environment, Index, Install, Place, Wanted
+from envdoctor.linting.model import Described, DescribedEnvironment, Index, Install, Place, Wanted
 
 Sibling = Callable[[str], tuple[str, str] | None]
 DEEPEST = 8
@@ -20,7 +20,9 @@ DEEPEST = 8
 def read(name: str, text: str, sibling: Sibling) -> Described:
     """The one install that the file asks for."""
     return Described(
-        name=name, kind="requirements", environments=(Environment(installs=(read_install(name, text, sibling),)),)
+        name=name,
+        kind="requirements",
+        environments=(DescribedEnvironment(installs=(read_install(name, text, sibling),)),),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from envdoctor.diagnosis.model import Finding, Fix, Severity
 from envdoctor.facts.evidence import fact
-from envdoctor.linting.model import Environment, Said, Service
+from envdoctor.linting.model import DescribedEnvironment, PlacedValue, Service
 
 RESERVATION = "deploy: {resources: {reservations: {devices: [{driver: nvidia, count: all, capabilities: [gpu]}]}}}"
 
@@ -28,12 +28,12 @@ def judge_service(service: Service) -> Iterator[Finding]:
     yield from _variables(service.variables, given=service.gpu)
 
 
-def judge_environment(environment: Environment) -> Iterator[Finding]:
+def judge_environment(environment: DescribedEnvironment) -> Iterator[Finding]:
     """Variables in an image that hide the GPUs or leave CUDA out."""
     yield from _variables(environment.variables, given=True)
 
 
-def _variables(variables: Mapping[str, Said], *, given: bool) -> Iterator[Finding]:
+def _variables(variables: Mapping[str, PlacedValue], *, given: bool) -> Iterator[Finding]:
     capabilities = variables.get("NVIDIA_DRIVER_CAPABILITIES")
     if capabilities is not None and capabilities.value:
         words = {word.strip() for word in capabilities.value.split(",")}

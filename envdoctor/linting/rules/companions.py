@@ -10,13 +10,13 @@ from packaging.version import Version
 from envdoctor.diagnosis.model import Finding, Fix, Severity
 from envdoctor.facts.evidence import fact
 from envdoctor.knowledge import Companion, Knowledge
-from envdoctor.linting.model import Environment, Wanted
+from envdoctor.linting.model import DescribedEnvironment, Wanted
 from envdoctor.linting.resolving import specifier
 
 _PINNING = ("xformers", "vllm", "torchtext")
 
 
-def judge(environment: Environment, world: Knowledge) -> Iterator[Finding]:
+def judge(environment: DescribedEnvironment, world: Knowledge) -> Iterator[Finding]:
     """Only within one install, only for an exact torch, and only where every release that is admitted is known to refuse it."""
     for install in environment.installs:
         torch = install.find("torch")

@@ -10,14 +10,14 @@ from packaging.version import Version
 from envdoctor.diagnosis.model import Finding, Fix, Severity
 from envdoctor.facts.evidence import fact
 from envdoctor.knowledge import Knowledge
-from envdoctor.linting.machine import Machine
-from envdoctor.linting.model import Environment, Install
+from envdoctor.linting.machine import TargetMachine
+from envdoctor.linting.model import DescribedEnvironment, Install
 
 # pytorch.org/blog/pytorch2-6: from 2.6 on nothing is published on Conda (github.com/pytorch/pytorch/issues/138506).
 FIRST_NOT_ON_CHANNEL = "2.6"
 
 
-def judge(environment: Environment, machine: Machine, world: Knowledge) -> Iterator[Finding]:
+def judge(environment: DescribedEnvironment, machine: TargetMachine, world: Knowledge) -> Iterator[Finding]:
     """What the channels cannot give, and a CPU build by name on a machine with a GPU."""
     for install in environment.installs:
         if install.tool == "conda":
@@ -63,7 +63,7 @@ def _above(specifier: str) -> bool:
     return bool(lowest) and max(lowest) >= Version(FIRST_NOT_ON_CHANNEL)
 
 
-def _cpu(install: Install, machine: Machine) -> Iterator[Finding]:
+def _cpu(install: Install, machine: TargetMachine) -> Iterator[Finding]:
     for name in ("cpuonly", "pytorch-cpu"):
         wanted = install.find(name)
         if wanted is not None and machine.gpus:
@@ -79,7 +79,7 @@ def _cpu(install: Install, machine: Machine) -> Iterator[Finding]:
             )
 
 
-def _twice(environment: Environment) -> Iterator[Finding]:
+def _twice(environment: DescribedEnvironment) -> Iterator[Finding]:
     """torch by conda and by pip in one environment: the second lies over the first, file by file."""
     by_conda = next(
         (w for i in environment.installs if i.tool == "conda" for n in ("pytorch", "pytorch-gpu") if (w := i.find(n))),

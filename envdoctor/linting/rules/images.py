@@ -11,8 +11,8 @@ from envdoctor.diagnosis.model import Finding, Fix, Severity
 from envdoctor.facts.evidence import fact
 from envdoctor.knowledge import Knowledge
 from envdoctor.knowledge.versions import cuda_key, cuda_minor
-from envdoctor.linting.machine import Machine
-from envdoctor.linting.model import Environment, Said
+from envdoctor.linting.machine import TargetMachine
+from envdoctor.linting.model import DescribedEnvironment, PlacedValue
 from envdoctor.linting.resolving import Circumstances, resolve
 from envdoctor.linting.rules.wheels import update_driver
 from envdoctor.linting.systems import CudaTag, Reference, cuda_tag, parse
@@ -26,7 +26,9 @@ _DRIVER = re.compile(
 _WITH_DRIVER = re.compile(r"cuda(-\d+-\d+)?|cuda-runtime(-\d+-\d+)?|cuda-demo-suite-\d+-\d+")
 
 
-def judge(environment: Environment, where: Circumstances, machine: Machine, world: Knowledge) -> Iterator[Finding]:
+def judge(
+    environment: DescribedEnvironment, where: Circumstances, machine: TargetMachine, world: Knowledge
+) -> Iterator[Finding]:
     """What is wrong with the base image and with what is put beside it."""
     if environment.image is not None:
         yield from judge_image(environment.image, machine, world, runs=environment.runs)
@@ -57,7 +59,7 @@ def judge(environment: Environment, where: Circumstances, machine: Machine, worl
         )
 
 
-def judge_image(said: Said, machine: Machine, world: Knowledge, *, runs: bool = True) -> Iterator[Finding]:
+def judge_image(said: PlacedValue, machine: TargetMachine, world: Knowledge, *, runs: bool = True) -> Iterator[Finding]:
     """The reference alone: whether the tag exists, and, where it `runs`, whether this host's driver lets it start."""
     reference = parse(said.value)
     missing = _missing(reference, world)
@@ -114,7 +116,7 @@ def judge_image(said: Said, machine: Machine, world: Knowledge, *, runs: bool = 
             )
 
 
-def _newer_driver(tag: CudaTag, machine: Machine, world: Knowledge) -> tuple[Fix, ...]:
+def _newer_driver(tag: CudaTag, machine: TargetMachine, world: Knowledge) -> tuple[Fix, ...]:
     """The driver of the image's CUDA, by its branch where a later one would drop the GPU; () where none is for these GPUs."""
     needed = world.toolkit_driver(tag.cuda)
     if needed is None:
@@ -187,7 +189,7 @@ def _other_tags(reference: Reference, world: Knowledge) -> tuple[Fix, ...]:
 
 
 def _two_cudas(
-    environment: Environment, image: Said, tag: CudaTag, where: Circumstances, world: Knowledge
+    environment: DescribedEnvironment, image: PlacedValue, tag: CudaTag, where: Circumstances, world: Knowledge
 ) -> Iterator[Finding]:
     """An image with CUDA below wheels that bring their own: gigabytes twice, and for builds possibly the wrong one."""
     for install in environment.installs:

@@ -11,12 +11,14 @@ from packaging.version import Version
 from envdoctor.diagnosis.model import Finding, Fix, Severity
 from envdoctor.facts.evidence import fact
 from envdoctor.knowledge import Knowledge
-from envdoctor.linting.machine import Machine
-from envdoctor.linting.model import Environment, Install, Wanted
+from envdoctor.linting.machine import TargetMachine
+from envdoctor.linting.model import DescribedEnvironment, Install, Wanted
 from envdoctor.linting.resolving import Circumstances, channels_of, resolve, specifier
 
 
-def judge(environment: Environment, where: Circumstances, machine: Machine, world: Knowledge) -> Iterator[Finding]:
+def judge(
+    environment: DescribedEnvironment, where: Circumstances, machine: TargetMachine, world: Knowledge
+) -> Iterator[Finding]:
     """Pins that cannot be met together, or that pull in another torch than the one that was asked for."""
     del machine
     torches = [(install, wanted) for install in environment.installs if (wanted := install.find("torch")) is not None]

@@ -9,8 +9,8 @@ import msgspec
 
 from envdoctor.diagnosis.model import Finding, Severity
 from envdoctor.knowledge import Knowledge, TorchBuild
-from envdoctor.linting.machine import Machine
-from envdoctor.linting.model import Environment, Said, Wanted
+from envdoctor.linting.machine import TargetMachine
+from envdoctor.linting.model import DescribedEnvironment, PlacedValue, Wanted
 from envdoctor.linting.resolving import Circumstances
 from envdoctor.linting.rules import wheels
 from envdoctor.linting.systems import parse
@@ -20,7 +20,9 @@ _TAG = re.compile(r"(\d+\.\d+\.\d+)-cuda(\d+\.\d+)-cudnn\d+-(?:runtime|devel)")
 _PLATFORM = "linux_x86_64"
 
 
-def judge(environment: Environment, where: Circumstances, machine: Machine, world: Knowledge) -> Iterator[Finding]:
+def judge(
+    environment: DescribedEnvironment, where: Circumstances, machine: TargetMachine, world: Knowledge
+) -> Iterator[Finding]:
     """Nothing where an install of the file's own may bring another torch; a warning where files that were not read may."""
     if environment.image is None:
         return
@@ -33,7 +35,7 @@ def judge(environment: Environment, where: Circumstances, machine: Machine, worl
         yield msgspec.structs.replace(finding, severity=Severity.WARNING) if environment.unread else finding
 
 
-def judge_image(said: Said, where: Circumstances, machine: Machine, world: Knowledge) -> Iterator[Finding]:
+def judge_image(said: PlacedValue, where: Circumstances, machine: TargetMachine, world: Knowledge) -> Iterator[Finding]:
     """Whether the torch of this image runs on the machine's GPUs and driver."""
     build = torch_of(said, world)
     if build is None:
@@ -45,7 +47,7 @@ def judge_image(said: Said, where: Circumstances, machine: Machine, world: Knowl
         yield finding
 
 
-def torch_of(said: Said, world: Knowledge) -> TorchBuild | None:
+def torch_of(said: PlacedValue, world: Knowledge) -> TorchBuild | None:
     """The build of the wheels that a tag of pytorch/pytorch names; None for other images and releases not in the table."""
     reference = parse(said.value)
     if not reference.repository.endswith("pytorch/pytorch") or "nvcr.io" in reference.repository:

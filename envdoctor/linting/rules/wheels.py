@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from envdoctor.diagnosis.model import Finding, Fix, Severity
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.knowledge import Knowledge, TorchBuild
-from envdoctor.linting.machine import Machine
-from envdoctor.linting.model import Environment, Install, Wanted
+from envdoctor.linting.machine import TargetMachine
+from envdoctor.linting.model import DescribedEnvironment, Install, Wanted
 from envdoctor.linting.resolving import PYPI, Circumstances, Resolved, channels_of, resolve, specifier
 from envdoctor.planning.words import driver_words
 
 
-def judge(environment: Environment, where: Circumstances, machine: Machine, world: Knowledge) -> Iterator[Finding]:
+def judge(
+    environment: DescribedEnvironment, where: Circumstances, machine: TargetMachine, world: Knowledge
+) -> Iterator[Finding]:
     """One finding at most for each install of torch: the first thing that is in its way."""
     for install in environment.installs:
         wanted = install.find("torch")
@@ -36,7 +38,7 @@ def judge(environment: Environment, where: Circumstances, machine: Machine, worl
             yield found
 
 
-def _no_index(wanted: Wanted, install: Install, environment: Environment) -> Iterator[Finding]:
+def _no_index(wanted: Wanted, install: Install, environment: DescribedEnvironment) -> Iterator[Finding]:
     """A build named by its local part ("2.0.1+cu118") with no index but PyPI's, which holds no such version (PEP 440)."""
     asked = specifier(wanted)
     local = asked[1] if asked is not None else None
@@ -82,7 +84,7 @@ def write_instead(build: TorchBuild | None, why: str) -> tuple[Fix, ...]:
     return (Fix(title=f"Ask for torch {build.torch} ({build.variant}), {why}", note=f"Write: {lines}"),)
 
 
-def update_driver(minimum: str, where: Circumstances, machine: Machine, world: Knowledge) -> tuple[Fix, ...]:
+def update_driver(minimum: str, where: Circumstances, machine: TargetMachine, world: Knowledge) -> tuple[Fix, ...]:
     """The driver to update to; () where none is both as new and for these GPUs."""
     choice = machine.driver_for(minimum, where, world)
     if choice.impossible:
@@ -94,7 +96,7 @@ def update_driver(minimum: str, where: Circumstances, machine: Machine, world: K
 
 
 def _unavailable(
-    wanted: Wanted, install: Install, resolved: Resolved, where: Circumstances, machine: Machine, world: Knowledge
+    wanted: Wanted, install: Install, resolved: Resolved, where: Circumstances, machine: TargetMachine, world: Knowledge
 ) -> Finding | None:
     place = wanted.place
     instead = machine.fitting(where, world)
@@ -156,11 +158,11 @@ def _unavailable(
 
 
 def _not_for_python(
-    environment: Environment,
+    environment: DescribedEnvironment,
     wanted: Wanted,
     resolved: Resolved,
     where: Circumstances,
-    machine: Machine,
+    machine: TargetMachine,
     world: Knowledge,
 ) -> Finding | None:
     """A project whose range of Pythons holds none that this torch has wheels for."""
@@ -194,7 +196,7 @@ def on_machine(
     wanted: Wanted,
     build: TorchBuild,
     where: Circumstances,
-    machine: Machine,
+    machine: TargetMachine,
     world: Knowledge,
     *,
     by_name: bool = False,
@@ -259,5 +261,5 @@ def _number(flag: str) -> int:
     return int(digits or 0)
 
 
-def _names(machine: Machine) -> str:
+def _names(machine: TargetMachine) -> str:
     return ", ".join(dict.fromkeys(str(gpu) for gpu in machine.gpus))

@@ -25,7 +25,7 @@ _PCI = re.compile(r"\b[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}(?:\.[0-7])?\b", re.I
 
 def host(merged: Merged, python: str | None, python_text: str | None) -> Host | None:
     """The operating system, the kernel and the processor."""
-    parts: list[systems.System] = []
+    parts: list[systems.NamedSystem] = []
     for sheet in merged:
         for key, read in (("os", systems.operating_system), ("platform", lambda v: systems.python_platform(v, python))):
             value = sheet.get(key)

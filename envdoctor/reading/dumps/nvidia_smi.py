@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from envdoctor.reading.dumps.raw_values import Findings, Sheet
-from envdoctor.reading.dumps.smi_table import BANNER, BUS, MIB, Table, address, learn, number, starts
+from envdoctor.reading.dumps.smi_table import BANNER, BUS, MIB, SmiTable, address, learn, number, starts
 from envdoctor.reading.dumps.text import Line
 
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d \d\d:\d\d:\d\d (?:\w{2,5} )?\d{4}$")
@@ -31,7 +31,7 @@ class NvidiaSmi:
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
-        self.table = Table()
+        self.table = SmiTable()
         self.columns: list[str] = []
         self.csv_rows = 0
 
@@ -73,7 +73,7 @@ class NvidiaSmi:
         sheet.put("driver", banner[1])
         if banner[2]:
             sheet.put("cuda", banner[2])
-        self.table = Table(part="gpus")
+        self.table = SmiTable(part="gpus")
         return True
 
     def _csv_header(self, bare: str) -> bool:

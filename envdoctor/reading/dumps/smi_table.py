@@ -29,7 +29,7 @@ _KINDS = {"C": "compute", "G": "graphics", "C+G": "graphics", "M+C": "compute"}
 
 
 @dataclass
-class Table:
+class SmiTable:
     """Where in the table the last line was."""
 
     part: str = ""

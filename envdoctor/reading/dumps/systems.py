@@ -58,7 +58,7 @@ _DISTRIBUTIONS: tuple[tuple[str, str, tuple[str, ...], int], ...] = (
 
 
 @dataclass(frozen=True)
-class System:
+class NamedSystem:
     """What a name gave away."""
 
     system: str | None = None
@@ -69,7 +69,7 @@ class System:
     glibc: str | None = None
 
 
-def operating_system(value: str) -> System | None:
+def operating_system(value: str) -> NamedSystem | None:
     """'Ubuntu 22.04.3 LTS (x86_64)', 'Microsoft Windows 11 Pro (10.0.22631 64-bit)', 'macOS 14.5 (arm64)', 'linux (x86_64)'."""
     found = _MACHINE.search(value)
     machine = found[1] if found else None
@@ -82,19 +82,19 @@ def operating_system(value: str) -> System | None:
             return None
         build = _WINDOWS_BUILD.search(name)
         name = _WINDOWS_BUILD.sub("", name).removeprefix("Microsoft ").strip()
-        return System(system="Windows", architecture=machine, os_name=name, kernel=build[1] if build else None)
+        return NamedSystem(system="Windows", architecture=machine, os_name=name, kernel=build[1] if build else None)
     if low.startswith(("macos", "mac os", "osx", "os x", "darwin")):
-        return System(system="Darwin", architecture=machine, os_name=name)
+        return NamedSystem(system="Darwin", architecture=machine, os_name=name)
     distribution = linux_distribution(name)
     if distribution.id:
-        return System(system="Linux", architecture=machine, os_name=name, distribution=distribution)
+        return NamedSystem(system="Linux", architecture=machine, os_name=name, distribution=distribution)
     if low.startswith(("linux", "gnu/linux")) and len(low) < 12:
-        return System(system="Linux", architecture=machine)
+        return NamedSystem(system="Linux", architecture=machine)
     platform = python_platform(name)
     if platform is not None:
         return platform
     if machine:  # the form of collect_env's line on Linux
-        return System(system="Linux", architecture=machine, os_name=name, distribution=distribution)
+        return NamedSystem(system="Linux", architecture=machine, os_name=name, distribution=distribution)
     return None
 
 
@@ -119,29 +119,31 @@ def linux_distribution(name: str) -> Distribution:
     return Distribution(name=name)
 
 
-def python_platform(value: str, python: str | None = None) -> System | None:
+def python_platform(value: str, python: str | None = None) -> NamedSystem | None:
     """platform.platform(): 'Linux-5.15.0-84-generic-x86_64-with-glibc2.35', 'Windows-10-10.0.22631-SP0', 'macOS-14.5-arm64-…'."""
     value = value.strip("`'\" ")
     start, _, rest = value.partition("-")
     if start == "Windows" and rest:
         build = re.search(r"\b(\d+\.\d+\.\d{3,6})\b", rest)
-        return System(system="Windows", kernel=build[1] if build else None)
+        return NamedSystem(system="Windows", kernel=build[1] if build else None)
     if start in ("macOS", "Darwin") and rest:
         machine = re.search(r"-(arm64|x86_64)\b", rest)
         release = _NUMBER.search(rest)
         kernel = release[1] if release and start == "Darwin" else None
         os_name = f"macOS {release[1]}" if release and start == "macOS" else None
-        return System(system="Darwin", architecture=machine[1] if machine else None, kernel=kernel, os_name=os_name)
+        return NamedSystem(
+            system="Darwin", architecture=machine[1] if machine else None, kernel=kernel, os_name=os_name
+        )
     if start != "Linux" or not rest[:1].isdecimal():
         return None
     front, with_, back = rest.partition("-with-")
     kernel, dash, machine_name = front.rpartition("-")
     if not dash or not _MACHINE.match(f" ({machine_name})"):  # cut off
-        return System(system="Linux", kernel=front if with_ else None)
+        return NamedSystem(system="Linux", kernel=front if with_ else None)
     # The architecture comes twice where uname's machine and processor both have it.
     kernel = kernel.removesuffix(f"-{machine_name}") if front.count(machine_name) > 2 else kernel
     glibc = re.match(r"glibc(2\.\d{1,2})$", back)
-    return System(
+    return NamedSystem(
         system="Linux",
         architecture=machine_name,
         kernel=kernel,

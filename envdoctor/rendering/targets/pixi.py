@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from envdoctor.errors import InputError
 from envdoctor.knowledge.versions import version
 from envdoctor.planning.model import Stack
-from envdoctor.rendering.conda_choice import Choice, carried_out, choose, toolkit_packages
+from envdoctor.rendering.conda_choice import CondaChoice, carried_out, choose, toolkit_packages
 from envdoctor.rendering.model import Options, RenderedFile
 from envdoctor.rendering.pip import building_environment
 from envdoctor.rendering.requirements import parsed
@@ -65,7 +65,7 @@ def _platform(stack: Stack, subdir: str) -> str:
     return f"{{ {', '.join(parts)} }}" if len(parts) > 1 else toml(subdir)
 
 
-def _pypi(stack: Stack, choice: Choice, wanted: tuple[Requirement, ...]) -> tuple[tuple[str, str], ...]:
+def _pypi(stack: Stack, choice: CondaChoice, wanted: tuple[Requirement, ...]) -> tuple[tuple[str, str], ...]:
     found = []
     if choice.build is None:
         for pin in map(parsed, stack.requirements):

@@ -27,7 +27,7 @@ class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True):
     quote: str
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
+class CheckReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
     """`ok`: no error-level finding. `primary`: the code of the root cause to repair first. `unknown`: what is missing for calling
     it healthy. `not_understood`: lines of a text that tell of a failure that no finding accounts for."""
 
@@ -41,9 +41,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=
     snapshot: Snapshot
 
 
-def report(snapshot: Snapshot, diagnosed: Diagnosed) -> Report:
+def report(snapshot: Snapshot, diagnosed: Diagnosed) -> CheckReport:
     """The report as data."""
-    return Report(
+    return CheckReport(
         ok=not diagnosed.has(Severity.ERROR),
         verdict=diagnosed.verdict,
         primary=diagnosed.primary.code if diagnosed.primary else None,

@@ -29,7 +29,7 @@ _LABEL = 26
 _SIZES = ("memory_total", "shm_total")
 
 
-class Side(msgspec.Struct, frozen=True, kw_only=True):
+class ComparedMachine(msgspec.Struct, frozen=True, kw_only=True):
     """One of the two machines: what the user called it, and what it is."""
 
     letter: str
@@ -84,7 +84,7 @@ def sections(compared: Compared) -> Iterator[tuple[str, list[Difference]]]:
         yield _ONE_SIDED, one_sided
 
 
-def _only(compared: Compared, sides: Sequence[Side]) -> Iterator[tuple[Side, list[Finding]]]:
+def _only(compared: Compared, sides: Sequence[ComparedMachine]) -> Iterator[tuple[ComparedMachine, list[Finding]]]:
     for side, codes in zip(sides, (compared.findings.only_a, compared.findings.only_b), strict=True):
         found = [finding for finding in side.diagnosed.findings if finding.code in codes]
         if found:
@@ -98,7 +98,9 @@ def conclusion(compared: Compared) -> str | None:
     return "Nothing telling differs." if compared.differences else "Nothing differs."
 
 
-def print_difference(console: Console, compared: Compared, sides: Sequence[Side], *, everything: bool = False) -> None:
+def print_difference(
+    console: Console, compared: Compared, sides: Sequence[ComparedMachine], *, everything: bool = False
+) -> None:
     """Both verdicts, the findings that only one has, then the facts, the telling ones first."""
     for side in sides:
         wrapped(console, Text(f"{side.name}: {_verdict(side)}"), Text(f"{side.letter}  ", style="bold"))
@@ -121,7 +123,7 @@ def print_difference(console: Console, compared: Compared, sides: Sequence[Side]
         console.print(Text(said_last, style="green"))
 
 
-def _verdict(side: Side) -> str:
+def _verdict(side: ComparedMachine) -> str:
     return headline(side.snapshot, side.diagnosed).text
 
 
@@ -153,7 +155,7 @@ def _one_sided(console: Console, chosen: Sequence[Difference]) -> None:
             wrapped(console, Text(text), Text(f"  {NOT_KNOWN} of {other}  ", style="dim"))
 
 
-def to_markdown(compared: Compared, sides: Sequence[Side]) -> str:
+def to_markdown(compared: Compared, sides: Sequence[ComparedMachine]) -> str:
     """GitHub-flavoured Markdown, every value in a code span of its own."""
     from envdoctor.report.check.markdown import cell, plain
 

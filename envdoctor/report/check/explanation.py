@@ -25,7 +25,7 @@ class ReportedMatch(msgspec.Struct, frozen=True, kw_only=True):
     machine_says: str | None
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
+class ExplainReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
     """`primary`: the code of the best match; null where no cause is known. `not_understood`: lines that tell of a failure that
     nothing accounts for; `own_errors`: those that are known to be the program's own."""
 
@@ -44,7 +44,7 @@ def to_json(diagnosed: Diagnosed) -> str:
     """What was found in a text, as indented JSON text."""
     primary = diagnosed.primary
     return _json(
-        Report(
+        ExplainReport(
             primary=primary.code if primary else None,
             verdict=diagnosed.verdict,
             matches=tuple(_match(f) for f in diagnosed.findings if f.severity is not Severity.INFO),
@@ -71,7 +71,7 @@ def page_to_json(diagnosis: Diagnosis) -> str:
         machine_says=None,
     )
     return _json(
-        Report(primary=diagnosis.code, verdict=Verdict.UNKNOWN, matches=(match,), lines=0, page=diagnosis.page)
+        ExplainReport(primary=diagnosis.code, verdict=Verdict.UNKNOWN, matches=(match,), lines=0, page=diagnosis.page)
     )
 
 
@@ -91,5 +91,5 @@ def _match(cause: Finding) -> ReportedMatch:
     )
 
 
-def _json(report: Report) -> str:
+def _json(report: ExplainReport) -> str:
     return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()

@@ -23,7 +23,7 @@ class Tick(NamedTuple):
     text: str
 
 
-class Line(NamedTuple):
+class CurveLine(NamedTuple):
     """A curve; `dots` (x, y): where epochs are few enough to be told apart."""
 
     name: str
@@ -37,7 +37,7 @@ class Panel(NamedTuple):
     """One of the two coordinate systems. `level`: a dashed line across it, with its word."""
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[CurveLine, ...]
     across: tuple[Tick, ...]
     up: tuple[Tick, ...]
     level: Tick | None
@@ -128,7 +128,7 @@ def _panel(
         points = tuple((x(epoch), y(value)) for epoch, value in series)
         if points:
             text = " ".join(f"{a:g},{b:g}" for a, b in points)
-            lines.append(Line(name, name, text, points if len(points) <= MOST_DOTS else (), points[-1]))
+            lines.append(CurveLine(name, name, text, points if len(points) <= MOST_DOTS else (), points[-1]))
     across = tuple(Tick(x(epoch), str(epoch)) for epoch in _round_epochs(first, last))
     up = tuple(Tick(y(value), text) for value, text in places)
     return Panel(title, tuple(lines), across, up, Tick(y(level[0]), level[1]) if level else None)

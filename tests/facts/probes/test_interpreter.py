@@ -14,7 +14,7 @@ import pytest
 
 from envdoctor.errors import InputError
 from envdoctor.facts.host import Machine
-from envdoctor.facts.interpreters import Choice
+from envdoctor.facts.interpreters import ChosenInterpreter
 from envdoctor.facts.probes.interpreter import probe
 from envdoctor.facts.sections.interpreter import Interpreter, Torch, TorchRun
 from tests import real_torch
@@ -38,7 +38,7 @@ def machine(**environment: str) -> Machine:
 
 def look(target: Target | Path, *, live: bool = True, **environment: str) -> Interpreter:
     python = target.python if isinstance(target, Target) else target
-    return probe(machine(**environment), Choice(str(python), "--python"), live=live)
+    return probe(machine(**environment), ChosenInterpreter(str(python), "--python"), live=live)
 
 
 def torch_of(found: Interpreter) -> Torch:
@@ -102,13 +102,13 @@ def test_an_interpreter_that_prints_garbage_is_a_fact(tmp_path: Path) -> None:
     script = tmp_path / "python3"
     script.write_text('#!/bin/sh\necho \'{"python": "3.12.0"}\'\necho no such thing >&2\nexit 3\n')
     script.chmod(0o755)
-    found = probe(machine(), Choice(str(script), "PATH"))
+    found = probe(machine(), ChosenInterpreter(str(script), "PATH"))
     assert found.error == "it does not answer as a Python: exit code 3, no such thing"
     assert (found.version, found.torch_installed, found.distributions) == (None, None, None)
 
 
 def test_no_interpreter_at_all_is_a_fact() -> None:
-    found = probe(machine(), Choice(None, "PATH"))
+    found = probe(machine(), ChosenInterpreter(None, "PATH"))
     assert found.error == "there is no python3 and no python on PATH"
     assert found.torch_installed is None
 
