@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import msgspec
 
@@ -24,7 +25,6 @@ _WORDS = (
     "conflicts?", "does not exist", "no longer", "too old", "too new", "no kernel image", "no devices?",
     "doesn't (?:work|run|start)", "returns? false", "is false", "(?:dies|died) with",
 )  # fmt: skip
-_SAID = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b", re.IGNORECASE)
 # Words of failure in lines that tell of none.
 _HARMLESS_WORDS = (
     r"\b(?:0|no|zero|without(?: any)?) (?:errors?|failures?|failed)\b", r"\berrors? ?[:=] ?(?:0|none|false)\b",
@@ -32,7 +32,13 @@ _HARMLESS_WORDS = (
     r"on_error|error_if|errors=",
     r"^\s*(?:info|debug)\b", r"\bis (?:debug build|xnnpack|xpu|mps)\b",
 )  # fmt: skip
-_HARMLESS = re.compile("|".join(_HARMLESS_WORDS), re.IGNORECASE)
+
+
+@cache
+def _any_of(words: tuple[str, ...], *, whole: bool = False) -> re.Pattern[str]:
+    """One pattern for all of them, compiled when a text is read: a machine's check needs none."""
+    joined = "|".join(words)
+    return re.compile(rf"\b(?:{joined})\b" if whole else joined, re.IGNORECASE)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -56,7 +62,7 @@ def failures_in(excerpt: str, prose: tuple[str, ...]) -> tuple[Failure, ...]:
         text = " ".join(cleaned(raw[:LONGEST]).split())
         if _RAISED.match(text) or _RAISED_INSIDE.search(text):
             raised.append(Failure(number, text, True))
-        elif _SAID.search(text) and not _HARMLESS.search(text):
+        elif _any_of(_WORDS, whole=True).search(text) and not _any_of(_HARMLESS_WORDS).search(text):
             spoken.append(Failure(number, text, False))
     chosen = [*raised[-MOST:], *spoken[-MOST:]][:MOST]
     return tuple(sorted(chosen, key=lambda failure: failure.line))
@@ -85,9 +91,8 @@ _OWN_WORDS = (
     r"Input type \(.{0,60}\) and weight type", "Default process group has not been initialized", "num_samples should be",
     "truth value of an array", "only (?:one element|integer) tensors", "bool value of Tensor",
 )  # fmt: skip
-_OWN = re.compile("|".join(_OWN_WORDS), re.IGNORECASE)
 
 
 def is_programs_own(failure: Failure) -> bool:
     """Whether the failure is known to be the program's own: a shape, a value, a key, a request over the network."""
-    return _OWN.search(failure.text) is not None
+    return _any_of(_OWN_WORDS).search(failure.text) is not None

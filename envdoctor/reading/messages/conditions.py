@@ -9,10 +9,8 @@ import re
 from collections.abc import Callable
 
 from envdoctor.reading.messages.loader_errors import CUDA_STEMS, LoaderError, Said, read_refusal
-from envdoctor.reading.messages.message import Occurrence
+from envdoctor.reading.messages.message import Condition, Occurrence
 from envdoctor.reading.messages.tracebacks import importing_torch, of_sibling
-
-Condition = Callable[[Occurrence], bool]
 
 _CAPABILITY = re.compile(
     r"(?:capability sm_|capability \(CC\) |cuda capability |compute capability )(\d{1,2})\.?(\d)\b"

@@ -20,6 +20,10 @@ class Occurrence(msgspec.Struct, frozen=True):
     """Up to 15 lines after it."""
 
 
+Condition = Callable[[Occurrence], bool]
+"""Whether an occurrence counts."""
+
+
 class Message(msgspec.Struct, frozen=True):
     """One wording in which software reports a cause: what a diagnosis owns, and `explain` looks for.
 
@@ -34,4 +38,4 @@ class Message(msgspec.Struct, frozen=True):
     text: str
     source: str
     weight: float = 1.0
-    when: Callable[[Occurrence], bool] | None = None
+    when: Condition | None = None
