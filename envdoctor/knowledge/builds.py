@@ -15,6 +15,7 @@ class TorchBuild(msgspec.Struct, frozen=True, kw_only=True):
     differ; the flags are those they agree on), unknown. The last three may recommend a build, never rule one out.
     `cudnn`, `nccl`, `triton`: the pinned version or specifier; None where not read (Windows wheels bundle theirs).
     `glibc`: the lowest that the wheel accepts, None off Linux. `min_driver`: by minor-version compatibility.
+    `torchvision`, `torchaudio`: those that go with it and that its own index has; None where none was seen there.
     `index_url`: None where pip's default index (PyPI) serves this build to this platform."""
 
     torch: str

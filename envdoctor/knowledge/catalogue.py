@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from envdoctor.knowledge.companion_wheels import CompanionWheel, CompanionWheels
 from envdoctor.knowledge.companions import Companion, Companions
 from envdoctor.knowledge.compilers import Compilers, HostCompilers, SystemCompiler
 from envdoctor.knowledge.cudnn import Cudnn, CudnnRelease, CudnnSupport
@@ -10,6 +11,7 @@ from envdoctor.knowledge.images import CudaImage, Images, PythonImage, PytorchIm
 from envdoctor.knowledge.linux_packages import LinuxPackages, PackageRule
 from envdoctor.knowledge.published import Published
 from envdoctor.knowledge.systems import JetPack, System, Systems
+from envdoctor.knowledge.versions import specifier, version
 
 
 class Catalogue:
@@ -22,6 +24,7 @@ class Catalogue:
         self._images = Images()
         self._linux_packages = LinuxPackages()
         self._companions = Companions()
+        self._companion_wheels = CompanionWheels()
         self._published = Published()
         self._systems = Systems()
 
@@ -41,6 +44,22 @@ class Catalogue:
     def companion(self, package: str, release: str) -> Companion | None:
         """One release of a package, with what it says of torch."""
         return self._companions.find(package, release)
+
+    def companion_accepts(self, package: str, release: str, torch: str) -> bool | None:
+        """Whether a release of a package goes with a torch release, as far as torch's version decides: by the package's own
+        metadata ("torchaudio" "2.11.1", "2.13.0" -> True), or its documentation where that names no torch. None where it is
+        not in the table. Its CUDA is another matter (`companion_wheel`)."""
+        row = self._companions.find(package, release)
+        accepted = row.torch if row is not None else self._companions.written(package, release)
+        return None if accepted is None else specifier(accepted).contains(version(torch.partition("+")[0]))
+
+    def companion_wheel(self, package: str, release: str, platform: str = "linux_x86_64") -> CompanionWheel | None:
+        """What PyPI's wheel of a release says it was built against: CUDA, libraries, torch. None where it was not read."""
+        return self._companion_wheels.find(package, release, platform)
+
+    def companion_wheels(self, package: str, platform: str = "linux_x86_64") -> tuple[CompanionWheel, ...]:
+        """The wheels of a package that were read, newest release first; () where none was."""
+        return self._companion_wheels.of(package, platform)
 
     # GPUs
 

@@ -4,8 +4,9 @@
     python -m envdoctor.knowledge.refresh --check         # changes nothing; exit code 1 where something changed
     python -m envdoctor.knowledge.refresh --index URL --only companions --reread
 
-Rebuilt: data/torch_pypi.json, data/companions.json, data/published.json. Wheels that were read before are not read
-again unless --reread. The other files come from documents and are maintained by hand (docs/knowledge.md).
+Rebuilt: data/torch_pypi.json, data/companions.json, data/companion_wheels.json, data/published.json. Wheels that were
+read before are not read again unless --reread. The other files come from documents and are maintained by hand
+(docs/knowledge.md).
 """
 
 from __future__ import annotations
@@ -21,15 +22,22 @@ from typing import Any
 import msgspec
 
 from envdoctor.errors import EnvdoctorError
+from envdoctor.knowledge.companion_wheels import CompanionWheelTable
 from envdoctor.knowledge.companions import CompanionTable
 from envdoctor.knowledge.published import PublishedTable
 from envdoctor.knowledge.rebuild import Progress, rebuild_companions, rebuild_published, rebuild_torch
+from envdoctor.knowledge.rebuild_wheels import rebuild_companion_wheels
 from envdoctor.knowledge.registry import DEFAULT_INDEX, Registry
 from envdoctor.knowledge.tables import DATA
 from envdoctor.knowledge.torch_rows import PypiTable
 
-TABLES = ("published", "companions", "torch")
-_FILES = {"torch": "torch_pypi.json", "companions": "companions.json", "published": "published.json"}
+TABLES = ("published", "companions", "wheels", "torch")
+_FILES = {
+    "torch": "torch_pypi.json",
+    "companions": "companions.json",
+    "wheels": "companion_wheels.json",
+    "published": "published.json",
+}
 
 
 def refresh(
@@ -57,6 +65,11 @@ def refresh(
         new_companions = rebuild_companions(registry, companions, today, progress, reread)
         differences += _companion_differences(companions, new_companions)
         rebuilt["companions"] = companions = new_companions
+    if "wheels" in only:
+        wheels = msgspec.json.decode((data / _FILES["wheels"]).read_bytes(), type=CompanionWheelTable)
+        new_wheels = rebuild_companion_wheels(registry, wheels, today, progress, reread)
+        differences += _wheel_differences(wheels, new_wheels)
+        rebuilt["wheels"] = new_wheels
     if "torch" in only:
         new_torch = rebuild_torch(registry, torch, companions, today, progress, reread)
         differences += _torch_differences(torch, new_torch)
@@ -157,6 +170,22 @@ def _companion_differences(old: CompanionTable, new: CompanionTable) -> list[str
         for package, release in sorted(before.keys() - now.keys())
     ]
     return lines
+
+
+def _wheel_differences(old: CompanionWheelTable, new: CompanionWheelTable) -> list[str]:
+    before = {row.file: row for row in old.wheels}
+    now = {row.file: row for row in new.wheels}
+    lines = []
+    for name, row in now.items():
+        known = before.get(name)
+        if known is None:
+            cuda = ", ".join(str(major) for major in row.cuda_majors or ()) or (
+                "none" if row.cuda_majors == () else "?"
+            )
+            lines.append(f"{name}: new, {row.date}, CUDA {cuda}")
+        elif known != row:
+            lines.append(f"{name}: read again, says otherwise than before")
+    return lines + [f"{name}: left out, another is read for it" for name in sorted(before.keys() - now.keys())]
 
 
 def _published_differences(old: PublishedTable, new: PublishedTable) -> list[str]:

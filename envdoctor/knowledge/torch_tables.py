@@ -13,17 +13,21 @@ from functools import cached_property
 import msgspec
 
 from envdoctor.knowledge.builds import TorchBuild, TorchRelease, Unpublished
+from envdoctor.knowledge.companion_wheels import CompanionWheels
+from envdoctor.knowledge.companions import Companions, Documented
 from envdoctor.knowledge.drivers import Drivers
 from envdoctor.knowledge.tables import read, source_texts
 from envdoctor.knowledge.torch_rows import Arch, Channels, ChannelTable, PypiRelease, PypiTable, Variant
-from envdoctor.knowledge.versions import cuda_key, version
+from envdoctor.knowledge.versions import cuda_key, specifier, version
 
 
 class Builds:
     """Queries over the two torch files. Everything is newest first."""
 
-    def __init__(self, drivers: Drivers) -> None:
+    def __init__(self, drivers: Drivers, companions: Companions, wheels: CompanionWheels) -> None:
         self._drivers = drivers
+        self._companions = companions
+        self._wheels = wheels
 
     @cached_property
     def pypi(self) -> PypiTable:
@@ -36,6 +40,10 @@ class Builds:
     @cached_property
     def _channels_of(self) -> dict[str, Channels]:
         return {row.version: row for row in self.channels.releases}
+
+    @cached_property
+    def _open_torchaudios(self) -> tuple[Documented, ...]:
+        return self._companions.documented("torchaudio")
 
     @cached_property
     def releases(self) -> tuple[TorchRelease, ...]:
@@ -126,7 +134,7 @@ class Builds:
             cuda=cuda,
             platform=platform,
             torchvision=release.torchvision,
-            torchaudio=release.torchaudio,
+            torchaudio=self._torchaudio(release, cuda, platform, None),
             min_driver=self._drivers.minimum_driver(cuda, platform) if cuda else None,
             arch_flags=flags,
             has_ptx=any(flag.startswith("compute_") for flag in flags) if flags else None,
@@ -155,7 +163,7 @@ class Builds:
             platform=arch.platform,
             index_url=self.channels.index.format(variant=variant.variant),
             torchvision=release.torchvision,
-            torchaudio=release.torchaudio,
+            torchaudio=self._torchaudio(release, variant.cuda, arch.platform, variant.variant),
             min_driver=self._drivers.minimum_driver(variant.cuda, arch.platform) if variant.cuda else None,
             arch_flags=tuple((arch.flags or "").split()),
             has_ptx=arch.ptx,
@@ -174,6 +182,35 @@ class Builds:
             source=tuple(dict.fromkeys((*evidence, *self._cite(arch.source)))),
         )
 
+    def _torchaudio(self, release: TorchRelease, cuda: str | None, platform: str, channel: str | None) -> str | None:
+        """The torchaudio that goes with a build and that the build's own index has: `channel`, or PyPI where that is None.
+        Of those that accept several torch releases the one of the build's own CUDA, else the newest of its major; None
+        where no wheel of it was seen there."""
+        released = version(release.version)
+        rows = [row for row in self._open_torchaudios if specifier(row.torch).contains(released)]
+        if not rows:
+            return release.torchaudio
+        found = []
+        for row in rows:
+            if channel is None:
+                wheel = self._wheels.find("torchaudio", row.version, platform)
+                have = wheel.cuda if wheel is not None else None
+            elif platform not in row.channels.get(channel, ()):
+                have = None
+            else:
+                have = (cuda,) if cuda is not None else ()
+            if have is None:
+                continue
+            own = next(iter(have), None)
+            near = own is not None and cuda is not None and cuda_key(own)[0] == cuda_key(cuda)[0]
+            if own == cuda or (near and row.same_cuda == "major"):
+                found.append((own == cuda, version(row.version), row.version))
+        if found:
+            return max(found)[2]
+        # One that came out with this very release was built for every channel of it.
+        paired = version(release.torchaudio).release[:2] if release.torchaudio else None
+        return release.torchaudio if paired == released.release[:2] else None
+
     def _plain(
         self, row: PypiRelease, release: TorchRelease, platform: str, variant: str, source: tuple[str, ...]
     ) -> TorchBuild:
@@ -187,7 +224,7 @@ class Builds:
             platform=platform,
             index_url=self.channels.index.format(variant=variant),
             torchvision=release.torchvision,
-            torchaudio=release.torchaudio,
+            torchaudio=self._torchaudio(release, None, platform, variant),
             glibc=wheel.glibc if wheel else None,
             cxx11_abi=wheel.cxx11_abi if wheel else None,
             python_tags=row.python.get(platform, ()),

@@ -27,7 +27,7 @@ class Knowledge(Catalogue):
     def __init__(self) -> None:
         super().__init__()
         self._drivers = Drivers()
-        self._builds = Builds(self._drivers)
+        self._builds = Builds(self._drivers, self._companions, self._companion_wheels)
         self._architectures = Architectures()
         self._selection = Selection(self._builds, self._drivers, self._architectures, self._cudnn)
 
@@ -267,7 +267,8 @@ class Knowledge(Catalogue):
         return release.torchvision if release else None
 
     def torchaudio_for(self, torch: str) -> str | None:
-        """The torchaudio that goes with a torch release. 2.11.0 is the last; it accepts every later torch."""
+        """The torchaudio that came with a torch release, or the newest before it that accepts it: from 2.11 on each accepts
+        every later torch. Which of them a build's own index has is in TorchBuild.torchaudio."""
         release = self._builds.release(torch)
         return release.torchaudio if release else None
 
@@ -276,7 +277,7 @@ class Knowledge(Catalogue):
         return self._made_for("torchvision", torchvision)
 
     def torch_for_torchaudio(self, torchaudio: str) -> str | None:
-        """The torch release that a torchaudio was made for: the oldest it goes with."""
+        """The torch release that a torchaudio came out with; `companion_accepts` says which others it goes with."""
         return self._made_for("torchaudio", torchaudio)
 
     def _made_for(self, package: str, text: str) -> str | None:

@@ -41,12 +41,25 @@ def test_a_python_from_elsewhere_is_said_to_be() -> None:
     assert "With its own Python 3.10 the newest is torch 2.14.1 with CUDA 13.0." in notes
 
 
-def test_torchaudio_ends_at_2_11_and_its_absence_has_a_reason() -> None:
+def test_torchaudio_is_that_of_the_build_s_own_cuda_or_the_newest_that_takes_its_major() -> None:
     new, old = stack(gpus="H100"), stack(gpus="H100", torch="2.11")
-    assert new.torchaudio is None
-    assert "ended at 2.11.0" in (new.torchaudio_reason or "")
-    assert (old.torchaudio, old.torchaudio_reason) == ("2.11.0", None)
+    assert (new.torchaudio, old.torchaudio) == ("2.11.1", "2.11.0")
     assert old.requirements == ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
+
+
+def test_torchaudio_comes_from_the_index_that_torch_comes_from() -> None:
+    """PyPI's torchaudio is of CUDA 13: beside a torch of cu126 it does not load."""
+    found = stack(gpus="V100")
+    assert (found.channel, found.torchaudio) == ("cu126", "2.11.0")
+    assert "torchaudio==2.11.0" in found.requirements
+    assert found.index_url == "https://download.pytorch.org/whl/cu126"
+
+
+def test_a_channel_without_torchaudio_is_said_to_have_none() -> None:
+    found = stack(gpus="H100", torch="2.14.1", cuda="13.2")
+    assert (found.channel, found.torchaudio) == ("cu132", None)
+    assert "cu132" in (found.torchaudio_reason or "")
+    assert not any(line.startswith("torchaudio") for line in found.requirements)
 
 
 def test_torch_before_2_3_brings_numpy_1() -> None:
