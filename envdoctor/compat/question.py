@@ -10,7 +10,7 @@ import msgspec
 from envdoctor.knowledge.errors import KnowledgeError
 from envdoctor.knowledge.versions import cuda_key, python_tag, specifier, version
 
-PLATFORMS = ("linux_x86_64", "linux_aarch64", "windows_amd64", "macos_arm64", "macos_x86_64")
+PLATFORMS = ("linux_x86_64", "linux_aarch64", "windows_amd64", "windows_arm64", "macos_arm64", "macos_x86_64")
 
 _NUMBER = r"\d+(?:\.\d+)*"
 _IS = r"(?:\s*(?:version|branch|toolkit|runtime|release|wheel|is|==|=|:|v))*\s*"
@@ -21,6 +21,12 @@ _CUDA = (re.compile(rf"\bcuda{_IS}({_NUMBER})\b"), re.compile(r"\bcu(\d{3})\b"))
 _PYTHON = (re.compile(rf"\b(?:c?python|py){_IS}(\d\.\d+(?:\.\d+)?t?)\b"), re.compile(r"\bcp(3\d+t?)\b"))
 _GLIBC = re.compile(rf"\bglibc{_IS}(\d\.\d+)\b")
 _PLATFORM = (
+    (
+        re.compile(
+            r"\b(windows_arm64|win_arm64|windows (?:11 )?on arm(?:64)?|windows (?:11 )?arm(?:64)?|arm(?:64)? windows)\b"
+        ),
+        "windows_arm64",
+    ),
     (re.compile(r"\b(windows|win_amd64|win)\b(?:\s*1[01])?"), "windows_amd64"),
     (re.compile(r"\b(linux_aarch64|aarch64|arm64 linux|linux arm64|sbsa)\b"), "linux_aarch64"),
     (re.compile(r"\b(macos_x86_64|intel mac)\b"), "macos_x86_64"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from envdoctor.knowledge.channels import Channel, ChannelList
 from envdoctor.knowledge.companion_wheels import CompanionWheel, CompanionWheels
 from envdoctor.knowledge.companions import Companion, Companions
 from envdoctor.knowledge.compilers import Compilers, HostCompilers, SystemCompiler
@@ -23,10 +24,25 @@ class Catalogue:
         self._compilers = Compilers()
         self._images = Images()
         self._linux_packages = LinuxPackages()
+        self._channels = ChannelList()
         self._companions = Companions()
         self._companion_wheels = CompanionWheels()
         self._published = Published()
         self._systems = Systems()
+
+    # Channels
+
+    def channels(self, kind: str | None = None) -> tuple[Channel, ...]:
+        """The indexes of torch wheels besides PyPI; of one kind (cuda, cpu, rocm, xpu, nightly, test, jetson) if given."""
+        return tuple(row for row in self._channels.all if kind is None or row.kind == kind)
+
+    def channel(self, variant: str) -> Channel | None:
+        """The index of a variant, filled in: "rocm7.2", "xpu", "cpu", "cu126", "nightly/cu132". None for any other."""
+        return self._channels.find(variant)
+
+    def jetson_channel(self, jetpack: str) -> Channel | None:
+        """The index for a Jetson of this JetPack ("6.2", "7.2"); None where none is known."""
+        return self._channels.of_jetpack(jetpack)
 
     # Companions
 

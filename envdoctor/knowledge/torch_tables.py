@@ -108,7 +108,7 @@ class Builds:
             if arch.platform in variant.platforms and (arch.platform, variant.variant) not in served
         ]
         builds += [
-            self._plain(row, release, platform, "cpu", channels.cpu_source)
+            self._plain(row, release, platform, "cpu", channels.cpu_source, channels.cpu_python.get(platform))
             for platform in channels.cpu
             if (platform, "cpu") not in served
         ]
@@ -212,7 +212,13 @@ class Builds:
         return release.torchaudio if paired == released.release[:2] else None
 
     def _plain(
-        self, row: PypiRelease, release: TorchRelease, platform: str, variant: str, source: tuple[str, ...]
+        self,
+        row: PypiRelease,
+        release: TorchRelease,
+        platform: str,
+        variant: str,
+        source: tuple[str, ...],
+        python: tuple[str, ...] | None = None,
     ) -> TorchBuild:
         """A build without NVIDIA code: CPU or ROCm, from its own index. ROCm wheels are built in images of their own
         (2.6 moved to glibc 2.28 a release ahead of the CPU wheel), so nothing is inferred for them."""
@@ -223,11 +229,12 @@ class Builds:
             variant=variant,
             platform=platform,
             index_url=self.channels.index.format(variant=variant),
-            torchvision=release.torchvision,
+            # Beside a wheel that PyPI has none of for the platform, no torchvision was seen either.
+            torchvision=release.torchvision if python is None else None,
             torchaudio=self._torchaudio(release, None, platform, variant),
             glibc=wheel.glibc if wheel else None,
             cxx11_abi=wheel.cxx11_abi if wheel else None,
-            python_tags=row.python.get(platform, ()),
+            python_tags=python if python is not None else row.python.get(platform, ()),
             evidence=evidence,
             source=evidence,
         )

@@ -1,8 +1,8 @@
 """What is true of the world: one object, typed queries, every answer traceable to a source.
 
 Versions are plain strings at every boundary ("535.183.01", "12.8", "2.15.0", capability "9.0"). A platform is
-linux_x86_64, linux_aarch64, windows_amd64, macos_arm64 or macos_x86_64. None means: not known, or there is none; the
-docstring says which. Text that is no version raises KnowledgeError, a version newer than the tables never does.
+linux_x86_64, linux_aarch64, windows_amd64, windows_arm64, macos_arm64 or macos_x86_64. None means: not known, or there is
+none; the docstring says which. Text that is no version raises KnowledgeError, a version newer than the tables never does.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import lru_cache
 from envdoctor.knowledge.architectures import ArchitectureRecord, Architectures
 from envdoctor.knowledge.builds import TorchBuild, TorchRelease
 from envdoctor.knowledge.catalogue import Catalogue
+from envdoctor.knowledge.certainty import Certainty
 from envdoctor.knowledge.drivers import DriverBranch, Drivers, ImageRequirement, Rule, Toolkit
 from envdoctor.knowledge.selection import Selection, Unlock, Wishes
 from envdoctor.knowledge.torch_tables import Builds
@@ -29,6 +30,7 @@ class Knowledge(Catalogue):
         self._drivers = Drivers()
         self._builds = Builds(self._drivers, self._companions, self._companion_wheels)
         self._architectures = Architectures()
+        self._certainty = Certainty(self._builds, self._architectures, self._channels, self._published)
         self._selection = Selection(self._builds, self._drivers, self._architectures, self._cudnn)
 
     @property
@@ -76,6 +78,17 @@ class Knowledge(Catalogue):
 
         Sources: CUDA release notes (CUDA), docs.nvidia.com/datacenter/tesla/drivers (life cycle)."""
         return self._drivers.branch(version)
+
+    def listed_later(self, driver: str, first_driver: str | None) -> bool:
+        """Whether a GPU's `first_driver` is of a later branch than this driver. It may advise only: those lists lag inside
+        a branch (GB10 runs on 580.95.05 and is listed by 580.119.02), and a driver may run what it does not list."""
+        if first_driver is None:
+            return False
+        return int(self._drivers.branch(driver).branch) < int(self._drivers.branch(first_driver).branch)
+
+    def first_driver_source(self) -> tuple[str, ...]:
+        """Where GpuRecord.first_driver comes from."""
+        return self._gpus.first_driver_source
 
     def driver_branches(self) -> tuple[DriverBranch, ...]:
         """All known branches, oldest first."""
@@ -241,6 +254,18 @@ class Knowledge(Catalogue):
         """The order among builds of one release, higher is better: a CUDA that knows the GPUs, PyPI's own build, the
         release's main CUDA, the newest."""
         return self._selection.preference(build, capabilities)
+
+    def wheel_published(self, torch: str, variant: str, platform: str = LINUX) -> bool | None:
+        """Whether a wheel of this release ("2.9.1"), variant ("cu129") and platform was published. False where it is known
+        not to be: by a record, by the complete list of its channel, or because its CUDA came after the release; None where
+        nothing says either way."""
+        return self._certainty.published(torch.partition("+")[0], variant, platform)
+
+    def serves(self, build: TorchBuild, capability: str) -> bool | None:
+        """Whether a build has device code for a GPU, as far as that is known. True where its list has code that serves it.
+        False where its list was read out of the wheel or printed by it, or where no such code can be in it: its CUDA does not
+        compile for that GPU. None else: a list from a build script or a document rules nothing out, and some were wrong."""
+        return True if self.has_code(build, capability) else self._certainty.may_serve(build, capability)
 
     def has_code(self, build: TorchBuild, capability: str) -> bool:
         """Whether this build carries device code that serves the capability."""

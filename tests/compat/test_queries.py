@@ -93,7 +93,7 @@ def test_the_driver_a_runtime_needs_is_that_of_its_major(cuda: str, platform: st
         ("11.8", "520.61.05"),
         ("13.0", "580.65.06"),
         ("13.4.1", "615"),  # NVIDIA names only the branch
-        ("13.5", None),
+        ("13.5", "620"),  # the branch that came with it
         ("14.0", None),
     ],
 )
@@ -108,7 +108,7 @@ def test_the_toolkit_s_own_driver_is_the_table_s(cuda: str, own: str | None) -> 
         ("418.87.01", "418", "10.1", False),
         ("572.83", "570", "12.8", False),  # Windows
         ("616.92", "615", "13.4", False),
-        ("620.20", "620", None, False),
+        ("620.70.06", "620", "13.5", False),
         ("640.10", "640", None, True),
     ],
 )

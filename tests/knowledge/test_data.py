@@ -14,7 +14,7 @@ from envdoctor.knowledge.tables import DATA
 from envdoctor.knowledge.versions import capability_key, cuda_key, version
 
 FILES = sorted(DATA.glob("*.json"))
-PLATFORMS = {"linux_x86_64", "linux_aarch64", "windows_amd64", "macos_arm64", "macos_x86_64"}
+PLATFORMS = {"linux_x86_64", "linux_aarch64", "windows_amd64", "windows_arm64", "macos_arm64", "macos_x86_64"}
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from envdoctor.knowledge import load
+from envdoctor.knowledge.versions import cuda_key
 from envdoctor.planning.model import Stack
 from tests.planning.test_targets import planned
 
@@ -103,7 +104,10 @@ def test_the_driver_to_install_follows_from_gpus_and_build(
 
 
 def test_building_with_a_new_toolkit_wants_a_driver_of_its_age() -> None:
-    assert stack(gpus="H100", purpose="build-extensions").driver_branch == "595"
+    built = stack(gpus="H100", purpose="build-extensions")
+    branch = load().driver_branch(built.driver_branch or "0")
+    assert branch is not None and branch.max_cuda is not None and built.toolkit is not None
+    assert cuda_key(branch.max_cuda) >= cuda_key(built.toolkit)
     assert stack(gpus="H100", purpose="run").driver_branch == "580"
 
 
@@ -205,9 +209,11 @@ def test_a_release_of_a_package_that_is_not_in_the_tables_decides_nothing() -> N
 
 
 def test_a_model_that_came_later_than_its_driver_is_mentioned() -> None:
-    notes = stack(gpus="RTX 5060 Ti", driver="570.86.15").notes
+    """By branches: within one, drivers run what they do not list yet (GB10 runs on 580.95.05, RTX 4080 on 525.60.11)."""
+    notes = stack(gpus="L40", driver="520.61.05").notes
     assert any("first listed by driver" in note for note in notes)
-    assert not any("first listed" in note for note in stack(gpus="RTX 5060 Ti", driver="570").notes)
+    for gpu, driver in (("GB10", "580.95.05"), ("RTX 4080", "525.60.13"), ("RTX 5060 Ti", "570")):
+        assert not any("first listed" in note for note in stack(gpus=gpu, driver=driver).notes)
 
 
 def test_what_was_not_read_is_said_with_the_newest_that_was() -> None:
