@@ -7,11 +7,14 @@ from envdoctor.knowledge.companion_wheels import CompanionWheel, CompanionWheels
 from envdoctor.knowledge.companions import Companion, Companions
 from envdoctor.knowledge.compilers import Compilers, HostCompilers, SystemCompiler
 from envdoctor.knowledge.cudnn import Cudnn, CudnnRelease, CudnnSupport
+from envdoctor.knowledge.freshness import Freshness, TableAge
 from envdoctor.knowledge.gpus import GpuRecord, Gpus
 from envdoctor.knowledge.images import CudaImage, Images, PythonImage, PytorchImage
 from envdoctor.knowledge.linux_packages import LinuxPackages, PackageRule
 from envdoctor.knowledge.published import Published
+from envdoctor.knowledge.security import Security, SecurityFloor
 from envdoctor.knowledge.systems import JetPack, System, Systems
+from envdoctor.knowledge.triton import Triton, TritonRelease
 from envdoctor.knowledge.versions import specifier, version
 
 
@@ -29,6 +32,9 @@ class Catalogue:
         self._companion_wheels = CompanionWheels()
         self._published = Published()
         self._systems = Systems()
+        self._triton = Triton()
+        self._security = Security()
+        self._freshness = Freshness()
 
     # Channels
 
@@ -151,6 +157,31 @@ class Catalogue:
         """The slim image of the official `python` repository for a Python minor, on its newest Debian. None: there is none
         (free-threaded builds, Python before 3.7)."""
         return self._images.python_image(python)
+
+    # Compiling for a GPU
+
+    def triton_release(self, triton: str) -> TritonRelease | None:
+        """What the ptxas of a triton wheel compiles for. None: not read."""
+        return self._triton.find(triton)
+
+    def triton_supports(self, triton: str, capability: str) -> bool | None:
+        """Whether triton ("3.5.1") compiles for a GPU, and with it torch.compile: whether a ptxas inside its wheel has the
+        GPU's own target, for triton asks for just that. None where that wheel was not read. Another ptxas can be named by
+        TRITON_PTXAS_PATH."""
+        return self._triton.supports(triton, capability)
+
+    # Security
+
+    def security_floors(self, product: str | None = None) -> tuple[SecurityFloor, ...]:
+        """Advisories with the version that each was fixed in; of one product (driver, container-toolkit, gpu-operator,
+        cuda-toolkit, torch) if given."""
+        return tuple(row for row in self._security.all if product is None or row.product == product)
+
+    # Freshness
+
+    def tables(self) -> tuple[TableAge, ...]:
+        """Every data file with its day, where its facts come from, when it is stale, and what to do then."""
+        return self._freshness.all
 
     # Operating systems
 

@@ -15,6 +15,7 @@ from envdoctor.knowledge.builds import TorchBuild, TorchRelease
 from envdoctor.knowledge.catalogue import Catalogue
 from envdoctor.knowledge.certainty import Certainty
 from envdoctor.knowledge.drivers import DriverBranch, Drivers, ImageRequirement, Rule, Toolkit
+from envdoctor.knowledge.security import SecurityFloor
 from envdoctor.knowledge.selection import Selection, Unlock, Wishes
 from envdoctor.knowledge.torch_tables import Builds
 from envdoctor.knowledge.versions import cuda_key, version
@@ -116,6 +117,12 @@ class Knowledge(Catalogue):
     def driver_sources(self, record: Toolkit | Rule | ImageRequirement) -> tuple[str, ...]:
         """The text of a driver record's sources."""
         return self._drivers.cite(record.source)
+
+    def vulnerable(self, product: str, have: str, platform: str = LINUX) -> tuple[SecurityFloor, ...]:
+        """The advisories that a version is below, the highest fix first: ("driver", "580.95.05") or ("torch", "2.5.1+cu124").
+        () where none is known, which is not the same as safe: of a driver branch past its end of life nothing is published."""
+        branch = self._drivers.branch(have).branch if product == "driver" else None
+        return self._security.below(product, have, platform.partition("_")[0], branch)
 
     # Device code
 
