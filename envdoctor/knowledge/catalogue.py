@@ -161,11 +161,12 @@ class Catalogue:
     # Compiling for a GPU
 
     def triton_release(self, triton: str) -> TritonRelease | None:
-        """What the ptxas of a triton wheel compiles for. None: not read."""
+        """What the ptxas of a triton wheel compiles for: of "3.5.1", or of the newest that a pin such as "~=3.9.0" allows, as
+        TorchBuild.triton has it. None: not read."""
         return self._triton.find(triton)
 
     def triton_supports(self, triton: str, capability: str) -> bool | None:
-        """Whether triton ("3.5.1") compiles for a GPU, and with it torch.compile: whether a ptxas inside its wheel has the
+        """Whether triton ("3.5.1", "~=3.9.0") compiles for a GPU, and with it torch.compile: whether a ptxas inside its wheel has the
         GPU's own target, for triton asks for just that. None where that wheel was not read. Another ptxas can be named by
         TRITON_PTXAS_PATH."""
         return self._triton.supports(triton, capability)

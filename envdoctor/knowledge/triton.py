@@ -7,7 +7,7 @@ from functools import cached_property
 import msgspec
 
 from envdoctor.knowledge.tables import Row, read
-from envdoctor.knowledge.versions import capability_key, version
+from envdoctor.knowledge.versions import capability_key, specifier, version
 
 # torch/_inductor raises GPUTooOldForTriton below it, whatever ptxas knows.
 OLDEST_CAPABILITY = (7, 0)
@@ -38,8 +38,10 @@ class Triton:
         return read("triton", TritonTable)
 
     def find(self, release: str) -> TritonRelease | None:
-        wanted = version(release.partition("+")[0])
-        return next((row for row in self.table.releases if version(row.version) == wanted), None)
+        """A release, or the newest that a pin such as "~=3.9.0" allows."""
+        accepted = specifier(release.partition("+")[0])
+        fitting = [row for row in self.table.releases if accepted.contains(row.version)]
+        return max(fitting, key=lambda row: version(row.version), default=None)
 
     def supports(self, release: str, capability: str) -> bool | None:
         major, minor = capability_key(capability)

@@ -17,7 +17,7 @@ from envdoctor.knowledge.tables import DATA
 from tests.fakes import compiler
 from tests.knowledge.package_index import PackageIndex, serve
 
-TABLES = ("torch_pypi", "companions", "companion_wheels", "published")
+TABLES = ("torch_pypi", "companions", "companion_wheels", "triton", "published")
 
 
 @pytest.fixture

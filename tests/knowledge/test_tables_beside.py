@@ -36,6 +36,7 @@ def world() -> Knowledge:
         ("3.1.0", "12.0", False),
         ("3.9.0", "6.1", False),  # torch/_inductor: GPUTooOldForTriton
         ("99.0", "9.0", None),
+        ("~=3.6.0", "12.1", True),
     ],
 )
 def test_what_triton_compiles_for(world: Knowledge, triton: str, capability: str, supported: bool | None) -> None:
