@@ -166,8 +166,8 @@ class Catalogue:
         return self._triton.find(triton)
 
     def triton_supports(self, triton: str, capability: str) -> bool | None:
-        """Whether triton ("3.5.1", "~=3.9.0") compiles for a GPU, and with it torch.compile: whether a ptxas inside its wheel has the
-        GPU's own target, for triton asks for just that. None where that wheel was not read. Another ptxas can be named by
+        """Whether triton ("3.5.1", "~=3.9.0") compiles for a GPU, and with it torch.compile: whether a ptxas inside its wheel
+        has the GPU's own target, for triton asks for just that. None where that wheel was not read. Another ptxas can be named by
         TRITON_PTXAS_PATH."""
         return self._triton.supports(triton, capability)
 
