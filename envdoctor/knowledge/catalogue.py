@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.channels import Channel, ChannelList
 from envdoctor.knowledge.companion_wheels import CompanionWheel, CompanionWheels
 from envdoctor.knowledge.companions import Companion, Companions
@@ -15,7 +16,7 @@ from envdoctor.knowledge.published import Published
 from envdoctor.knowledge.security import Security, SecurityFloor
 from envdoctor.knowledge.systems import JetPack, System, Systems
 from envdoctor.knowledge.triton import Triton, TritonRelease
-from envdoctor.knowledge.versions import specifier, version
+from envdoctor.knowledge.versions import cuda_key, specifier, version
 
 
 class Catalogue:
@@ -74,6 +75,19 @@ class Catalogue:
         row = self._companions.find(package, release)
         accepted = row.torch if row is not None else self._companions.written(package, release)
         return None if accepted is None else specifier(accepted).contains(version(torch.partition("+")[0]))
+
+    def companion_fits(self, package: str, release: str, build: TorchBuild) -> bool | None:
+        """Whether PyPI's wheel of a release works beside a torch build: it goes with that torch, and it was built for the
+        CUDA major of it, or without CUDA. None where either was not read. Its CUDA minor is not asked: torchaudio 2.11.0
+        asks it of itself (TorchBuild.torchaudio says which one goes with a build)."""
+        accepts = self.companion_accepts(package, release, build.torch)
+        if accepts is False:
+            return False
+        wheel = self._companion_wheels.find(package, release, build.platform)
+        majors = wheel.cuda_majors if wheel is not None else None
+        if majors is None or (accepts is None and package in self._companions.packages()):
+            return None
+        return not majors or (build.cuda is not None and cuda_key(build.cuda)[0] in majors)
 
     def companion_wheel(self, package: str, release: str, platform: str = "linux_x86_64") -> CompanionWheel | None:
         """What PyPI's wheel of a release says it was built against: CUDA, libraries, torch. None where it was not read."""

@@ -13,6 +13,7 @@ from envdoctor.knowledge.versions import cuda_key, version
 
 # NVIDIA's libraries whose soname carries the major of their CUDA (libcufft.so.12 is of CUDA 13: others count on their own).
 _OF_THE_CUDA_MAJOR = re.compile(r"lib(?:cudart|cublas|cublasLt|nvrtc|nvJitLink|nppicc|nvjpeg)\.so\.(\d+)")
+_CUDNN = re.compile(r"(?:libcudnn(?:_\w+)?\.so\.|nvidia-cudnn-cu\d+[<>=~!]+)(\d+)")
 
 
 class CompanionWheel(Row, frozen=True, kw_only=True):
@@ -21,7 +22,8 @@ class CompanionWheel(Row, frozen=True, kw_only=True):
     `local`: the version that the package says it is ("2.11.1+cu132"), None where it says none. `cuda`: the CUDA versions
     that it was built with, by its own words or by the libraries it names (bitsandbytes has one for each); () where it
     was built without, None where that could not be told. `needs`: DT_NEEDED of `library`, what the loader must find;
-    `loads`: libraries named inside that are opened while it runs. `torch`: the requirement of the wheel's metadata, None
+    `loads`: libraries named inside that are opened while it runs. `pins`: what its metadata asks of NVIDIA's packages, in
+    an extra too. `torch`: the requirement of the wheel's metadata, None
     where it names none."""
 
     package: str
@@ -34,6 +36,7 @@ class CompanionWheel(Row, frozen=True, kw_only=True):
     library: str | None = None
     needs: tuple[str, ...] = ()
     loads: tuple[str, ...] = ()
+    pins: tuple[str, ...] = ()
     torch: str | None = None
 
     @property
@@ -46,6 +49,12 @@ class CompanionWheel(Row, frozen=True, kw_only=True):
             if not found:
                 return None
         return tuple(sorted(found, reverse=True))
+
+    @property
+    def cudnn_major(self) -> int | None:
+        """The cuDNN major that it asks for; None where it names none."""
+        texts = (*self.needs, *self.loads, *self.pins)
+        return next((int(match[1]) for text in texts if (match := _CUDNN.match(text))), None)
 
 
 def majors_of(libraries: Iterable[str]) -> tuple[int, ...]:

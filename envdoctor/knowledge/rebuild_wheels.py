@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import zipfile
+from email.parser import HeaderParser
 
 import msgspec
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from envdoctor.knowledge.companion_wheels import CompanionWheel, CompanionWheelTable, majors_of
@@ -19,12 +21,13 @@ from envdoctor.knowledge.wheel_facts import assigned, platforms_of, requirements
 class Followed(msgspec.Struct, frozen=True, kw_only=True):
     """A package whose wheels are read. `platforms`: of which one wheel each is read. `newest_patch`: one release of each
     minor is enough. `libraries`: where its CUDA code is, the first that is there and small enough; `states`: the file in
-    which it says its version or its CUDA."""
+    which it says its version or its CUDA; `pins`: whether its metadata names the libraries that it opens."""
 
     platforms: tuple[str, ...] = ("linux_x86_64",)
     newest_patch: bool = False
     libraries: tuple[str, ...] = ()
     states: str | None = None
+    pins: bool = False
 
 
 _ALL = ("linux_x86_64", "linux_aarch64", "windows_amd64", "macos_arm64")
@@ -41,7 +44,7 @@ FOLLOWED = {
     "xformers": Followed(libraries=(r"xformers/_C\.so", r"xformers/.*\.so")),
     "vllm": Followed(newest_patch=True, libraries=(r"vllm/_flashmla_C.*\.so", r"vllm/[^/]*\.so", r"vllm/.*\.so")),
     "bitsandbytes": Followed(newest_patch=True),
-    "onnxruntime-gpu": Followed(newest_patch=True, states="onnxruntime/capi/build_and_package_info.py"),
+    "onnxruntime-gpu": Followed(newest_patch=True, states="onnxruntime/capi/build_and_package_info.py", pins=True),
     "ctranslate2": Followed(newest_patch=True, libraries=(r"ctranslate2\.libs/libctranslate2.*",)),
 }
 # What is opened while a program runs is no entry of the loader's table, only a text inside.
@@ -99,7 +102,8 @@ def _read(
     registry: Registry, package: str, release: Version, platform: str, file: IndexFile, followed: Followed
 ) -> CompanionWheel:
     with registry.wheel(file) as wheel:
-        found, _ = requirements(read_metadata(wheel))
+        metadata = read_metadata(wheel)
+        found, _ = requirements(metadata)
         torch = next((str(requirement.specifier) for requirement in found if requirement.name == "torch"), None)
         local, cuda = _stated(wheel, package, followed)
         library, needs = _needs(wheel, followed) if platform.startswith("linux") else (None, ())
@@ -118,8 +122,15 @@ def _read(
         library=library,
         needs=tuple(name for name in needs if not name.startswith(("libc.", "libm.", "libdl.", "libpthread", "ld-"))),
         loads=loads,
+        pins=_pins(metadata) if followed.pins else (),
         torch=",".join(sorted(torch.split(","))) if torch else None,
     )
+
+
+def _pins(metadata: str) -> tuple[str, ...]:
+    """The requirements on NVIDIA's packages, those of extras too."""
+    found = [Requirement(text) for text in HeaderParser().parsestr(metadata).get_all("Requires-Dist") or []]
+    return tuple(sorted({f"{one.name}{one.specifier}" for one in found if one.name.startswith("nvidia-")}))
 
 
 def _complete(needs: tuple[str, ...]) -> bool:
