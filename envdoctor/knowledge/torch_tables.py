@@ -172,6 +172,8 @@ class Builds:
             # Windows wheels bundle their own libraries, and those were not inspected.
             cudnn=variant.cudnn if linux else None,
             nccl=variant.nccl if linux else None,
+            # Every CUDA build of a release pins the same triton.
+            triton=_pins(wheel.requires).get("triton") if linux and wheel and wheel.cuda else None,
             # One release is built in one set of images, so its other wheels have the PyPI wheel's platform tag.
             glibc=arch.glibc or (wheel.glibc if wheel else None),
             cxx11_abi=wheel.cxx11_abi if arch.cxx11_abi is None and wheel else arch.cxx11_abi,

@@ -11,7 +11,7 @@ from envdoctor.planning.driver_limits import needed_by
 from envdoctor.planning.images import base_image, build_image, toolkit_of
 from envdoctor.planning.model import Stack, Target, Wishes
 from envdoctor.planning.notes import plan_notes
-from envdoctor.planning.package_limits import pinned_triton, resolved
+from envdoctor.planning.package_limits import resolved
 from envdoctor.planning.system_packages import system_packages
 from envdoctor.planning.words import capabilities_in_order
 
@@ -67,7 +67,7 @@ def make_stack(build: TorchBuild, target: Target, wishes: Wishes, world: Knowled
         packages=packages,
         cudnn=build.cudnn,
         nccl=build.nccl,
-        triton=pinned_triton(build, world),
+        triton=build.triton,
         min_driver=lowest_driver(build, target, world),
         driver_branch=driver.branch,
         driver_flavour=driver.flavour,

@@ -93,3 +93,15 @@ def test_windows_on_arm_is_a_platform() -> None:
     assert found.question.platform == "windows_arm64"
     assert found.build is not None
     assert found.build.index_url == "https://download.pytorch.org/whl/cpu"
+
+
+def test_a_jetson_says_which_jetpack_and_which_index() -> None:
+    found = facts(asked("gpu", "Jetson Orin Nano"))
+    assert "https://pypi.jetson-ai-lab.io/jp6/cu126" in found["JetPack 6"]
+    assert "CUDA 13.2" in found["JetPack 7.2"]
+
+
+def test_a_gpu_that_triton_does_not_compile_for_is_told_so() -> None:
+    """Kepler and Pascal have a torch, and no torch.compile (torch/_inductor: GPUTooOldForTriton)."""
+    assert "does not compile for 6.1" in facts(asked("gpu", "GTX 1080"))["torch.compile"]
+    assert "torch.compile" not in facts(asked("gpu", "H100"))

@@ -132,7 +132,9 @@ QUESTIONS = [
     Asked("DGX Spark torch 2.15", "yes", "2.15.0+cu132", f"{WHEEL} (aarch64)"),
     Asked("DGX Spark torch 2.15 driver 570.133.20", "no", None, f"{MINOR}; sm_121 is in ptxas from 12.9 on (R575)"),
     Asked("Jetson Orin torch 2.15", "yes", "2.15.0+cu132", f"{RULES}: sm_80 runs on 8.7 from CUDA 13.2 on"),
-    Asked("Jetson Orin torch 2.11", "unknown", "2.15.0+cu132", f"{RULES}: sm_80 excludes 8.7; cu126's list was not read"),
+    Asked(
+        "Jetson Orin torch 2.11", "unknown", "2.15.0+cu132", f"{RULES}: sm_80 excludes 8.7; cu126's list was not read"
+    ),
     Asked("Jetson AGX Xavier 32GB torch 2.15", "no", None, f"{WHEEL} (aarch64): sm_80 is the lowest"),
     Asked("Jetson Thor torch 2.11", "yes", "2.11.0+cu130", f"{WHEEL} (aarch64): sm_110"),
     Asked("Jetson Nano torch 2.0", "no", None, f"{INDEX}: aarch64 wheels of 2.0 are without CUDA"),
