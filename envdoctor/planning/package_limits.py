@@ -125,7 +125,7 @@ def _name(line: str) -> str:
 def _pin_allows(requirement: Requirement, build: TorchBuild, world: Knowledge) -> bool:
     name = canonicalize_name(requirement.name)
     requires = build.requires
-    if name == "triton" and not requires and (pin := pinned_triton(build, world)):
+    if name == "triton" and not requires and (pin := build.triton):
         requires = (f"triton{pin}" if pin[0] in "=~<>!" else f"triton=={pin}",)
     for line in requires:
         if _name(line) == name:
