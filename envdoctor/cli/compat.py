@@ -6,7 +6,7 @@ import click
 
 from envdoctor.errors import InputError
 
-_HELP = """Answer what goes with what: GPU, driver, CUDA, torch, Python.
+_HELP = """Answer what goes with what: GPU, driver, CUDA, torch, Python, torch's companions.
 
 One subject shows what there is to know about it; two or more are answered yes or no, with the reason and the nearest
 thing that works.
@@ -16,6 +16,8 @@ thing that works.
   envdoctor compat torch 2.6
   envdoctor compat driver 535.183
   envdoctor compat cuda 12.8
+  envdoctor compat vllm 0.33
+  envdoctor compat nightly
   envdoctor compat torch 2.15 gpu V100 driver 570
   envdoctor compat "does torch 2.15 run on a V100 with driver 570?"
 
@@ -39,7 +41,11 @@ Exit code: 0 yes, or a single subject; 1 no, or not known; 2 a name or version t
     "--platform", metavar="NAME", help="linux_x86_64 (default), linux_aarch64, wsl, windows_amd64, macos_arm64."
 )
 @click.option("--format", "fmt", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--sources", is_flag=True, help="Show where each statement comes from (JSON always does).")
+@click.option(
+    "--sources",
+    is_flag=True,
+    help="Show where each statement comes from (JSON always does), and which tables are stale.",
+)
 def command(
     question: tuple[str, ...],
     gpu: tuple[str, ...],
@@ -78,9 +84,13 @@ def command(
     if fmt == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(found.as_json()), indent=2).decode())
     else:
+        from datetime import datetime, timezone
+
         from rich.console import Console
 
         from envdoctor.report.plan.compat import print_answer
 
-        print_answer(Console(highlight=False), found, sources=sources)
+        today = datetime.now(timezone.utc).date()
+        stale = [age for age in load().tables() if age.stale(today)] if sources else []
+        print_answer(Console(highlight=False), found, sources=sources, stale=stale)
     return 0 if found.answer in (None, "yes") else 1

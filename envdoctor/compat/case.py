@@ -28,7 +28,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     def about_torch(self) -> bool:
         """Whether a torch build belongs to the answer: always, unless CUDA alone is asked against GPU or driver."""
         asked = self.question
-        return asked.cuda is None or any((asked.torch, asked.python, asked.glibc))
+        return asked.cuda is None or any((asked.torch, asked.python, asked.glibc, asked.which_torch))
 
     @property
     def accelerated(self) -> bool:

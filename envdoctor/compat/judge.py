@@ -33,13 +33,13 @@ def driver_and_gpu(world: Knowledge, driver: str, gpu: Gpu) -> Reason:
         text = f"{gpu.name} ({architecture.name}) needs driver branch {first} or newer; {driver} does not know it yet."
         return Reason(about="driver and GPU", verdict="no", text=text, sources=architecture.source)
     listed = gpu.record.first_driver if gpu.record is not None and not gpu.record.models else None
-    if listed is not None and not at_least(driver, listed) and driver.count(".") >= 1:
+    if listed is not None and world.listed_later(driver, listed):
         return Reason(
             about="driver and GPU",
             verdict="caution",
             text=f"{gpu.name} is first listed by driver {listed}; {driver} may not know this model yet.",
             confidence="observed",
-            sources=gpu.sources,
+            sources=(*gpu.sources, *world.first_driver_source()),
         )
     text = f"Driver {driver} drives {architecture.name} GPUs such as {gpu.name}."
     newer = _newer(world, driver)

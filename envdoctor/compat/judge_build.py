@@ -10,7 +10,6 @@ from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key, python_tag
 from envdoctor.knowledge.world import Knowledge
 from envdoctor.planning.driver_limits import needed_by
-from envdoctor.planning.question import UNCERTAIN
 
 
 def published(build: TorchBuild) -> Reason:
@@ -28,14 +27,15 @@ def build_and_gpu(world: Knowledge, build: TorchBuild, gpu: Gpu) -> Reason:
     if build.cuda is None:
         text = f"{name} has no CUDA code at all: it runs on the CPU."
         return Reason(about="device code", verdict="no", text=text, sources=build.source)
-    if not build.arch_flags:
+    served = world.serves(build, gpu.capability)
+    if not build.arch_flags and served is None:
         text = f"The architectures inside {name} for {build.platform} were not read."
         return Reason(about="device code", verdict="unknown", text=text, confidence="unknown", sources=build.source)
     compiled = ", ".join(build.arch_flags)
-    if not world.has_code(build, gpu.capability):
+    if not served:
         text = f"{name} has code for {compiled} only; {gpu.name} is {gpu.capability}{_why_no_code(build, gpu)}."
-        if build.confidence in UNCERTAIN:
-            text = f"{name} seems to have no code for {gpu.name} ({gpu.capability}), but its architectures are not certain."
+        if served is None:
+            text = f"{name} seems to have no code for {gpu.name} ({gpu.capability}), but its list was not read out of the wheel."
             return Reason(
                 about="device code", verdict="unknown", text=text, confidence=build.confidence, sources=sources
             )

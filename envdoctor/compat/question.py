@@ -10,7 +10,7 @@ import msgspec
 from envdoctor.knowledge.errors import KnowledgeError
 from envdoctor.knowledge.versions import cuda_key, python_tag, specifier, version
 
-PLATFORMS = ("linux_x86_64", "linux_aarch64", "windows_amd64", "macos_arm64", "macos_x86_64")
+PLATFORMS = ("linux_x86_64", "linux_aarch64", "windows_amd64", "windows_arm64", "macos_arm64", "macos_x86_64")
 
 _NUMBER = r"\d+(?:\.\d+)*"
 _IS = r"(?:\s*(?:version|branch|toolkit|runtime|release|wheel|is|==|=|:|v))*\s*"
@@ -21,6 +21,12 @@ _CUDA = (re.compile(rf"\bcuda{_IS}({_NUMBER})\b"), re.compile(r"\bcu(\d{3})\b"))
 _PYTHON = (re.compile(rf"\b(?:c?python|py){_IS}(\d\.\d+(?:\.\d+)?t?)\b"), re.compile(r"\bcp(3\d+t?)\b"))
 _GLIBC = re.compile(rf"\bglibc{_IS}(\d\.\d+)\b")
 _PLATFORM = (
+    (
+        re.compile(
+            r"\b(windows_arm64|win_arm64|windows (?:11 )?on arm(?:64)?|windows (?:11 )?arm(?:64)?|arm(?:64)? windows)\b"
+        ),
+        "windows_arm64",
+    ),
     (re.compile(r"\b(windows|win_amd64|win)\b(?:\s*1[01])?"), "windows_amd64"),
     (re.compile(r"\b(linux_aarch64|aarch64|arm64 linux|linux arm64|sbsa)\b"), "linux_aarch64"),
     (re.compile(r"\b(macos_x86_64|intel mac)\b"), "macos_x86_64"),
@@ -121,9 +127,34 @@ _FILLER = frozenset(
 )
 
 
+# Packages beside torch that are a subject of their own, by the names people give them, and torch's nightly builds.
+_PACKAGES = {
+    "cudnn": "cudnn",
+    "triton": "triton",
+    "torchvision": "torchvision",
+    "torchaudio": "torchaudio",
+    "torchcodec": "torchcodec",
+    "torchtext": "torchtext",
+    "xformers": "xformers",
+    "vllm": "vllm",
+    "bitsandbytes": "bitsandbytes",
+    "onnxruntime": "onnxruntime-gpu",
+    "onnxruntime-gpu": "onnxruntime-gpu",
+    "ctranslate2": "ctranslate2",
+    "nightly": "nightly",
+    "nightlies": "nightly",
+}
+_PACKAGE = re.compile(rf"({'|'.join(sorted(_PACKAGES, key=len, reverse=True))}){_IS}v?({_NUMBER}[\w.]*)?")
+_WHICH_TORCH = re.compile(
+    r"\b(?:which|what|newest|latest|best|any) +(?:version +of +)?(?:py)?torch\b(?! *[<>=!~]* *\d)"
+)
+_NIGHTLY = re.compile(r"\.?dev\d+$")
+
+
 class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is asked about. Versions are strings as the user wrote them; `torch` may be a requirement (">=2.4,<2.8");
-    `gpus` are names, PCI ids in brackets of lspci, or capabilities ("sm_90", "9.0")."""
+    `gpus` are names, PCI ids in brackets of lspci, or capabilities ("sm_90", "9.0"). `package`: another package, or
+    "nightly", asked about alone, and its `release`. `which_torch`: the answer is to name a torch."""
 
     gpus: tuple[str, ...] = ()
     torch: str | None = None
@@ -134,12 +165,16 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     platform: str | None = None
     wsl: bool = False
     """Linux wheels on Windows' driver, whose numbers count then."""
+    package: str | None = None
+    release: str | None = None
+    which_torch: bool = False
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """The kinds of thing asked about, of gpu, torch, driver, cuda, python, glibc; a platform alone asks nothing."""
+        """The kinds of thing asked about, of gpu, torch, driver, cuda, python, glibc and package; a platform alone asks
+        nothing."""
         given = {"gpu": self.gpus} | {
-            name: getattr(self, name) for name in ("torch", "driver", "cuda", "python", "glibc")
+            name: getattr(self, name) for name in ("torch", "driver", "cuda", "python", "glibc", "package")
         }
         return tuple(name for name, value in given.items() if value)
 
@@ -158,6 +193,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             python_tag(self.python)
         if self.glibc is not None:
             version(self.glibc)
+        if self.release is not None:
+            version(self.release)
         if self.platform is not None and self.platform not in PLATFORMS:
             raise KnowledgeError(f"{self.platform!r} is not a platform: write one of {', '.join(PLATFORMS)}")
         return self
@@ -168,6 +205,9 @@ def parse(words: Iterable[str]) -> Question:
     value ("torch" alone) or nothing is asked at all."""
     text = " " + re.sub(r"[?!;]", " ", " ".join(words)).strip() + " "
     found: dict[str, str | None] = {}
+    if match := _PACKAGE.fullmatch(text.strip().lower()):
+        return Question(package=_PACKAGES[match[1]], release=match[2]).checked()
+    which_torch = _WHICH_TORCH.search(text.lower()) is not None
 
     torch, text = _take(text, (_TORCH,))
     cuda_of_torch = None
@@ -176,6 +216,8 @@ def parse(words: Iterable[str]) -> Question:
         torch = re.sub(r"\s+", "", torch).rstrip(".,").removeprefix("==")
         torch, _, local = torch.partition("+")
         cuda_of_torch = local if re.fullmatch(r"cu\d{3}", local) else None
+        # A nightly is judged as the release that it leads to.
+        torch = _NIGHTLY.sub("", torch)
     found["torch"] = torch
     found["cuda"], text = _take(text, _CUDA)
     found["cuda"] = _dotted_cuda(found["cuda"] or cuda_of_torch)
@@ -195,7 +237,7 @@ def parse(words: Iterable[str]) -> Question:
     gpus = tuple(name for part in re.split(r"(?i),|\band\b|\bgpus?\b|\+|&", text) if (name := _gpu_name(part)))
     if lone and not gpus and not any(found.values()):
         raise KnowledgeError(f"{lone[1]!r} needs a version after it, as in {_EXAMPLES[lone[1]]!r}")
-    question = Question(gpus=gpus, platform=platform, wsl=wsl, **found)
+    question = Question(gpus=gpus, platform=platform, wsl=wsl, which_torch=which_torch, **found)
     if not question.subjects:
         raise KnowledgeError('ask about a GPU, torch, driver, CUDA or Python: gpu "RTX 5090", torch 2.6 driver 535')
     return question.checked()

@@ -123,6 +123,8 @@ def sibling_built_for(machine: Snapshot, world: Knowledge, name: str) -> str | N
     goes_with = world.torchvision_for(release) if name == "torchvision" else world.torchaudio_for(release)
     if goes_with == own.version.partition("+")[0]:
         return None
+    if world.companion_accepts(name, own.version, release):
+        return None
     made_for = world.torch_for_torchvision if name == "torchvision" else world.torch_for_torchaudio
     expected = made_for(own.version.partition("+")[0])
     return expected if expected != release else None

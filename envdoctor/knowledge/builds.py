@@ -12,9 +12,10 @@ class TorchBuild(msgspec.Struct, frozen=True, kw_only=True):
 
     `confidence` says how the architecture flags are known: measured (read out of the wheel), observed (a user's
     get_arch_list()), source-script, source-doc, runtime-table (torch's own table of its releases), conflict (sources
-    differ; the flags are those they agree on), unknown. The last three may recommend a build, never rule one out.
+    differ; the flags are those they agree on), unknown. All but the first two may recommend a build, never rule one out.
     `cudnn`, `nccl`, `triton`: the pinned version or specifier; None where not read (Windows wheels bundle theirs).
     `glibc`: the lowest that the wheel accepts, None off Linux. `min_driver`: by minor-version compatibility.
+    `torchvision`, `torchaudio`: those that go with it and that its own index has; None where none was seen there.
     `index_url`: None where pip's default index (PyPI) serves this build to this platform."""
 
     torch: str
@@ -40,6 +41,11 @@ class TorchBuild(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None
     evidence: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
+
+    @property
+    def list_is_certain(self) -> bool:
+        """Whether `arch_flags` came out of the wheel itself, so that what is not in it is not there."""
+        return bool(self.arch_flags) and self.confidence in ("measured", "observed")
 
     @property
     def name(self) -> str:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from envdoctor.knowledge.builds import TorchBuild
+from envdoctor.knowledge.channels import Channel, ChannelList
+from envdoctor.knowledge.companion_wheels import CompanionWheel, CompanionWheels
 from envdoctor.knowledge.companions import Companion, Companions
 from envdoctor.knowledge.compilers import Compilers, HostCompilers, SystemCompiler
 from envdoctor.knowledge.cudnn import Cudnn, CudnnRelease, CudnnSupport
+from envdoctor.knowledge.freshness import Freshness, TableAge
 from envdoctor.knowledge.gpus import GpuRecord, Gpus
 from envdoctor.knowledge.images import CudaImage, Images, PythonImage, PytorchImage
 from envdoctor.knowledge.linux_packages import LinuxPackages, PackageRule
 from envdoctor.knowledge.published import Published
+from envdoctor.knowledge.security import Security, SecurityFloor
 from envdoctor.knowledge.systems import JetPack, System, Systems
+from envdoctor.knowledge.triton import Triton, TritonRelease
+from envdoctor.knowledge.versions import cuda_key, specifier, version
 
 
 class Catalogue:
@@ -21,9 +28,28 @@ class Catalogue:
         self._compilers = Compilers()
         self._images = Images()
         self._linux_packages = LinuxPackages()
+        self._channels = ChannelList()
         self._companions = Companions()
+        self._companion_wheels = CompanionWheels()
         self._published = Published()
         self._systems = Systems()
+        self._triton = Triton()
+        self._security = Security()
+        self._freshness = Freshness()
+
+    # Channels
+
+    def channels(self, kind: str | None = None) -> tuple[Channel, ...]:
+        """The indexes of torch wheels besides PyPI; of one kind (cuda, cpu, rocm, xpu, nightly, test, jetson) if given."""
+        return tuple(row for row in self._channels.all if kind is None or row.kind == kind)
+
+    def channel(self, variant: str) -> Channel | None:
+        """The index of a variant, filled in: "rocm7.2", "xpu", "cpu", "cu126", "nightly/cu132". None for any other."""
+        return self._channels.find(variant)
+
+    def jetson_channel(self, jetpack: str) -> Channel | None:
+        """The index for a Jetson of this JetPack ("6.2", "7.2"); None where none is known."""
+        return self._channels.of_jetpack(jetpack)
 
     # Companions
 
@@ -41,6 +67,35 @@ class Catalogue:
     def companion(self, package: str, release: str) -> Companion | None:
         """One release of a package, with what it says of torch."""
         return self._companions.find(package, release)
+
+    def companion_accepts(self, package: str, release: str, torch: str) -> bool | None:
+        """Whether a release of a package goes with a torch release, as far as torch's version decides: by the package's own
+        metadata ("torchaudio" "2.11.1", "2.13.0" -> True), or its documentation where that names no torch. None where it is
+        not in the table. Its CUDA is another matter (`companion_wheel`)."""
+        row = self._companions.find(package, release)
+        accepted = row.torch if row is not None else self._companions.written(package, release)
+        return None if accepted is None else specifier(accepted).contains(version(torch.partition("+")[0]))
+
+    def companion_fits(self, package: str, release: str, build: TorchBuild) -> bool | None:
+        """Whether PyPI's wheel of a release works beside a torch build: it goes with that torch, and it was built for the
+        CUDA major of it, or without CUDA. None where either was not read. Its CUDA minor is not asked: torchaudio 2.11.0
+        asks it of itself (TorchBuild.torchaudio says which one goes with a build)."""
+        accepts = self.companion_accepts(package, release, build.torch)
+        if accepts is False:
+            return False
+        wheel = self._companion_wheels.find(package, release, build.platform)
+        majors = wheel.cuda_majors if wheel is not None else None
+        if majors is None or (accepts is None and package in self._companions.packages()):
+            return None
+        return not majors or (build.cuda is not None and cuda_key(build.cuda)[0] in majors)
+
+    def companion_wheel(self, package: str, release: str, platform: str = "linux_x86_64") -> CompanionWheel | None:
+        """What PyPI's wheel of a release says it was built against: CUDA, libraries, torch. None where it was not read."""
+        return self._companion_wheels.find(package, release, platform)
+
+    def companion_wheels(self, package: str, platform: str = "linux_x86_64") -> tuple[CompanionWheel, ...]:
+        """The wheels of a package that were read, newest release first; () where none was."""
+        return self._companion_wheels.of(package, platform)
 
     # GPUs
 
@@ -116,6 +171,32 @@ class Catalogue:
         """The slim image of the official `python` repository for a Python minor, on its newest Debian. None: there is none
         (free-threaded builds, Python before 3.7)."""
         return self._images.python_image(python)
+
+    # Compiling for a GPU
+
+    def triton_release(self, triton: str) -> TritonRelease | None:
+        """What the ptxas of a triton wheel compiles for: of "3.5.1", or of the newest that a pin such as "~=3.9.0" allows, as
+        TorchBuild.triton has it. None: not read."""
+        return self._triton.find(triton)
+
+    def triton_supports(self, triton: str, capability: str) -> bool | None:
+        """Whether triton ("3.5.1", "~=3.9.0") compiles for a GPU, and with it torch.compile: whether a ptxas inside its wheel
+        has the GPU's own target, for triton asks for just that. None where that wheel was not read. Another ptxas can be named by
+        TRITON_PTXAS_PATH."""
+        return self._triton.supports(triton, capability)
+
+    # Security
+
+    def security_floors(self, product: str | None = None) -> tuple[SecurityFloor, ...]:
+        """Advisories with the version that each was fixed in; of one product (driver, container-toolkit, gpu-operator,
+        cuda-toolkit, torch) if given."""
+        return tuple(row for row in self._security.all if product is None or row.product == product)
+
+    # Freshness
+
+    def tables(self) -> tuple[TableAge, ...]:
+        """Every data file with its day, where its facts come from, when it is stale, and what to do then."""
+        return self._freshness.all
 
     # Operating systems
 

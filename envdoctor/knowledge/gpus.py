@@ -16,8 +16,9 @@ class GpuRecord(Row, frozen=True, kw_only=True):
 
     Units: `memory_gb` GB as marketed (`memory_gb_options` where one name covers several); `bandwidth_gb_s` GB/s;
     `tdp_w` W; `fp32_tflops` non-tensor TFLOPS; `tensor_tflops` dense TFLOPS by type, without 2:4 sparsity.
-    `first_driver`: the first driver whose README lists the GPU (the closed driver may have known it a little earlier);
-    None where that was before such lists. `platform`: set where the GPU is only found on one ("linux_aarch64" for
+    `first_driver`: the first driver whose README lists the GPU, None where that was before such lists. Those lists lag:
+    drivers run a GPU before they list it (`Gpus.first_driver_source`), so it may advise and never rule out.
+    `platform`: set where the GPU is only found on one ("linux_aarch64" for
     Grace and Jetson). `kind`: data-center, workstation, geforce, titan, laptop, embedded, jetson. Figures are
     secondary (see `source`); a figure without a source that agrees is None."""
 
@@ -46,6 +47,7 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     as_of: str
     units: dict[str, str]
     sources: dict[str, str]
+    first_driver_source: tuple[str, ...]
     aliases: dict[str, str]
     pci_blocks: dict[str, tuple[str, ...]]
     gpus: tuple[GpuRecord, ...]
@@ -70,6 +72,11 @@ class Gpus:
     @cached_property
     def _candidates(self) -> list[Candidate]:
         return [candidate(row.name, row.capability) for row in self.table.gpus]
+
+    @property
+    def first_driver_source(self) -> tuple[str, ...]:
+        """Where `first_driver` comes from, and what it was seen to be wrong about."""
+        return source_texts(self.table.first_driver_source, self.table.sources)
 
     def by_pci_id(self, device_id: str) -> GpuRecord | None:
         row = self._by_id.get(_hexadecimal(device_id))

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
 
-from envdoctor.knowledge.companions import Companion, CompanionTable
+from envdoctor.knowledge.companions import Companion, Companions, CompanionTable
 from envdoctor.knowledge.published import PublishedTable
 from envdoctor.knowledge.registry import IndexFile, Registry, RegistryError
 from envdoctor.knowledge.torch_rows import PypiRelease, PypiTable, PypiWheel
@@ -20,7 +20,14 @@ from envdoctor.knowledge.wheel_facts import python_tags, read_torch_wheel, requi
 OLDEST_TORCH = Version("1.13.0")
 # torchvision and torchaudio are paired with each torch release; the others are the packages that pin an exact torch
 # most often in people's environments. Of a package that releases every week the newest patch of each minor is enough.
-COMPANIONS = {"torchvision": False, "torchaudio": False, "torchtext": False, "xformers": False, "vllm": True}
+COMPANIONS = {
+    "torchvision": False,
+    "torchaudio": False,
+    "torchtext": False,
+    "torchcodec": False,
+    "xformers": False,
+    "vllm": True,
+}
 PUBLISHED = (
     "cuda-toolkit",
     "nvidia-cudnn-cu11",
@@ -53,7 +60,7 @@ def rebuild_torch(
         if release < OLDEST_TORCH:
             continue
         rows[str(release)] = _torch_release(registry, str(release), files, known.get(str(release)), progress, reread)
-    paired = [_paired(row, known.get(row.version), companions) for row in rows.values()]
+    paired = [_paired(row, companions) for row in rows.values()]
     paired.sort(key=lambda row: version(row.version), reverse=True)
     return msgspec.structs.replace(old, as_of=today, releases=tuple(paired))
 
@@ -90,8 +97,6 @@ def _torch_release(
         python={
             platform: tuple(sorted(tags[platform], key=_python_order)) for platform in _PLATFORMS if platform in tags
         },
-        torchvision=known.torchvision if known else None,
-        torchaudio=known.torchaudio if known else None,
         wheels=wheels,
     )
 
@@ -105,14 +110,11 @@ def _representative(candidates: list[IndexFile], before: PypiWheel | None) -> In
     return sorted(preferred or candidates, key=lambda file: file.filename)[0]
 
 
-def _paired(row: PypiRelease, known: PypiRelease | None, companions: CompanionTable) -> PypiRelease:
-    """Fills in torchvision and torchaudio where they are not known yet (a pair, once known, does not change)."""
-    if known is not None and known.torchvision is not None and known.torchaudio is not None:
-        return row
+def _paired(row: PypiRelease, companions: CompanionTable) -> PypiRelease:
+    """With the torchvision and the torchaudio that go with it, from their own metadata alone: what the table said before
+    has no say, so that two refreshes of one day agree whatever they began with."""
     return msgspec.structs.replace(
-        row,
-        torchvision=row.torchvision or _pair("torchvision", row, companions),
-        torchaudio=row.torchaudio or _pair("torchaudio", row, companions),
+        row, torchvision=_pair("torchvision", row, companions), torchaudio=_pair("torchaudio", row, companions)
     )
 
 
@@ -137,26 +139,43 @@ def rebuild_companions(
 ) -> CompanionTable:
     """The companion table: one METADATA a release that is not in it yet. What has left the index is kept."""
     known = {(row.package, row.version): row for row in old.companions}
+    documentation = Companions()
     rows = []
     for package, newest_patch_only in COMPANIONS.items():
-        by_version = _by_version(registry.files(package), yanked=True)
-        releases = sorted(by_version, reverse=True)
-        if newest_patch_only:
-            minors: dict[tuple[int, int], Version] = {}
-            for release in releases:
-                minors.setdefault((release.major, release.minor), release)
-            releases = list(minors.values())
-        for release in releases:
+        by_version = releases_of(registry, package, newest_patch=newest_patch_only)
+        for release, files in by_version.items():
             row = known.get((package, str(release)))
-            files = by_version[release]
             if row is None or reread:
                 if min(file.date for file in files) < _OLDEST_COMPANION:
                     continue
                 row = _companion(registry, package, release, files, progress) or row
-            if row is not None:
+            written = documentation.written(package, str(release))
+            if row is not None and written is not None:
+                row = msgspec.structs.replace(row, torch=written)
+            # Where only the documentation says which torch it goes with, what it does not name yet is not known.
+            if row is not None and (row.torch or not documentation.documented(package)):
                 rows.append(row)
-        rows += [row for row in old.companions if row.package == package and Version(row.version) not in by_version]
+        minors_there = {release.release[:2] for release in by_version} if newest_patch_only else set()
+        rows += [
+            row
+            for row in old.companions
+            if row.package == package
+            and Version(row.version) not in by_version
+            and Version(row.version).release[:2] not in minors_there
+        ]
     return msgspec.structs.replace(old, as_of=today, companions=tuple(rows))
+
+
+def releases_of(registry: Registry, package: str, *, newest_patch: bool) -> dict[Version, list[IndexFile]]:
+    """Final releases with their files, newest first; with `newest_patch` one of each minor."""
+    by_version = _by_version(registry.files(package), yanked=True)
+    releases = sorted(by_version, reverse=True)
+    if newest_patch:
+        minors: dict[tuple[int, int], Version] = {}
+        for release in releases:
+            minors.setdefault((release.major, release.minor), release)
+        releases = list(minors.values())
+    return {release: by_version[release] for release in releases}
 
 
 def _companion(

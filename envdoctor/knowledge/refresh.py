@@ -4,8 +4,9 @@
     python -m envdoctor.knowledge.refresh --check         # changes nothing; exit code 1 where something changed
     python -m envdoctor.knowledge.refresh --index URL --only companions --reread
 
-Rebuilt: data/torch_pypi.json, data/companions.json, data/published.json. Wheels that were read before are not read
-again unless --reread. The other files come from documents and are maintained by hand (docs/knowledge.md).
+Rebuilt: data/torch_pypi.json, companions.json, companion_wheels.json, triton.json and published.json. Wheels that were
+read before are not read again unless --reread. The other files come from documents and are maintained by hand: those that
+have grown stale are named at the end, with what to do (data/freshness.json, docs/knowledge.md).
 """
 
 from __future__ import annotations
@@ -21,15 +22,26 @@ from typing import Any
 import msgspec
 
 from envdoctor.errors import EnvdoctorError
+from envdoctor.knowledge.companion_wheels import CompanionWheelTable
 from envdoctor.knowledge.companions import CompanionTable
+from envdoctor.knowledge.freshness import Freshness
 from envdoctor.knowledge.published import PublishedTable
 from envdoctor.knowledge.rebuild import Progress, rebuild_companions, rebuild_published, rebuild_torch
+from envdoctor.knowledge.rebuild_triton import rebuild_triton
+from envdoctor.knowledge.rebuild_wheels import rebuild_companion_wheels
 from envdoctor.knowledge.registry import DEFAULT_INDEX, Registry
 from envdoctor.knowledge.tables import DATA
 from envdoctor.knowledge.torch_rows import PypiTable
+from envdoctor.knowledge.triton import TritonTable
 
-TABLES = ("published", "companions", "torch")
-_FILES = {"torch": "torch_pypi.json", "companions": "companions.json", "published": "published.json"}
+TABLES = ("published", "companions", "wheels", "triton", "torch")
+_FILES = {
+    "torch": "torch_pypi.json",
+    "companions": "companions.json",
+    "wheels": "companion_wheels.json",
+    "triton": "triton.json",
+    "published": "published.json",
+}
 
 
 def refresh(
@@ -57,6 +69,16 @@ def refresh(
         new_companions = rebuild_companions(registry, companions, today, progress, reread)
         differences += _companion_differences(companions, new_companions)
         rebuilt["companions"] = companions = new_companions
+    if "wheels" in only:
+        wheels = msgspec.json.decode((data / _FILES["wheels"]).read_bytes(), type=CompanionWheelTable)
+        new_wheels = rebuild_companion_wheels(registry, wheels, today, progress, reread)
+        differences += _wheel_differences(wheels, new_wheels)
+        rebuilt["wheels"] = new_wheels
+    if "triton" in only:
+        triton = msgspec.json.decode((data / _FILES["triton"]).read_bytes(), type=TritonTable)
+        new_triton = rebuild_triton(registry, triton, today, progress, reread)
+        differences += _triton_differences(triton, new_triton)
+        rebuilt["triton"] = new_triton
     if "torch" in only:
         new_torch = rebuild_torch(registry, torch, companions, today, progress, reread)
         differences += _torch_differences(torch, new_torch)
@@ -159,6 +181,31 @@ def _companion_differences(old: CompanionTable, new: CompanionTable) -> list[str
     return lines
 
 
+def _wheel_differences(old: CompanionWheelTable, new: CompanionWheelTable) -> list[str]:
+    before = {row.file: row for row in old.wheels}
+    now = {row.file: row for row in new.wheels}
+    lines = []
+    for name, row in now.items():
+        known = before.get(name)
+        if known is None:
+            cuda = ", ".join(str(major) for major in row.cuda_majors or ()) or (
+                "none" if row.cuda_majors == () else "?"
+            )
+            lines.append(f"{name}: new, {row.date}, CUDA {cuda}")
+        elif known != row:
+            lines.append(f"{name}: read again, says otherwise than before")
+    return lines + [f"{name}: left out, another is read for it" for name in sorted(before.keys() - now.keys())]
+
+
+def _triton_differences(old: TritonTable, new: TritonTable) -> list[str]:
+    before = {row.version: row for row in old.releases}
+    return [
+        f"triton {row.version}: {'new' if row.version not in before else 'read again'}, {' '.join(row.targets)}"
+        for row in new.releases
+        if before.get(row.version) != row
+    ]
+
+
 def _published_differences(old: PublishedTable, new: PublishedTable) -> list[str]:
     lines = []
     for package, versions in new.packages.items():
@@ -200,6 +247,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in differences:
         _say(line, sys.stdout)
     _say(f"{len(differences)} differences" if differences else "nothing changed", sys.stderr)
+    today = datetime.now(timezone.utc).date()
+    for age in Freshness().all:
+        if age.kept == "by hand" and age.stale(today):
+            _say(f"stale: {age.table}.json is of {age.as_of}; {age.to_do} (from {age.reads})", sys.stderr)
     return 1 if options.check and differences else 0
 
 

@@ -67,6 +67,8 @@ class Channels(Row, frozen=True, kw_only=True):
     rocm: tuple[str, ...] | None = None
     rocm_source: tuple[str, ...] = ()
     cpu: tuple[str, ...] = ()
+    cpu_python: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """Python tags of CPU builds on a platform that PyPI has no wheel for"""
     cpu_source: tuple[str, ...] = ()
     variants: tuple[Variant, ...] = ()
     unconfirmed: tuple[Unpublished, ...] = ()

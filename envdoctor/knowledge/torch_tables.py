@@ -13,17 +13,21 @@ from functools import cached_property
 import msgspec
 
 from envdoctor.knowledge.builds import TorchBuild, TorchRelease, Unpublished
+from envdoctor.knowledge.companion_wheels import CompanionWheels
+from envdoctor.knowledge.companions import Companions, Documented
 from envdoctor.knowledge.drivers import Drivers
 from envdoctor.knowledge.tables import read, source_texts
 from envdoctor.knowledge.torch_rows import Arch, Channels, ChannelTable, PypiRelease, PypiTable, Variant
-from envdoctor.knowledge.versions import cuda_key, version
+from envdoctor.knowledge.versions import cuda_key, specifier, version
 
 
 class Builds:
     """Queries over the two torch files. Everything is newest first."""
 
-    def __init__(self, drivers: Drivers) -> None:
+    def __init__(self, drivers: Drivers, companions: Companions, wheels: CompanionWheels) -> None:
         self._drivers = drivers
+        self._companions = companions
+        self._wheels = wheels
 
     @cached_property
     def pypi(self) -> PypiTable:
@@ -36,6 +40,10 @@ class Builds:
     @cached_property
     def _channels_of(self) -> dict[str, Channels]:
         return {row.version: row for row in self.channels.releases}
+
+    @cached_property
+    def _open_torchaudios(self) -> tuple[Documented, ...]:
+        return self._companions.documented("torchaudio")
 
     @cached_property
     def releases(self) -> tuple[TorchRelease, ...]:
@@ -100,7 +108,7 @@ class Builds:
             if arch.platform in variant.platforms and (arch.platform, variant.variant) not in served
         ]
         builds += [
-            self._plain(row, release, platform, "cpu", channels.cpu_source)
+            self._plain(row, release, platform, "cpu", channels.cpu_source, channels.cpu_python.get(platform))
             for platform in channels.cpu
             if (platform, "cpu") not in served
         ]
@@ -126,7 +134,7 @@ class Builds:
             cuda=cuda,
             platform=platform,
             torchvision=release.torchvision,
-            torchaudio=release.torchaudio,
+            torchaudio=self._torchaudio(release, cuda, platform, None),
             min_driver=self._drivers.minimum_driver(cuda, platform) if cuda else None,
             arch_flags=flags,
             has_ptx=any(flag.startswith("compute_") for flag in flags) if flags else None,
@@ -155,7 +163,7 @@ class Builds:
             platform=arch.platform,
             index_url=self.channels.index.format(variant=variant.variant),
             torchvision=release.torchvision,
-            torchaudio=release.torchaudio,
+            torchaudio=self._torchaudio(release, variant.cuda, arch.platform, variant.variant),
             min_driver=self._drivers.minimum_driver(variant.cuda, arch.platform) if variant.cuda else None,
             arch_flags=tuple((arch.flags or "").split()),
             has_ptx=arch.ptx,
@@ -164,6 +172,8 @@ class Builds:
             # Windows wheels bundle their own libraries, and those were not inspected.
             cudnn=variant.cudnn if linux else None,
             nccl=variant.nccl if linux else None,
+            # Every CUDA build of a release pins the same triton.
+            triton=_pins(wheel.requires).get("triton") if linux and wheel and wheel.cuda else None,
             # One release is built in one set of images, so its other wheels have the PyPI wheel's platform tag.
             glibc=arch.glibc or (wheel.glibc if wheel else None),
             cxx11_abi=wheel.cxx11_abi if arch.cxx11_abi is None and wheel else arch.cxx11_abi,
@@ -174,8 +184,43 @@ class Builds:
             source=tuple(dict.fromkeys((*evidence, *self._cite(arch.source)))),
         )
 
+    def _torchaudio(self, release: TorchRelease, cuda: str | None, platform: str, channel: str | None) -> str | None:
+        """The torchaudio that goes with a build and that the build's own index has: `channel`, or PyPI where that is None.
+        Of those that accept several torch releases the one of the build's own CUDA, else the newest of its major; None
+        where no wheel of it was seen there."""
+        released = version(release.version)
+        rows = [row for row in self._open_torchaudios if specifier(row.torch).contains(released)]
+        if not rows:
+            return release.torchaudio
+        found = []
+        for row in rows:
+            if channel is None:
+                wheel = self._wheels.find("torchaudio", row.version, platform)
+                have = wheel.cuda if wheel is not None else None
+            elif platform not in row.channels.get(channel, ()):
+                have = None
+            else:
+                have = (cuda,) if cuda is not None else ()
+            if have is None:
+                continue
+            own = next(iter(have), None)
+            near = own is not None and cuda is not None and cuda_key(own)[0] == cuda_key(cuda)[0]
+            if own == cuda or (near and row.same_cuda == "major"):
+                found.append((own == cuda, version(row.version), row.version))
+        if found:
+            return max(found)[2]
+        # One that came out with this very release was built for every channel of it.
+        paired = version(release.torchaudio).release[:2] if release.torchaudio else None
+        return release.torchaudio if paired == released.release[:2] else None
+
     def _plain(
-        self, row: PypiRelease, release: TorchRelease, platform: str, variant: str, source: tuple[str, ...]
+        self,
+        row: PypiRelease,
+        release: TorchRelease,
+        platform: str,
+        variant: str,
+        source: tuple[str, ...],
+        python: tuple[str, ...] | None = None,
     ) -> TorchBuild:
         """A build without NVIDIA code: CPU or ROCm, from its own index. ROCm wheels are built in images of their own
         (2.6 moved to glibc 2.28 a release ahead of the CPU wheel), so nothing is inferred for them."""
@@ -186,11 +231,12 @@ class Builds:
             variant=variant,
             platform=platform,
             index_url=self.channels.index.format(variant=variant),
-            torchvision=release.torchvision,
-            torchaudio=release.torchaudio,
+            # Beside a wheel that PyPI has none of for the platform, no torchvision was seen either.
+            torchvision=release.torchvision if python is None else None,
+            torchaudio=self._torchaudio(release, None, platform, variant),
             glibc=wheel.glibc if wheel else None,
             cxx11_abi=wheel.cxx11_abi if wheel else None,
-            python_tags=row.python.get(platform, ()),
+            python_tags=python if python is not None else row.python.get(platform, ()),
             evidence=evidence,
             source=evidence,
         )

@@ -33,14 +33,26 @@ def python_tags(file: IndexFile) -> dict[str, set[str]]:
     return found
 
 
+def platforms_of(filename: str) -> set[str]:
+    """The platforms that a wheel serves, whatever its Python; every one for a wheel of Python alone."""
+    tags = {tag.platform for tag in parse_wheel_filename(filename)[3]}
+    if "any" in tags:
+        return {platform for _, platform in _PLATFORMS}
+    return {platform for tag in tags if (platform := _platform(tag)) is not None}
+
+
+_PLATFORMS = (
+    (r"(many)?linux.*_x86_64", "linux_x86_64"),
+    (r"(many)?linux.*_aarch64", "linux_aarch64"),
+    (r"win_amd64", "windows_amd64"),
+    (r"win_arm64", "windows_arm64"),
+    (r"macosx_.*_arm64", "macos_arm64"),
+    (r"macosx_.*_x86_64", "macos_x86_64"),
+)
+
+
 def _platform(tag: str) -> str | None:
-    for pattern, platform in (
-        (r"(many)?linux.*_x86_64", "linux_x86_64"),
-        (r"(many)?linux.*_aarch64", "linux_aarch64"),
-        (r"win_amd64", "windows_amd64"),
-        (r"macosx_.*_arm64", "macos_arm64"),
-        (r"macosx_.*_x86_64", "macos_x86_64"),
-    ):
+    for pattern, platform in _PLATFORMS:
         if re.fullmatch(pattern, tag):
             return platform
     return None
@@ -72,10 +84,10 @@ def read_torch_wheel(registry: Registry, file: IndexFile) -> PypiWheel:
     with registry.wheel(file) as wheel:
         found, _ = requirements(read_metadata(wheel))
         version_py = wheel.read("torch/version.py").decode("utf-8")
-        local = _assigned(version_py, "__version__")
+        local = assigned(version_py, "__version__")
         if local is None:
             raise RegistryError(f"{file.filename}: torch/version.py names no version")
-        cuda = _assigned(version_py, "cuda")
+        cuda = assigned(version_py, "cuda")
         platform = next(iter(python_tags(file)), "")
         linux = platform.startswith("linux")
         return PypiWheel(
@@ -89,7 +101,8 @@ def read_torch_wheel(registry: Registry, file: IndexFile) -> PypiWheel:
         )
 
 
-def _assigned(source: str, name: str) -> str | None:
+def assigned(source: str, name: str) -> str | None:
+    """The text that a line `name = "text"` of a Python file assigns; None where there is none."""
     match = re.search(rf"^{name}(?:: [^=]+)? = ['\"]([^'\"]+)['\"]", source, re.MULTILINE)
     return match[1] if match else None
 

@@ -1,8 +1,8 @@
 """What is true of the world: one object, typed queries, every answer traceable to a source. It looks up and chooses nothing.
 
 Versions are plain strings at every boundary ("535.183.01", "12.8", "2.15.0", capability "9.0"). A platform is
-linux_x86_64, linux_aarch64, windows_amd64, macos_arm64 or macos_x86_64. None means: not known, or there is none; the
-docstring says which. Text that is no version raises KnowledgeError, a version newer than the tables never does.
+linux_x86_64, linux_aarch64, windows_amd64, windows_arm64, macos_arm64 or macos_x86_64. None means: not known, or there is
+none; the docstring says which. Text that is no version raises KnowledgeError, a version newer than the tables never does.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from functools import lru_cache
 from envdoctor.knowledge.architectures import ArchitectureRecord, Architectures
 from envdoctor.knowledge.builds import TorchBuild, TorchRelease
 from envdoctor.knowledge.catalogue import Catalogue
+from envdoctor.knowledge.certainty import Certainty
 from envdoctor.knowledge.compatibility import Compatibility
 from envdoctor.knowledge.drivers import DriverBranch, Drivers, ImageRequirement, Rule, Toolkit
+from envdoctor.knowledge.security import SecurityFloor
 from envdoctor.knowledge.torch_tables import Builds
 from envdoctor.knowledge.versions import cuda_key, version
 
@@ -27,9 +29,10 @@ class Knowledge(Catalogue):
     def __init__(self) -> None:
         super().__init__()
         self._drivers = Drivers()
-        self._builds = Builds(self._drivers)
+        self._builds = Builds(self._drivers, self._companions, self._companion_wheels)
         self._architectures = Architectures()
         self._compatibility = Compatibility(self._drivers, self._architectures, self._cudnn)
+        self._certainty = Certainty(self._builds, self._architectures, self._channels, self._published)
 
     @property
     def as_of(self) -> str:
@@ -77,6 +80,17 @@ class Knowledge(Catalogue):
         Sources: CUDA release notes (CUDA), docs.nvidia.com/datacenter/tesla/drivers (life cycle)."""
         return self._drivers.branch(version)
 
+    def listed_later(self, driver: str, first_driver: str | None) -> bool:
+        """Whether a GPU's `first_driver` is of a later branch than this driver. It may advise only: those lists lag inside
+        a branch (GB10 runs on 580.95.05 and is listed by 580.119.02), and a driver may run what it does not list."""
+        if first_driver is None:
+            return False
+        return int(self._drivers.branch(driver).branch) < int(self._drivers.branch(first_driver).branch)
+
+    def first_driver_source(self) -> tuple[str, ...]:
+        """Where GpuRecord.first_driver comes from."""
+        return self._gpus.first_driver_source
+
     def driver_branches(self) -> tuple[DriverBranch, ...]:
         """All known branches, oldest first."""
         return self._drivers.branches()
@@ -103,6 +117,12 @@ class Knowledge(Catalogue):
     def driver_sources(self, record: Toolkit | Rule | ImageRequirement) -> tuple[str, ...]:
         """The text of a driver record's sources."""
         return self._drivers.cite(record.source)
+
+    def vulnerable(self, product: str, have: str, platform: str = LINUX) -> tuple[SecurityFloor, ...]:
+        """The advisories that a version is below, the highest fix first: ("driver", "580.95.05") or ("torch", "2.5.1+cu124").
+        () where none is known, which is not the same as safe: of a driver branch past its end of life nothing is published."""
+        branch = self._drivers.branch(have).branch if product == "driver" else None
+        return self._security.below(product, have, platform.partition("_")[0], branch)
 
     # Device code
 
@@ -157,6 +177,18 @@ class Knowledge(Catalogue):
         """All of them, newest first."""
         return self._builds.releases
 
+    def wheel_published(self, torch: str, variant: str, platform: str = LINUX) -> bool | None:
+        """Whether a wheel of this release ("2.9.1"), variant ("cu129") and platform was published. False where it is known
+        not to be: by a record, by the complete list of its channel, or because its CUDA came after the release; None where
+        nothing says either way."""
+        return self._certainty.published(torch.partition("+")[0], variant, platform)
+
+    def serves(self, build: TorchBuild, capability: str) -> bool | None:
+        """Whether a build has device code for a GPU, as far as that is known. True where its list has code that serves it.
+        False where its list was read out of the wheel or printed by it, or where no such code can be in it: its CUDA does not
+        compile for that GPU. None else: a list from a build script or a document rules nothing out, and some were wrong."""
+        return True if self.has_code(build, capability) else self._certainty.may_serve(build, capability)
+
     def has_code(self, build: TorchBuild, capability: str) -> bool:
         """Whether this build carries device code that serves the capability."""
         return self._compatibility.has_code(build, capability)
@@ -182,7 +214,8 @@ class Knowledge(Catalogue):
         return release.torchvision if release else None
 
     def torchaudio_for(self, torch: str) -> str | None:
-        """The torchaudio that goes with a torch release. 2.11.0 is the last; it accepts every later torch."""
+        """The torchaudio that came with a torch release, or the newest before it that accepts it: from 2.11 on each accepts
+        every later torch. Which of them a build's own index has is in TorchBuild.torchaudio."""
         release = self._builds.release(torch)
         return release.torchaudio if release else None
 
@@ -191,7 +224,7 @@ class Knowledge(Catalogue):
         return self._made_for("torchvision", torchvision)
 
     def torch_for_torchaudio(self, torchaudio: str) -> str | None:
-        """The torch release that a torchaudio was made for: the oldest it goes with."""
+        """The torch release that a torchaudio came out with; `companion_accepts` says which others it goes with."""
         return self._made_for("torchaudio", torchaudio)
 
     def _made_for(self, package: str, text: str) -> str | None:

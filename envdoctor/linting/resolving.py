@@ -151,15 +151,18 @@ def _best(builds: Iterable[TorchBuild], channels: Iterable[str]) -> TorchBuild |
 def _no_wheel(
     admitted: SpecifierSet, channels: tuple[str, ...], where: Circumstances, world: Knowledge
 ) -> Resolved | None:
-    """'channel' only where it is known that no such wheel exists: releases in the table, none unconfirmed in that channel."""
+    """'channel' only where it is known that no such wheel exists: of releases in the table, in channels that say so."""
     releases = [release for release in world.torch_releases() if admitted.contains(release.version)]
     variants = set(channels)
-    if not releases or PYPI in variants:
+    platform = where.platform
+    if not releases or PYPI in variants or platform is None:
         return None
-    for release in releases:
-        for doubt in release.unconfirmed:
-            if doubt.variant in variants and (not doubt.platforms or where.platform in doubt.platforms):
-                return None
+    if any(
+        world.wheel_published(release.version, variant, platform) is not False
+        for release in releases
+        for variant in variants
+    ):
+        return None
     elsewhere = [
         build
         for build in world.torch_builds()

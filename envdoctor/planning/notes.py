@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from envdoctor.knowledge import Knowledge, TorchBuild
-from envdoctor.knowledge.versions import at_least, cuda_key
+from envdoctor.knowledge.versions import cuda_key
 from envdoctor.planning.model import Stack, Target, Wishes
 from envdoctor.planning.words import build_words, listed, system_words
 
@@ -43,7 +43,7 @@ def plan_notes(build: TorchBuild, stack: Stack, target: Target, wishes: Wishes, 
             f"No nvidia/cuda devel image of CUDA {build.cuda} is known: the nearest of the same major, {stack.toolkit}, "
             "builds extensions too."
         )
-    notes += _listed_later(target)
+    notes += _listed_later(target, world)
     return notes
 
 
@@ -57,14 +57,14 @@ def _jetpacks(build: TorchBuild, target: Target, world: Knowledge) -> str:
     return f"JetPack {listed(fitting[:1])} or newer" if fitting else "none is known"
 
 
-def _listed_later(target: Target) -> list[str]:
-    """GPUs whose very model came with a later driver than the one there; only a driver given in full says so."""
-    if target.driver is None or target.driver.count(".") == 0 or not target.platform.startswith("linux") or target.wsl:
+def _listed_later(target: Target, world: Knowledge) -> list[str]:
+    """GPUs whose very model is first listed by a later driver branch than the one there."""
+    if target.driver is None or not target.platform.startswith("linux") or target.wsl:
         return []
     return [
         f"{gpu.name} is first listed by driver {gpu.first_driver}; {target.driver} may not know this model yet."
         for gpu in dict.fromkeys(target.gpus or ())
-        if gpu.first_driver is not None and not at_least(target.driver, gpu.first_driver)
+        if world.listed_later(target.driver, gpu.first_driver)
     ]
 
 

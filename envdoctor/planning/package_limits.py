@@ -125,7 +125,7 @@ def _name(line: str) -> str:
 def _pin_allows(requirement: Requirement, build: TorchBuild, world: Knowledge) -> bool:
     name = canonicalize_name(requirement.name)
     requires = build.requires
-    if name == "triton" and not requires and (pin := pinned_triton(build, world)):
+    if name == "triton" and not requires and (pin := build.triton):
         requires = (f"triton{pin}" if pin[0] in "=~<>!" else f"triton=={pin}",)
     for line in requires:
         if _name(line) == name:
@@ -135,11 +135,3 @@ def _pin_allows(requirement: Requirement, build: TorchBuild, world: Knowledge) -
             both = (release for release in candidates if requirement.specifier.contains(release, prereleases=True))
             return not candidates or any(own.contains(release) for release in both)
     return True
-
-
-def pinned_triton(build: TorchBuild, world: Knowledge) -> str | None:
-    """As pinned; builds of one release pin the same triton, so a channel build has that of its release's PyPI build."""
-    if build.triton is not None or build.cuda is None or not build.platform.startswith("linux"):
-        return build.triton
-    same = [other for other in world.torch_builds(build.torch) if other.platform == build.platform and other.triton]
-    return same[0].triton if same else None

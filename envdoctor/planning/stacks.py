@@ -11,7 +11,7 @@ from envdoctor.planning.driver_limits import lowest_driver
 from envdoctor.planning.images import base_image, build_image, toolkit_of
 from envdoctor.planning.model import Stack, Target, Wishes
 from envdoctor.planning.notes import plan_notes
-from envdoctor.planning.package_limits import pinned_triton, resolved
+from envdoctor.planning.package_limits import resolved
 from envdoctor.planning.system_packages import system_packages
 from envdoctor.planning.words import capabilities_in_order
 
@@ -67,7 +67,7 @@ def make_stack(build: TorchBuild, target: Target, wishes: Wishes, world: Knowled
         packages=packages,
         cudnn=build.cudnn,
         nccl=build.nccl,
-        triton=pinned_triton(build, world),
+        triton=build.triton,
         min_driver=lowest_driver(build, target, world),
         driver_branch=driver.branch,
         driver_flavour=driver.flavour,
@@ -93,13 +93,17 @@ def make_stack(build: TorchBuild, target: Target, wishes: Wishes, world: Knowled
 
 
 def _torchaudio(build: TorchBuild, world: Knowledge) -> tuple[str | None, str | None]:
-    """The torchaudio made for this release, or why there is none: 2.11 was the last."""
-    if build.torchaudio is None:
-        return None, f"no torchaudio release goes with torch {build.torch}"
-    made_for = world.torch_for_torchaudio(build.torchaudio)
-    if made_for is not None and version(made_for).release[:2] != version(build.torch).release[:2]:
-        return None, f"torchaudio ended at {build.torchaudio}, which was made for torch {made_for}"
-    return build.torchaudio, None
+    """The torchaudio that goes with this build and that its own index has, or why there is none."""
+    if build.torchaudio is not None:
+        return build.torchaudio, None
+    other = world.torchaudio_for(build.torch)
+    if other is None:
+        return None, f"no torchaudio is known to go with torch {build.torch}"
+    where = build.index_url or "PyPI"
+    return (
+        None,
+        f"no torchaudio of CUDA {build.cuda} was seen on {where}" if build.cuda else f"none was seen on {where}",
+    )
 
 
 def _newest_gcc(nvcc: int | None, torch_below: int | None) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import msgspec
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from envdoctor.knowledge import load
 from envdoctor.knowledge.conda_forge import CondaBuild, conda_builds, has_toolkit, newest_conda_torch
@@ -42,7 +44,7 @@ def _choose(stack: Stack) -> tuple[CondaBuild | None, str | None]:
         return None, f"conda-forge is not known to have torch {stack.torch}"
     if stack.python.endswith("t"):
         return None, "conda-forge builds torch for Python with its lock only"
-    if stack.torchaudio is not None:
+    if any(canonicalize_name(Requirement(package).name) == "torchaudio" for package in stack.packages):
         return None, f"torchaudio {stack.torchaudio} goes with PyPI's torch"
     for build in builds:
         if (build.cuda is None) == (stack.cuda is None) and _fits(build, stack):
@@ -76,6 +78,7 @@ def carried_out(stack: Stack, choice: CondaChoice) -> Stack:
     return msgspec.structs.replace(
         stack,
         cuda=cuda,
+        torchaudio=None,
         index_url="conda-forge",
         channel=f"its build for CUDA {cuda}" if cuda else "its CPU build",
         cudnn=None,

@@ -89,7 +89,10 @@ def test_a_plan_reads_well_at_80_columns(recipe: Any) -> None:
     assert "torch 2.13.0 with CUDA 12.9" in ran.out
     for heading in ("Why", "What a change would buy", "Next"):
         assert f"\n{heading}\n" in ran.out
-    assert "pip install torch==2.13.0 torchvision==0.28.0 --index-url https://download.pytorch.org/whl/cu129" in ran.out
+    assert (
+        "torch==2.13.0 torchvision==0.28.0 torchaudio==2.11.0 --index-url https://download.pytorch.org/whl/cu129"
+        in ran.out
+    )
     assert not any(line.endswith(" ") for line in ran.out.splitlines())
 
 

@@ -93,7 +93,7 @@ def test_the_driver_a_runtime_needs_is_that_of_its_major(cuda: str, platform: st
         ("11.8", "520.61.05"),
         ("13.0", "580.65.06"),
         ("13.4.1", "615"),  # NVIDIA names only the branch
-        ("13.5", None),
+        ("13.5", "620"),  # the branch that came with it
         ("14.0", None),
     ],
 )
@@ -108,7 +108,7 @@ def test_the_toolkit_s_own_driver_is_the_table_s(cuda: str, own: str | None) -> 
         ("418.87.01", "418", "10.1", False),
         ("572.83", "570", "12.8", False),  # Windows
         ("616.92", "615", "13.4", False),
-        ("620.20", "620", None, False),
+        ("620.70.06", "620", "13.5", False),
         ("640.10", "640", None, True),
     ],
 )
@@ -199,10 +199,49 @@ def test_torch_and_its_companions_are_paired_both_ways() -> None:
     assert WORLD.torchvision_for("2.14.1+cu126") == "0.29.1"
     assert WORLD.torch_for_torchvision("0.29.2+cu132") == "2.15.0"
     assert WORLD.torchaudio_for("2.9.1") == "2.9.1"
+    assert WORLD.torchaudio_for("2.15.0") == "2.11.1"
     assert WORLD.torch_for_torchaudio("2.11.0") == "2.11.0"
     assert WORLD.torch_for_torchvision("9.9") is None
     newest = WORLD.companions("xformers", "2.9.1")
     assert newest[0].torch == "==2.9.1"
+
+
+@pytest.mark.parametrize(
+    ("package", "release", "torch", "accepts"),
+    [
+        ("torchaudio", "2.11.1", "2.11.0", True),  # github.com/pytorch/audio/releases/tag/v2.11.1
+        ("torchaudio", "2.11.0+cu126", "2.14.1+cu126", True),  # docs.pytorch.org/audio/2.11.0/installation.html
+        ("torchaudio", "2.11.1", "2.10.0", False),
+        ("torchaudio", "2.10.0", "2.11.0", False),  # its Requires-Dist
+        ("torchvision", "0.29.1", "2.15.0", True),  # Requires-Dist: torch>=2.14.0
+        ("torchcodec", "0.9.1", "2.9.1", True),  # its README
+        ("torchcodec", "0.9.1", "2.13.0", False),
+        ("torchcodec", "0.14.0", "2.15.0", True),
+        ("torchaudio", "9.9", "2.15.0", None),
+        ("unheard-of", "1.0", "2.15.0", None),
+    ],
+)
+def test_whether_a_companion_goes_with_a_torch(package: str, release: str, torch: str, accepts: bool | None) -> None:
+    assert WORLD.companion_accepts(package, release, torch) is accepts
+
+
+@pytest.mark.parametrize(
+    ("package", "release", "platform", "majors"),
+    [
+        ("torchaudio", "2.11.1", "linux_x86_64", (13,)),
+        ("torchaudio", "2.11.1", "windows_amd64", ()),
+        ("torchcodec", "0.17.0", "linux_x86_64", (13,)),
+        ("torchvision", "0.24.1", "linux_x86_64", (12,)),
+        ("onnxruntime-gpu", "1.31.1", "linux_x86_64", (13,)),
+        ("bitsandbytes", "0.50.2", "linux_x86_64", (13, 12, 11)),
+    ],
+)
+def test_what_a_companion_s_wheel_was_built_for(
+    package: str, release: str, platform: str, majors: tuple[int, ...]
+) -> None:
+    wheel = WORLD.companion_wheel(package, release, platform)
+    assert wheel is not None
+    assert wheel.cuda_majors == majors
 
 
 def test_cudnn_kernels_follow_the_release() -> None:

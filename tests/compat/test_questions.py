@@ -40,7 +40,7 @@ QUESTIONS = [
     Asked("K80 torch 2.4 driver 470.256.02", "no", "2.3.1+cu118", f"{CUDNN}; torch 2.4 moved to cuDNN 9.1"),
     Asked("does torch 2.15 run on a Tesla K80?", "no", "2.3.1+cu118", WHEEL),
     Asked("gpu K80 driver 535.183.01", "no", None, f"{MATRIX}: Kepler ends with R470"),
-    Asked("K40c torch 2.0", "no", None, f"{SCRIPT}: 3.7 is the lowest; {RULES}: not for a lower minor"),
+    Asked("K40c torch 2.0", "unknown", None, f"{SCRIPT}: 3.7 is the lowest, and a script rules nothing out"),
     Asked("GTX 680 cuda 11.8", "no", None, f"{MATRIX}: 3.0 ends with CUDA 10.2"),
     Asked("Tesla K80 cuda 12.0", "no", None, f"{MATRIX}: 3.7 ends with CUDA 11"),
     # Maxwell, Pascal
@@ -132,7 +132,9 @@ QUESTIONS = [
     Asked("DGX Spark torch 2.15", "yes", "2.15.0+cu132", f"{WHEEL} (aarch64)"),
     Asked("DGX Spark torch 2.15 driver 570.133.20", "no", None, f"{MINOR}; sm_121 is in ptxas from 12.9 on (R575)"),
     Asked("Jetson Orin torch 2.15", "yes", "2.15.0+cu132", f"{RULES}: sm_80 runs on 8.7 from CUDA 13.2 on"),
-    Asked("Jetson Orin torch 2.11", "no", "2.15.0+cu132", f"{RULES}: sm_80 excludes 8.7 before CUDA 13.2"),
+    Asked(
+        "Jetson Orin torch 2.11", "unknown", "2.15.0+cu132", f"{RULES}: sm_80 excludes 8.7; cu126's list was not read"
+    ),
     Asked("Jetson AGX Xavier 32GB torch 2.15", "no", None, f"{WHEEL} (aarch64): sm_80 is the lowest"),
     Asked("Jetson Thor torch 2.11", "yes", "2.11.0+cu130", f"{WHEEL} (aarch64): sm_110"),
     Asked("Jetson Nano torch 2.0", "no", None, f"{INDEX}: aarch64 wheels of 2.0 are without CUDA"),

@@ -10,11 +10,15 @@ import io
 import json
 import random
 import re
+import shutil
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
@@ -66,8 +70,29 @@ def make_wheel(filename: str) -> bytes:
                 )
                 wheel.writestr("torch/lib/libc10.so", b"\x7fELF" + NEW_ABI + b"\0")
             wheel.writestr("torch/version.py", (RECORDED / f"{filename}.version.txt").read_bytes())
+        if name == "torchaudio" and (RECORDED / f"{filename}.version.txt").exists():
+            wheel.writestr("torchaudio/version.py", (RECORDED / f"{filename}.version.txt").read_bytes())
+            if "linux" in filename and shutil.which("cc"):
+                library = shared_object("libtorch.so", "libcudart.so.13")
+                wheel.writestr("torchaudio/lib/libtorchaudio.so", library)
         wheel.writestr(f"{name}-{release}.dist-info/METADATA", (RECORDED / f"{filename}.metadata").read_bytes())
     return archive.getvalue()
+
+
+@cache
+def shared_object(*needed: str) -> bytes:
+    """A shared object of the system's own compiler that asks the loader for these libraries."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "empty.c").write_text("int nothing;\n")
+        for library in needed:
+            run_compiler(folder, "-o", library, f"-Wl,-soname,{library}", "empty.c")
+        run_compiler(folder, "-o", "made.so", "-Wl,--no-as-needed", "empty.c", *needed)
+        return (folder / "made.so").read_bytes()
+
+
+def run_compiler(folder: Path, *arguments: str) -> None:
+    subprocess.run(["cc", "-shared", "-nostdlib", *arguments], cwd=folder, check=True, timeout=60, capture_output=True)
 
 
 @contextmanager

@@ -14,9 +14,10 @@ import pytest
 from envdoctor.knowledge.refresh import main
 from envdoctor.knowledge.registry import DEFAULT_INDEX, Registry, RegistryError
 from envdoctor.knowledge.tables import DATA
+from tests.fakes.build import compiler
 from tests.knowledge.package_index import PackageIndex, serve
 
-TABLES = ("torch_pypi", "companions", "published")
+TABLES = ("torch_pypi", "companions", "companion_wheels", "triton", "published")
 
 
 @pytest.fixture
@@ -32,7 +33,9 @@ def data(tmp_path: Path) -> Path:
     for name in TABLES:
         shutil.copy(DATA / f"{name}.json", tmp_path)
     edit(tmp_path, "torch_pypi", lambda table: without(table, "releases", "version", "2.15.0"))
-    edit(tmp_path, "companions", lambda table: without(table, "companions", "version", "0.29.2"))
+    for version in ("0.29.2", "2.11.1"):
+        edit(tmp_path, "companions", lambda table, gone=version: without(table, "companions", "version", gone))
+    edit(tmp_path, "companion_wheels", lambda table: without(table, "wheels", "version", "2.11.1"))
     edit(tmp_path, "published", lambda table: table["packages"]["nvidia-cudnn-cu13"].pop("9.26.0.51"))
     return tmp_path
 
@@ -67,7 +70,7 @@ def test_a_new_release_is_read_out_of_its_wheels(
     said = capsys.readouterr().out
     assert "torch 2.15.0: new, 2026-10-28" in said
     assert "linux_x86_64 cu132 [sm_75 sm_80 sm_86 sm_90 sm_100 sm_120]" in said
-    assert "torch 2.15.0: goes with torchvision 0.29.2, torchaudio 2.11.0" in said
+    assert "torch 2.15.0: goes with torchvision 0.29.2, torchaudio 2.11.1" in said
     assert "nvidia-cudnn-cu13 9.26.0.51: new, 2026-09-10" in said
 
 
@@ -83,6 +86,33 @@ def test_what_is_read_is_what_is_committed(index: PackageIndex, data: Path) -> N
         key: committed[key] for key in ("version", "date", "torchvision", "torchaudio", "requires_python")
     }
     assert row(data, "companions", "companions", "0.29.2") == row(DATA, "companions", "companions", "0.29.2")
+
+
+def test_what_a_companion_was_built_against_is_read_out_of_its_library(index: PackageIndex, data: Path) -> None:
+    run(index, data)
+
+    table = json.loads((data / "companion_wheels.json").read_text())
+    made = {row["platform"]: row for row in table["wheels"] if row["version"] == "2.11.1"}
+    assert made["linux_x86_64"]["cuda"] == ["13.2"]
+    assert made["windows_amd64"]["cuda"] == made["macos_arm64"]["cuda"] == []
+    assert made["linux_x86_64"]["torch"] == ">=2.11"
+    if compiler():
+        assert made["linux_x86_64"]["needs"] == ["libtorch.so", "libcudart.so.13"]
+
+
+def test_the_result_does_not_depend_on_what_the_table_said_before(index: PackageIndex, data: Path) -> None:
+    """A pair that was written down wrongly, or before a companion came out, is put right by the next refresh."""
+    run(index, data)
+    fresh = {name: (data / f"{name}.json").read_bytes() for name in TABLES}
+
+    def misled(table: dict[str, Any]) -> None:
+        for release in table["releases"]:
+            release["torchaudio"] = release["torchvision"] = "9.9.9"
+
+    edit(data, "torch_pypi", misled)
+    run(index, data)
+
+    assert {name: (data / f"{name}.json").read_bytes() for name in TABLES} == fresh
 
 
 def test_a_second_refresh_reads_no_wheel_and_changes_nothing(

@@ -27,6 +27,12 @@ def release(torch: str) -> dict[str, Any]:
     return dict(row)
 
 
+def python_tags(torch: str, platform: str) -> list[str]:
+    """The Pythons that a release has wheels for on a platform, on PyPI or, where that has none, on the CPU index."""
+    on_pypi = release(torch)["python"].get(platform)
+    return list(on_pypi or channels(torch).get("cpu_python", {}).get(platform, ()))
+
+
 def channels(torch: str) -> dict[str, Any]:
     return dict(next((row for row in table("torch_channels")["releases"] if row["version"] == torch), {}))
 

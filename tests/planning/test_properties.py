@@ -145,7 +145,7 @@ def breaks(stack: Stack, words: dict[str, Any], *, wsl: bool, without: frozenset
         found.append("published")
     if raw.doubted(stack.torch, stack.channel, stack.platform):
         found.append("doubted")
-    if stack.python not in raw.release(stack.torch)["python"].get(stack.platform, ()):
+    if stack.python not in raw.python_tags(stack.torch, stack.platform):
         found.append("python wheel")
     if stack.cuda is not None:
         code = raw.flags(stack.torch, stack.channel, stack.platform)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from envdoctor.knowledge import load
+from envdoctor.knowledge.versions import cuda_key
 from envdoctor.planning.model import Stack
 from tests.planning.test_targets import planned
 
@@ -41,12 +42,25 @@ def test_a_python_from_elsewhere_is_said_to_be() -> None:
     assert "With its own Python 3.10 the newest is torch 2.14.1 with CUDA 13.0." in notes
 
 
-def test_torchaudio_ends_at_2_11_and_its_absence_has_a_reason() -> None:
+def test_torchaudio_is_that_of_the_build_s_own_cuda_or_the_newest_that_takes_its_major() -> None:
     new, old = stack(gpus="H100"), stack(gpus="H100", torch="2.11")
-    assert new.torchaudio is None
-    assert "ended at 2.11.0" in (new.torchaudio_reason or "")
-    assert (old.torchaudio, old.torchaudio_reason) == ("2.11.0", None)
+    assert (new.torchaudio, old.torchaudio) == ("2.11.1", "2.11.0")
     assert old.requirements == ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
+
+
+def test_torchaudio_comes_from_the_index_that_torch_comes_from() -> None:
+    """PyPI's torchaudio is of CUDA 13: beside a torch of cu126 it does not load."""
+    found = stack(gpus="V100")
+    assert (found.channel, found.torchaudio) == ("cu126", "2.11.0")
+    assert "torchaudio==2.11.0" in found.requirements
+    assert found.index_url == "https://download.pytorch.org/whl/cu126"
+
+
+def test_a_channel_without_torchaudio_is_said_to_have_none() -> None:
+    found = stack(gpus="H100", torch="2.14.1", cuda="13.2")
+    assert (found.channel, found.torchaudio) == ("cu132", None)
+    assert "cu132" in (found.torchaudio_reason or "")
+    assert not any(line.startswith("torchaudio") for line in found.requirements)
 
 
 def test_torch_before_2_3_brings_numpy_1() -> None:
@@ -90,7 +104,10 @@ def test_the_driver_to_install_follows_from_gpus_and_build(
 
 
 def test_building_with_a_new_toolkit_wants_a_driver_of_its_age() -> None:
-    assert stack(gpus="H100", purpose="build-extensions").driver_branch == "595"
+    built = stack(gpus="H100", purpose="build-extensions")
+    branch = load().driver_branch(built.driver_branch or "0")
+    assert branch is not None and branch.max_cuda is not None and built.toolkit is not None
+    assert cuda_key(branch.max_cuda) >= cuda_key(built.toolkit)
     assert stack(gpus="H100", purpose="run").driver_branch == "580"
 
 
@@ -192,9 +209,11 @@ def test_a_release_of_a_package_that_is_not_in_the_tables_decides_nothing() -> N
 
 
 def test_a_model_that_came_later_than_its_driver_is_mentioned() -> None:
-    notes = stack(gpus="RTX 5060 Ti", driver="570.86.15").notes
+    """By branches: within one, drivers run what they do not list yet (GB10 runs on 580.95.05, RTX 4080 on 525.60.11)."""
+    notes = stack(gpus="L40", driver="520.61.05").notes
     assert any("first listed by driver" in note for note in notes)
-    assert not any("first listed" in note for note in stack(gpus="RTX 5060 Ti", driver="570").notes)
+    for gpu, driver in (("GB10", "580.95.05"), ("RTX 4080", "525.60.13"), ("RTX 5060 Ti", "570")):
+        assert not any("first listed" in note for note in stack(gpus=gpu, driver=driver).notes)
 
 
 def test_what_was_not_read_is_said_with_the_newest_that_was() -> None:

@@ -62,9 +62,9 @@ CASES = [
     case("2.13.0", "cu129", "the 5090 and R570 decide", gpus="RTX 5090 + RTX 3090", driver="570", os="ubuntu24.04"),
     case(None, None, "open modules for one, proprietary for the other", gpus="RTX 5090 + GTX 1080", driver="580"),
     case(
-        None,
-        None,
-        "no Windows build has both sm_120 and sm_61",
+        "2.8.0",
+        "cu128",
+        "the last Windows build with both sm_120 and sm_61",
         gpus="RTX 5090 + GTX 1080",
         driver="581.42",
         os="windows",

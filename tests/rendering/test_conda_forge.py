@@ -60,7 +60,7 @@ def test_a_gpu_that_the_build_has_no_code_for_gets_pips() -> None:
         {"python": "3.15"},
         {"python": "3.13t"},
         {"torchvision": "0.28.1"},
-        {"torchaudio": "2.11.0"},
+        {"torchaudio": "2.11.0", "packages": ("torchaudio==2.11.0",)},
         {"torch": "2.15.0", "requirements": ("torch==2.15.0",)},
         {"glibc": "2.12"},
         {"platform": "macos_arm64", "cuda": None},

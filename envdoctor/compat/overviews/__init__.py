@@ -5,6 +5,7 @@ from __future__ import annotations
 from envdoctor.compat.answer import Answer
 from envdoctor.compat.overviews.driver import of_cuda, of_driver
 from envdoctor.compat.overviews.gpu import of_gpu
+from envdoctor.compat.overviews.package import of_package
 from envdoctor.compat.overviews.python import of_glibc, of_python
 from envdoctor.compat.overviews.torch import of_torch
 from envdoctor.compat.question import Question
@@ -14,7 +15,9 @@ from envdoctor.knowledge.world import Knowledge
 
 def sheet(world: Knowledge, question: Question, gpus: tuple[Gpu, ...], platform: str, newer: tuple[str, ...]) -> Answer:
     """The sheet of the one subject asked about."""
-    if gpus:
+    if question.package is not None:
+        summary, facts, build = of_package(world, question.package, question.release, platform)
+    elif gpus:
         summary, facts, build = of_gpu(world, gpus[0], platform)
     elif question.torch is not None:
         summary, facts, build = of_torch(world, question.torch, platform, newer)

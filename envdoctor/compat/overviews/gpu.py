@@ -29,6 +29,8 @@ def of_gpu(world: Knowledge, gpu: Gpu, platform: str) -> Sheet:
         first = architecture.first_cuda or "unknown"
         facts.append(Fact(label="CUDA toolkits", value=f"{first}{until}", sources=architecture.source))
     facts.append(Fact(label="Drivers", value=_drivers(gpu), sources=gpu.sources))
+    if gpu.jetson:
+        facts += _jetpacks(world, gpu)
     kernel = open_modules(gpu.target, world)
     if kernel is not None and not gpu.jetson:
         facts.append(Fact(label="Open kernel modules", value=kernel, sources=gpu.sources))
@@ -43,10 +45,27 @@ def of_gpu(world: Knowledge, gpu: Gpu, platform: str) -> Sheet:
     if bare is not None and bare.name != build.name:
         text = f"{bare.name} has code for it too, but its cuDNN {bare.cudnn} has none: convolutions fail there"
         facts.append(Fact(label="", value=text, sources=bare.source))
+    if build.triton is not None and world.triton_supports(build.triton, gpu.capability) is False:
+        row = world.triton_release(build.triton)
+        value = f"not with triton {row.version if row else build.triton}, which does not compile for {gpu.capability}"
+        facts.append(Fact(label="torch.compile", value=value, sources=(f"PyPI: {row.file}",) if row else ()))
     facts += _by_driver(world, target, build)
     if version(build.torch) < version(newest):
         return f"{gpu.name}: torch {build.name} is the last that runs on it; {newest} has no code for it.", facts, build
     return f"{gpu.name} runs the newest torch, {build.name}.", facts, build
+
+
+def _jetpacks(world: Knowledge, gpu: Gpu) -> list[Fact]:
+    """Which JetPack lines are for the board, and where torch for each comes from."""
+    facts = []
+    for row in world.jetpacks():
+        if gpu.capability not in row.capabilities:
+            continue
+        channel = world.jetson_channel(row.version)
+        where = f"; torch: {channel.index}" if channel is not None else ""
+        sources = (*row.source, *(channel.source if channel is not None else ()))
+        facts.append(Fact(label=f"JetPack {row.version}", value=f"CUDA {row.cuda}, {row.os}{where}", sources=sources))
+    return facts
 
 
 def _figures(record: GpuRecord) -> list[Fact]:

@@ -77,7 +77,6 @@ def driver_too_old_for_gpu(machine: Snapshot, world: Knowledge) -> Finding | Non
     if version is None:
         return None
     first: dict[str, str] = {}
-    certain = True
     devices = [device.device for device in undriven(machine)]
     if said and machine.pci is None and not machine.gpus:
         devices.append(said[1].lower())
@@ -89,9 +88,9 @@ def driver_too_old_for_gpu(machine: Snapshot, world: Knowledge) -> Finding | Non
         model = record.first_driver if record else None
         if branch is not None and branch_number(version, world) < int(branch):
             first[name] = max((branch, model or branch), key=Version)
-        # The model's first driver is the first that lists it; a slightly older one of its branch may know it too.
-        elif model is not None and Version(version) < Version(model):
-            first[name], certain = model, bool(said)
+        # The first driver that lists a model is not the first that runs it: the kernel log has to say so too.
+        elif said and model is not None and Version(version) < Version(model):
+            first[name] = model
     if not first:
         return None
     needed = max(first.values(), key=Version)
@@ -104,5 +103,4 @@ def driver_too_old_for_gpu(machine: Snapshot, world: Knowledge) -> Finding | Non
             *((fact("logs", said[0]),) if said else ()),
         ),
         fixes=(install_driver(machine, world, minimum=needed, update=True),),
-        confidence=1.0 if certain else 0.8,
     )

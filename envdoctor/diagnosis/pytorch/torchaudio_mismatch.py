@@ -5,8 +5,8 @@ What it is
     libtorchaudio.so or _torchaudio.so, 'Could not load this library', 'compiled with different CUDA versions'.
 
 Told apart by
-    torchaudio's own pin on torch; where there is none (a dump), the table of releases. 2.11 is the last release and accepts every
-    later torch. The local version tags (+cu126, +cpu) tell variants apart: torchaudio compares its CUDA version with torch's.
+    torchaudio's own pin on torch; where there is none (a dump), the table of releases. from 2.11 on each accepts every later
+    torch. The local version tags (+cu126, +cpu) tell variants apart: torchaudio compares its CUDA version with torch's.
 
 Repair
     The torchaudio that goes with the torch that is there, from the same channel.

@@ -64,10 +64,7 @@ def _sibling(
         and world.torch_release(release) is not None
     ):
         right = world.torchvision_for(release) if package == "torchvision" else world.torchaudio_for(release)
-        # torchaudio's last release goes with every later torch: the table says so by naming it again.
-        if right is not None and Version(right) == Version(version):
-            made_for = release
-        if Version(made_for) != Version(release):
+        if not world.companion_accepts(package, version, release) and Version(made_for) != Version(release):
             yield Finding(
                 code=code,
                 severity=Severity.ERROR,

@@ -221,10 +221,7 @@ def on_machine(
         )
     for gpu in machine.gpus:
         capability = gpu.capability
-        # Where sources differ on what a build holds, it may be recommended but never ruled out.
-        if capability is None or build.confidence in ("unknown", "conflict", "runtime-table"):
-            continue
-        if not build.arch_flags or world.has_code(build, capability):
+        if capability is None or not build.arch_flags or world.serves(build, capability) is not False:
             continue
         oldest = min(_number(flag) for flag in build.arch_flags)
         too_old = _number(f"sm_{capability.replace('.', '')}") < oldest

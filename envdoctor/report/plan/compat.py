@@ -10,6 +10,7 @@ from rich.text import Text
 
 from envdoctor.compat import Answer, Change, Reason
 from envdoctor.knowledge.builds import TorchBuild
+from envdoctor.knowledge.freshness import TableAge
 from envdoctor.report.lines import wrapped
 
 _MARKS = {
@@ -29,8 +30,9 @@ _HOW_KNOWN = {
 _ASIDE = "dim"
 
 
-def print_answer(console: Console, answer: Answer, *, sources: bool = False) -> None:
-    """Summary first, then why, then what works instead, then the command; the sources where asked for."""
+def print_answer(console: Console, answer: Answer, *, sources: bool = False, stale: Iterable[TableAge] = ()) -> None:
+    """Summary first, then why, then what works instead, then the command; the sources where asked for, with the tables that
+    are `stale`."""
     numbers = {source: number for number, source in enumerate(answer.sources, 1)} if sources else {}
     utf8 = console.encoding.lower().startswith("utf")
     # A single reason stands in the summary; repeating it below would only be longer.
@@ -70,6 +72,11 @@ def print_answer(console: Console, answer: Answer, *, sources: bool = False) -> 
         console.print(Text("Sources", style="bold"))
         for source, number in numbers.items():
             wrapped(console, Text(source), lead=f"  [{number}] ")
+    ages = [f"{age.table} ({age.as_of})" for age in stale]
+    if ages:
+        console.print()
+        text = f"Older than they should be: {', '.join(ages)}. What they say may have changed since."
+        wrapped(console, Text(text, style="yellow"))
 
 
 def _reason(console: Console, reason: Reason, numbers: dict[str, int], *, utf8: bool) -> None:
