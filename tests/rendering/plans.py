@@ -27,7 +27,7 @@ def _of(build: TorchBuild | None, *, python: str, gpus: tuple[TargetGpu, ...] = 
     assert build is not None
     fields: dict[str, Any] = {
         "torchvision": build.torchvision,
-        "torchaudio_reason": "torchaudio ended at 2.11",
+        "torchaudio_reason": "no torchaudio was seen there",
         "cuda": build.cuda,
         "channel": build.variant,
         "index_url": build.index_url,
