@@ -14,7 +14,6 @@ import pytest
 from envdoctor.knowledge.refresh import main
 from envdoctor.knowledge.registry import DEFAULT_INDEX, Registry, RegistryError
 from envdoctor.knowledge.tables import DATA
-from tests.fakes.build import compiler
 from tests.knowledge.package_index import PackageIndex, serve
 
 TABLES = ("torch_pypi", "companions", "companion_wheels", "triton", "published")
@@ -96,8 +95,7 @@ def test_what_a_companion_was_built_against_is_read_out_of_its_library(index: Pa
     assert made["linux_x86_64"]["cuda"] == ["13.2"]
     assert made["windows_amd64"]["cuda"] == made["macos_arm64"]["cuda"] == []
     assert made["linux_x86_64"]["torch"] == ">=2.11"
-    if compiler():
-        assert made["linux_x86_64"]["needs"] == ["libtorch.so", "libcudart.so.13"]
+    assert made["linux_x86_64"]["needs"] == ["libtorch.so", "libcudart.so.13"]
 
 
 def test_the_result_does_not_depend_on_what_the_table_said_before(index: PackageIndex, data: Path) -> None:
