@@ -13,7 +13,7 @@ from envdoctor.facts.sections.gpu import CudaDriver, Gpu, Nvml
 from envdoctor.facts.sections.host import Container, Distribution, Host, PciDevice
 from envdoctor.facts.sections.interpreter import Distribution as Installed
 from envdoctor.facts.sections.interpreter import Interpreter, Torch, TorchRun
-from envdoctor.knowledge import load
+from tests.as_of import then
 
 KERNEL = "6.8.0-45-generic"
 UBUNTU = Host(
@@ -89,12 +89,12 @@ def machine(**sections: Any) -> Snapshot:
 
 
 def judge(snapshot: Snapshot) -> Diagnosed:
-    return diagnose(snapshot, load(), all_diagnoses())
+    return diagnose(snapshot, then(), all_diagnoses())
 
 
 def finding(code: str, snapshot: Snapshot) -> Finding | None:
     """What the one diagnosis of that code says."""
-    return next(iter(diagnose(snapshot, load(), select((code,))).findings), None)
+    return next(iter(diagnose(snapshot, then(), select((code,))).findings), None)
 
 
 def found(code: str, snapshot: Snapshot) -> Finding:
