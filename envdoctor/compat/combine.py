@@ -9,6 +9,7 @@ import msgspec
 from envdoctor.compat import judge, judge_build
 from envdoctor.compat.answer import Answer, Reason
 from envdoctor.compat.case import Case, chosen
+from envdoctor.compat.judged import Judged
 from envdoctor.compat.nearest import nearest
 from envdoctor.compat.overviews import sheet
 from envdoctor.compat.overviews.common import with_driver
@@ -118,7 +119,7 @@ def _without_torch(world: Knowledge, case: Case) -> list[Reason]:
 def _best_build(world: Knowledge, case: Case) -> tuple[TorchBuild | None, list[Reason]]:
     """The build that a plan takes, and how it fares; where there is none, the published one that breaks fewest of the wishes."""
     if (build := chosen(world, case)) is not None:
-        return build, how_it_fares(world, case, build)
+        return build, how_it_fares(world, case, Judged(build=build))
     wanted, assumed = case.wishes.torch, None
     if wanted is not None and future_torch(world, wanted):
         # The newest known release stands in for one that the table does not have yet.
@@ -127,28 +128,12 @@ def _best_build(world: Knowledge, case: Case) -> tuple[TorchBuild | None, list[R
     best = question.best() or question.closest("torch", "cuda", cpu=not case.accelerated)
     if best is None:
         return None, [_no_build(world, case)]
-    reasons = how_it_fares(world, case, best)
+    reasons = how_it_fares(world, case, Judged(build=best, assumed=assumed))
     if assumed:
-        reasons = [
-            msgspec.structs.replace(reason, confidence="rule", text=_conditional(reason.text, best, assumed))
-            for reason in reasons
-        ]
+        reasons = [msgspec.structs.replace(reason, confidence="rule") for reason in reasons]
         note = f"{assumed} is not in the table: it is judged as if built like torch {best.name}, the newest known."
         reasons.insert(0, Reason(about="torch", verdict="caution", text=note, confidence="rule", sources=best.source))
     return best, reasons
-
-
-def _conditional(text: str, stand_in: TorchBuild, assumed: str) -> str:
-    """What was said of the newest known release, as an expectation of the one that stands behind it."""
-    for name in (f"torch {stand_in.name}", f"torch {stand_in.torch}"):
-        text = text.replace(name, assumed)
-    for said, expected in (
-        ("has code", "would have code"),
-        ("has wheels", "would have wheels"),
-        ("needs", "would need"),
-    ):
-        text = text.replace(said, expected)
-    return text
 
 
 def _conflict(world: Knowledge, case: Case) -> list[Reason]:
@@ -158,16 +143,17 @@ def _conflict(world: Knowledge, case: Case) -> list[Reason]:
     return [Reason(about=limit.constraint, verdict="no", text=limit.text) for limit in limits]
 
 
-def how_it_fares(world: Knowledge, case: Case, build: TorchBuild) -> list[Reason]:
+def how_it_fares(world: Knowledge, case: Case, judged: Judged) -> list[Reason]:
     """Every wish against one build."""
     question = case.question
-    reasons = [judge_build.published(build)] if question.torch is not None or question.cuda is not None else []
-    reasons += [judge_build.build_and_gpu(world, build, gpu) for gpu in case.gpus]
+    named = judged.assumed is None and (question.torch is not None or question.cuda is not None)
+    reasons = [judge_build.published(judged)] if named else []
+    reasons += [judge_build.build_and_gpu(world, judged, gpu) for gpu in case.gpus]
     if question.driver is not None:
-        reasons.append(judge_build.build_and_driver(world, build, question.driver, case))
+        reasons.append(judge_build.build_and_driver(world, judged, question.driver, case))
     if question.python is not None:
-        reasons.append(judge_build.build_and_python(build, question.python))
-    if question.glibc is not None and (reason := judge_build.build_and_glibc(build, question.glibc)):
+        reasons.append(judge_build.build_and_python(judged, question.python))
+    if question.glibc is not None and (reason := judge_build.build_and_glibc(judged, question.glibc)):
         reasons.append(reason)
     return reasons
 
@@ -177,7 +163,7 @@ def possible(world: Knowledge, case: Case) -> TorchBuild | None:
     if any(reason.verdict == "no" for reason in _without_torch(world, case)):
         return None
     build = chosen(world, case)
-    return build if build is not None and _verdict(how_it_fares(world, case, build)) == "yes" else None
+    return build if build is not None and _verdict(how_it_fares(world, case, Judged(build=build))) == "yes" else None
 
 
 def _verdict(reasons: list[Reason]) -> Literal["yes", "no", "unknown"]:

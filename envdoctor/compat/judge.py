@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from envdoctor.compat.answer import Reason
 from envdoctor.compat.case import Case
+from envdoctor.compat.judged import Judged
 from envdoctor.compat.subject import Gpu
 from envdoctor.knowledge.versions import at_least, cuda_key
 from envdoctor.knowledge.world import Knowledge
@@ -78,18 +79,19 @@ def jetson(gpu: Gpu) -> Reason:
     return Reason(about="driver and GPU", verdict="caution", text=text, sources=gpu.sources)
 
 
-def cuda_and_driver(world: Knowledge, cuda: str, driver: str, platform: str, what: str | None = None) -> Reason:
-    """Whether a runtime of this CUDA works on this driver. `what` names what contains it ("torch 2.15.0+cu132")."""
-    subject = f"{what} (CUDA {cuda})" if what else f"CUDA {cuda}"
+def cuda_and_driver(world: Knowledge, cuda: str, driver: str, platform: str, inside: Judged | None = None) -> Reason:
+    """Whether a runtime of this CUDA works on this driver. `inside`: the build that contains it."""
+    subject = f"{inside.name} (CUDA {cuda})" if inside else f"CUDA {cuda}"
+    needs = inside.needs if inside else "needs"
     needed = world.minimum_driver(cuda, platform)
     if needed is None:
         return _unknown_major(world, cuda, driver, subject)
     source = (_MINOR_VERSION,) if cuda_key(cuda) >= (11, 1) else toolkit_sources(world, cuda)
     confidence = "rule" if _newer(world, driver) or cuda_key(cuda) > cuda_key(world.newest_cuda()) else "documented"
     if at_least(driver, needed):
-        text = f"{subject} needs driver {needed} or newer; {driver} is."
+        text = f"{subject} {needs} driver {needed} or newer; {driver} is."
         return Reason(about="driver", verdict="yes", text=text, confidence=confidence, sources=source)
-    text = f"{subject} needs driver {needed} or newer; {driver} is older."
+    text = f"{subject} {needs} driver {needed} or newer; {driver} is older."
     return Reason(about="driver", verdict="no", text=text, confidence=confidence, sources=source)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from envdoctor.compat import answer, parse
-from envdoctor.knowledge import AmbiguousGpu, KnowledgeError, UnknownGpu, load
+from envdoctor.knowledge import AmbiguousGpu, KnowledgeError, UnknownGpu
+from tests.as_of import then
 
-WORLD = load()
+WORLD = then()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from envdoctor.compat import answer, parse
-from envdoctor.knowledge import load
+from tests.as_of import then
 
 MATRIX = "docs.nvidia.com/datacenter/tesla/drivers/cuda-toolkit-driver-and-architecture-matrix.html"
 MINOR = "docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html"
@@ -180,7 +180,7 @@ QUESTIONS = [
 
 @pytest.mark.parametrize("asked", QUESTIONS, ids=lambda asked: asked.question)
 def test_the_answer_is_the_one_of_the_source(asked: Asked) -> None:
-    found = answer(load(), parse([asked.question]))
+    found = answer(then(), parse([asked.question]))
 
     assert found.answer == asked.answer, [reason.text for reason in found.reasons]
     if asked.build is not None and asked.answer == "yes":
@@ -192,7 +192,7 @@ def test_the_answer_is_the_one_of_the_source(asked: Asked) -> None:
 
 @pytest.mark.parametrize("asked", QUESTIONS, ids=lambda asked: asked.question)
 def test_every_answer_says_why_and_where_it_comes_from(asked: Asked) -> None:
-    found = answer(load(), parse([asked.question]))
+    found = answer(then(), parse([asked.question]))
 
     decisive = [reason for reason in found.reasons if reason.verdict == found.answer]
     assert decisive
@@ -205,7 +205,7 @@ def test_every_answer_says_why_and_where_it_comes_from(asked: Asked) -> None:
 )
 def test_what_is_offered_instead_works(asked: Asked) -> None:
     """Each change, made, turns the no into a yes."""
-    world = load()
+    world = then()
     question = parse([asked.question])
     for change in answer(world, question).nearest:
         if change.change != "torch" or change.build is None:

@@ -14,7 +14,7 @@ from envdoctor.facts.sections.gpu import CudaDriver, Gpu, Nvml
 from envdoctor.facts.sections.host import Container, Distribution, Host, PciDevice
 from envdoctor.facts.sections.interpreter import Distribution as Installed
 from envdoctor.facts.sections.interpreter import Interpreter, Torch, TorchRun
-from envdoctor.knowledge import load
+from tests.as_of import then
 
 KERNEL = "6.8.0-45-generic"
 UBUNTU = Host(
@@ -90,12 +90,12 @@ def machine(**sections: Any) -> Snapshot:
 
 
 def judge(snapshot: Snapshot) -> Diagnosed:
-    return judge_snapshot(snapshot, load())
+    return judge_snapshot(snapshot, then())
 
 
 def finding(code: str, snapshot: Snapshot) -> Finding | None:
     """What the one diagnosis of that code says."""
-    return next(iter(diagnose(snapshot, load(), select((code,))).findings), None)
+    return next(iter(diagnose(snapshot, then(), select((code,))).findings), None)
 
 
 def found(code: str, snapshot: Snapshot) -> Finding:

@@ -17,10 +17,10 @@ from envdoctor.facts.sections.driver import (
 )
 from envdoctor.facts.sections.gpu import CudaDriver, Nvml
 from envdoctor.facts.sections.host import Container, Distribution, Host, LogLine, Logs, PciDevice
-from envdoctor.knowledge import load
 from envdoctor.planning.model import Wishes
 from envdoctor.planning.planner import plan
 from envdoctor.planning.target import from_snapshot
+from tests.as_of import then
 from tests.diagnosis.snapshots import (
     KERNEL,
     RTX_4090,
@@ -44,7 +44,7 @@ NO_NVML = Nvml(source="nvml", status="LIBRARY_NOT_FOUND")
 
 def planned_branch(snapshot: Snapshot) -> str | None:
     """The branch that a plan for this machine installs."""
-    stack = plan(from_snapshot(snapshot, load()), Wishes(), load()).stack
+    stack = plan(from_snapshot(snapshot, then()), Wishes(), then()).stack
     return stack.driver_branch if stack else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from envdoctor.diagnosis.catalogue import all_diagnoses
@@ -66,6 +67,15 @@ def test_blackwell_with_the_proprietary_modules_gets_the_open_ones_of_the_same_b
     assert "RTX 5090" in said.summary and "nvidia-driver-580-open" in commands(said)
     assert said.fixes[0].needs_root and said.fixes[0].needs_reboot
     assert primary(seen) == "driver-flavour-mismatch"
+
+
+def test_a_grace_board_needs_the_open_modules_though_its_architecture_takes_either() -> None:
+    gh200 = PciDevice(address="0009:01:00.0", vendor="10de", device="2342", class_code="030200", driver="")
+    said = found("driver-flavour-mismatch", blind(gh200, module("580.95.05", flavour="proprietary")))
+    assert "GH200" in said.summary
+    assert "-open" in commands(said)
+    h100 = msgspec.structs.replace(gh200, device="2330")
+    assert finding("driver-flavour-mismatch", blind(h100, module("580.95.05", flavour="proprietary"))) is None
 
 
 def test_volta_with_the_open_modules_gets_the_proprietary_ones() -> None:

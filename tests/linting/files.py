@@ -7,9 +7,9 @@ from pathlib import Path
 from envdoctor.diagnosis.model import Finding
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.host import Distribution, Host
-from envdoctor.knowledge import load
 from envdoctor.linting import readers
 from envdoctor.linting.linter import lint
+from tests.as_of import then
 from tests.diagnosis.snapshots import UBUNTU, gpu, interpreter, machine, module, nvml
 
 WORKSTATION = machine(interpreter=interpreter())
@@ -34,7 +34,7 @@ def card(name: str, capability: str, driver: str = "580.159.04", python: str = "
 def findings(name: str, text: str, snapshot: Snapshot = WORKSTATION, folder: Path | None = None) -> tuple[Finding, ...]:
     """What is found in a file of that name and text."""
     path = str(folder / name) if folder else name
-    return lint([readers.parse(path, text)], snapshot, load()).findings
+    return lint([readers.parse(path, text)], snapshot, then()).findings
 
 
 def found(

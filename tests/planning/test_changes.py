@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from envdoctor.knowledge import load
 from envdoctor.planning.model import Plan
 from envdoctor.planning.target import describe
 from envdoctor.planning.unlock import Unlocks, unlocks
 from envdoctor.planning.wishes import checked
+from tests.as_of import then
 from tests.planning.test_targets import planned
 
 
@@ -143,7 +143,7 @@ def test_windows_on_arm_has_cpu_wheels_and_wsl() -> None:
 
 def ladder(**words: Any) -> Unlocks:
     machine = {name: words.pop(name) for name in ("gpus", "driver", "os") if name in words}
-    return unlocks(describe(load(), **machine), checked(load(), **words), load())
+    return unlocks(describe(then(), **machine), checked(then(), **words), then())
 
 
 def test_unlock_shows_the_whole_ladder_and_where_the_machine_stands() -> None:

@@ -15,15 +15,15 @@ from envdoctor.facts.sections.driver import Driver, KernelModule
 from envdoctor.facts.sections.gpu import Gpu, Nvml
 from envdoctor.facts.sections.host import Container, Distribution, Host, PciDevice
 from envdoctor.facts.sections.interpreter import Interpreter
-from envdoctor.knowledge import load
 from envdoctor.planning.model import Target, Wishes
 from envdoctor.planning.planner import plan
 from envdoctor.planning.target import from_snapshot
 from envdoctor.reading.dumps import read
+from tests.as_of import then
 from tests.diagnosis import population
 from tests.diagnosis.test_properties import mutate
 
-WORLD = load()
+WORLD = then()
 UBUNTU = Host(
     system="Linux",
     architecture="x86_64",

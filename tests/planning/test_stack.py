@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from envdoctor.knowledge import load
 from envdoctor.knowledge.versions import cuda_key
 from envdoctor.planning.model import Stack
+from tests.as_of import then
 from tests.planning.test_targets import planned
 
 
@@ -155,7 +155,7 @@ def test_only_building_brings_a_toolkit(purpose: str) -> None:
 
 
 def test_every_image_that_a_plan_may_name_was_seen() -> None:
-    world = load()
+    world = then()
     known = {image.reference for image in world.cuda_images(flavour="devel")}
     for build in world.torch_builds():
         if build.cuda is not None and build.platform == "linux_x86_64":

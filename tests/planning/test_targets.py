@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from envdoctor.knowledge import load
 from envdoctor.planning.model import Plan
 from envdoctor.planning.planner import plan
 from envdoctor.planning.target import describe
 from envdoctor.planning.wishes import checked
+from tests.as_of import then
 
 MACHINE = ("gpus", "driver", "os", "arch")
 
 
 def planned(**words: Any) -> Plan:
     """The plan for a description in the words of the command line."""
-    world = load()
+    world = then()
     machine = {name: words.pop(name) for name in MACHINE if name in words}
     if isinstance(gpus := machine.get("gpus"), str):
         machine["gpus"] = [part.strip() for part in gpus.split("+")]

@@ -20,7 +20,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.driver import install_driver
 from envdoctor.diagnosis.reported_errors import cuda_starts, driver_on_disk, kernel_text, undriven
 from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl, plain_list
@@ -30,6 +30,7 @@ from envdoctor.knowledge import Knowledge
 from envdoctor.planning.driver_limits import branch_number
 from envdoctor.planning.gpu_list import gpu_of_pci
 from envdoctor.planning.kernel_modules import refuses
+from envdoctor.planning.target import from_snapshot
 from envdoctor.reading.messages.message import Message
 
 NEEDS_OPEN = "requires use of the NVIDIA open kernel modules"
@@ -74,7 +75,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("gpu-legacy-driver-dropped", "driver-too-old-for-gpu"),
     messages=MESSAGES,
-    remedy=lambda machine, world: (install_driver(machine, world, update=True, flavour="open"),),
+    remedy=lambda machine, world: (_by_words_alone(machine, world),),
 )
 def driver_flavour_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     if is_wsl(machine) or in_container(machine):
@@ -103,6 +104,12 @@ def driver_flavour_mismatch(machine: Snapshot, world: Knowledge) -> Finding | No
         fixes=(install_driver(machine, world, update=True, flavour=needed, branch=branch),),
         confidence=1.0 if said else 0.8,
     )
+
+
+def _by_words_alone(machine: Snapshot, world: Knowledge) -> Fix:
+    """The modules that the GPUs here ask for; of a GPU that is not known the open ones, which every newer one takes."""
+    known = from_snapshot(machine, world).gpus
+    return install_driver(machine, world, update=True, flavour=None if known else "open")
 
 
 def _flavour(machine: Snapshot) -> tuple[str | None, str]:
