@@ -10,9 +10,6 @@ from envdoctor.planning.limits import limits_of
 from envdoctor.planning.model import Target, Wishes
 from envdoctor.planning.search import Limit, Pool, meeting_all, pool_of
 
-UNCERTAIN = ("runtime-table", "conflict")
-"""TorchBuild.confidence of device code that was seen to be wrong for other builds: it may recommend, and never rule out."""
-
 
 class Question:
     """One target with its wishes: the builds there are, the limits, and what is left of them."""
@@ -44,13 +41,13 @@ class Question:
 
     def closest(self, *insisted: str, cpu: bool = False) -> TorchBuild | None:
         """Where nothing meets all: the build that breaks the fewest limits, the newest of those, among the builds that keep the
-        limits on `insisted` ("torch", "cuda"). Device code that was not read breaks none. `cpu`: builds for CPUs too."""
+        limits on `insisted` ("torch", "cuda"). Device code that is not known for sure breaks none. `cpu`: builds for CPUs too."""
         start = self.pool.all if cpu else self.start
         bits = meeting_all((limit for limit in self.limits if limit.constraint in insisted), start)
 
         def merit(place: int) -> tuple[object, ...]:
             build = self.pool.builds[place]
-            unread = build.cuda is not None and (not build.arch_flags or build.confidence in UNCERTAIN)
+            unread = any(self.world.serves(build, capability) is None for capability in self.target.capabilities)
             broken = sum(
                 not limit.meets >> place & 1 and not (unread and limit.constraint == "gpu") for limit in self.limits
             )

@@ -105,7 +105,7 @@ def test_the_driver_to_install_follows_from_gpus_and_build(
 
 def test_building_with_a_new_toolkit_wants_a_driver_of_its_age() -> None:
     built = stack(gpus="H100", purpose="build-extensions")
-    branch = load().driver_branch(built.driver_branch or "0")
+    branch = then().driver_branch(built.driver_branch or "0")
     assert branch is not None and branch.max_cuda is not None and built.toolkit is not None
     assert cuda_key(branch.max_cuda) >= cuda_key(built.toolkit)
     assert stack(gpus="H100", purpose="run").driver_branch == "580"
