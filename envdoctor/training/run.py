@@ -32,10 +32,8 @@ LOADING = 3.0
 WATCHED = 600.0
 """Seconds of training of which telemetry is kept: ten samples a second of a week would not fit the memory."""
 TRAIN = ("train", "trained")
-OPTIONS = frozenset(
-    "data epochs batch size rate preset patience labels-per-class seed finetune-from freeze export device precision "
-    "threads".split(" ")
-)
+SHARED = "data epochs batch size rate preset patience labels-per-class seed finetune-from freeze export device precision threads"
+OPTIONS = frozenset(SHARED.split())
 """The child's options that `envdoctor train` has under the same names; the others are its settings."""
 
 
