@@ -50,7 +50,7 @@ def context(name: str, **more: Any) -> Context:
 # is seen. Only from page-locked memory, asynchronously, is a copy one that nobody waits for.
 
 
-class Waits(TorchDispatchMode):
+class Waits(TorchDispatchMode):  # type: ignore[misc]
     """Notes the copies from the host that the host would wait for."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Waits(TorchDispatchMode):
         return func(*args, **kwargs)
 
 
-class Constants(TorchFunctionMode):
+class Constants(TorchFunctionMode):  # type: ignore[misc]
     """Notes tensors that are made on the device from Python's numbers: they are copied there, and waited for."""
 
     def __init__(self) -> None:
@@ -96,11 +96,11 @@ def waits(knobs: Any, **augmented: Any) -> list[str]:
     step(preparation.for_training(pixels), labels)
     with Waits() as copies, Constants() as constants:
         step(preparation.for_training(pixels), labels)
-    return copies.seen + constants.seen
+    return [*copies.seen, *constants.seen]
 
 
 pinning = torch.Tensor.pin_memory
-torch.Tensor.pin_memory = lambda self, *_: self  # type: ignore[method-assign, assignment]
+torch.Tensor.pin_memory = lambda self, *_: self
 gpu_knobs = replace(tuned_knobs(CPU), precision="fp32", fused=False, compiled=False)
 found["waits"] = {
     "tuned": waits(gpu_knobs),
@@ -111,7 +111,7 @@ with Waits() as copies, Constants() as constants:
     torch.as_tensor([1.0, 2.0], device=torch.device("meta"))
     torch.ones(2).to("meta")
 found["waits"]["planted"] = copies.seen + constants.seen
-torch.Tensor.pin_memory = pinning  # type: ignore[method-assign]
+torch.Tensor.pin_memory = pinning
 
 # --- without a compiler -----------------------------------------------------------------------------------------------------
 
@@ -121,14 +121,13 @@ def no_compiler(*_: Any, **__: Any) -> Any:
 
 
 real = torch.compile
-torch.compile = no_compiler  # type: ignore[assignment]
+torch.compile = no_compiler
 images = synthetic(4, 32, 10, 0)
 settings = Settings(data="synthetic", size=32, batch=4)
 step = TrainingStep(build(10, 32, 0.5, 0), settings, replace(tuned_knobs(CPU), compiled=True), CPU, 10)
 loss, _ = step(Preparation((0.5,) * 3, (0.2,) * 3, settings, True).for_evaluation(images.pixels), images.labels)
 found["uncompiled"] = [step.uncompiled_because, step.knobs.compiled, float(loss) > 0]
-tuned = refcnn_train.tuned_knobs
-refcnn_train.tuned_knobs = lambda *given: replace(tuned(*given), compiled=True)
+vars(refcnn_train)["tuned_knobs"] = lambda *given: replace(tuned_knobs(*given), compiled=True)
 at = context("refcnn.train", options={"batch": "2"}, preset="tuned", suite="standard")
 result = refcnn_train.measure(at)
 found["workload without a compiler"] = [result.knobs["tuned"]["compiled"], result.warnings, sorted(result.metrics)]
