@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.harness import gates, kernels, precision, timing
+from benchmarks.harness import gates, idle, kernels, precision, timing
 from benchmarks.harness.device import Device, open_device
 from benchmarks.models.simple_cnn_costs import step_bounds
 from benchmarks.pipeline.settings import article_knobs, tuned_knobs
@@ -150,7 +150,7 @@ def steps(device: Device) -> Iterator[Finding]:
         seconds = by_hand(device, step)
         bound = step_bounds(1e15, 1e13, count, tier(device), refcnn_train.CLASSES, "bf16")
         yield {"preset": name, "batch": count, "compiled": loop[0].knobs.compiled, "why_not": loop[0].uncompiled_because,
-               "cold_start_s": first.cold_start_s, "ms": 1e3 * seconds, "busy_s": timing.busy_seconds(device, step),
+               "cold_start_s": first.cold_start_s, "ms": 1e3 * seconds, "busy_s": idle.busy_seconds(device, step),
                "peak_bytes": device.peak_bytes(), "gflop": bound._asdict(), "kernels": traced(device, step)}  # fmt: skip
         device.release()
 
