@@ -124,7 +124,7 @@ def test_imagenets_layout_is_judged_by_its_own_validation_part(found: dict[str, 
 def test_cifar_10_is_read_as_it_is_downloaded_and_refused_where_a_file_lacks(found: dict[str, Any]) -> None:
     case = found["cifar"]
     assert case["classes"] == ["kind0", "kind1"] and case["sizes"] == case["inside"] == [40, 10, 10]
-    assert case["pixels"] is True and case["usual"] == [32, 32, 224]  # its own size, where photographs get 224
+    assert case["pixels"] is True and case["usual"] == [32, 32, 64]  # its own size, where a few photographs get 64
     assert "holds no whole CIFAR-10" in case["damaged"] and "\n" not in case["damaged"]
 
 
