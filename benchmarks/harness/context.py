@@ -23,8 +23,9 @@ from benchmarks import workloads
 from . import precision, roofline, statistics, work
 from .device import Device
 from .events import Events
+from .idle import busy_seconds
 from .roofline import Ceilings
-from .timing import Rules, Timing, busy_seconds, first_step
+from .timing import Rules, Timing, first_step
 from .timing import measure as measure_steps
 
 PROGRESS_S = 0.25

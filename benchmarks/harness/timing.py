@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 QUEUE = 500
 COOL_S = 1.0
 """Seconds without work after which a device's clocks may have fallen: it is warmed up anew."""
-BUSY_STEPS = 7
-"""Steps that are timed behind a gate, to learn how much of a step the device computes."""
 
 
 @dataclass
@@ -200,34 +198,6 @@ def first_step(device: Device, step: Callable[[], Any], timing: Timing) -> None:
     device.synchronize()
     if timing.cold_start_s is None:
         timing.cold_start_s = time.perf_counter() - begun
-
-
-def busy_seconds(device: Device, step: Callable[[], Any]) -> Optional[float]:
-    """Seconds of a (warm) step that the device computes: all of it is queued before the device may begin.
-
-    None where that cannot be: nothing can hold the stream, the step waits for the device, or the queue has no room for it.
-    """
-    device.synchronize()
-    begun = time.perf_counter()
-    step()
-    launching = time.perf_counter() - begun
-    found = []
-    for _ in range(BUSY_STEPS):
-        device.synchronize()
-        held = 1.5 * launching + 2e-3
-        begun = time.perf_counter()
-        if not device.gate(held):
-            return None
-        first = device.mark()
-        step()
-        second = device.mark()
-        # Whoever waits for the stream waits until the gate opens.
-        queued = time.perf_counter() - begun < held
-        device.synchronize()
-        if not queued:
-            return None
-        found.append(device.seconds(first, second))
-    return statistics.median(found)
 
 
 def _warm_up(

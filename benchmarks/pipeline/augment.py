@@ -14,7 +14,7 @@ from torch.nn import functional
 
 def sent(drawn: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Numbers drawn on the CPU, on the device; from page-locked memory, for from any other the host waits for the device."""
-    return drawn.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else drawn.to(device)
+    return drawn if device.type == "cpu" else drawn.pin_memory().to(device, non_blocking=True)
 
 
 def pad(images: torch.Tensor, pixels: int) -> torch.Tensor:

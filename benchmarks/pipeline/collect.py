@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 import torch
 
@@ -143,18 +143,25 @@ def clean_files(
 
 
 def clean_images(images: Images) -> Tuple[Images, Cleaning]:
-    """Images in memory, each once."""
+    """Images in memory, each once; of one under two classes none."""
     seen: Dict[bytes, int] = {}
     keep: List[int] = []
+    conflicts: Set[bytes] = set()
+    marks: List[bytes] = []
     reasons: Counter[str] = Counter()
     flat = images.pixels.flatten(1)
     for index, (row, label) in enumerate(zip(flat, images.labels.tolist())):
         mark = hashlib.sha256(bytes(row.tolist())).digest()
         if mark in seen:
             reasons[DUPLICATE if seen[mark] == label else CONFLICTING] += 1
+            if seen[mark] != label and mark not in conflicts:
+                conflicts.add(mark)
+                reasons[CONFLICTING] += 1
             continue
         seen[mark] = label
         keep.append(index)
+        marks.append(mark)
+    keep = [index for index, mark in zip(keep, marks) if mark not in conflicts]
     kept = images.pick(torch.tensor(keep)) if len(keep) < len(images) else images
     return kept, Cleaning(len(keep), dict(reasons), [])
 

@@ -37,8 +37,11 @@ def settings_for(given: Mapping[str, Any]) -> Settings:
     """Settings from what was given, the rest by data and preset. Raises PipelineError on what cannot be."""
     data = given.get("data", "digits")
     preset = given.get("preset", "tuned")
-    values: Dict[str, Any] = dict(TUNED.get(data) or (CIFAR10 if is_cifar10(Path(data)) else _folder(data, given)))
-    if preset == "article":  # literally
+    usual = TUNED.get(data) or (CIFAR10 if is_cifar10(Path(data)) else None)
+    if usual is None:
+        usual = FOLDER if preset == "article" else _folder(data, given)
+    values: Dict[str, Any] = dict(usual)
+    if preset == "article":
         values.update(ARTICLE, **LITERAL)
     usual_epochs = values["epochs"]
     values.update(given)

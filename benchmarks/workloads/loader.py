@@ -42,6 +42,7 @@ FILES = 48
 BATCH = {"gpu": 64, "cpu": 16}
 SIZE, CLASSES = 224, 1000
 MOST_WORKERS = 16
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where torch puts what processes share
 
 
 def unavailable(member: str, device: Device) -> str:
@@ -98,16 +99,16 @@ def shared_memory_lacking(workers: int, batch: int, size: int, pipeline: str, fr
     """
     if free is None:
         try:
-            free = shutil.disk_usage("/dev/shm").free
+            free = shutil.disk_usage(SHARED_MEMORY).free
         except OSError:
             return ""
     needed = workers * 2 * batch * 3 * size * size * (4 if pipeline == "article" else 1)
     if needed <= free:
         return ""
     return (
-        "/dev/shm has {:.0f} MB free, and {} worker{} that hand{} over batches need {:.0f} MB: a container gets more by "
+        "{} has {:.0f} MB free, and {} worker{} that hand{} over batches need {:.0f} MB: a container gets more by "
         "docker run --shm-size={}g (or --ipc=host)".format(
-            free / 1e6, workers, "s" if workers > 1 else "", "" if workers > 1 else "s", needed / 1e6,
+            SHARED_MEMORY, free / 1e6, workers, "s" if workers > 1 else "", "" if workers > 1 else "s", needed / 1e6,
             max(1, math.ceil(2 * needed / (1 << 30))),
         )
     )  # fmt: skip

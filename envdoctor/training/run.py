@@ -33,24 +33,11 @@ WATCHED = 600.0
 """Seconds of training of which telemetry is kept: ten samples a second of a week would not fit the memory."""
 TRAIN = ("train", "trained")
 OPTIONS = frozenset(
-    [
-        "data",
-        "epochs",
-        "batch",
-        "size",
-        "rate",
-        "preset",
-        "patience",
-        "labels-per-class",
-        "seed",
-        "finetune-from",
-        "freeze",
-        "export",
-        "device",
-        "precision",
-        "threads",
-    ]
-)
+    (
+        "data", "epochs", "batch", "size", "rate", "preset", "patience", "labels-per-class", "seed", "finetune-from", "freeze",
+        "export", "device", "precision", "threads",
+    )
+)  # fmt: skip
 """The child's options that `envdoctor train` has under the same names; the others are its settings."""
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
-from envdoctor.bench.compare import compare
-from envdoctor.bench.results import BenchResult, Limit
+from envdoctor.bench.compare import NO_DIFFERENCE, Row, compare
+from envdoctor.bench.confounders import confounders
+from envdoctor.bench.results import BenchResult, Device, Limit, Metric
 from envdoctor.errors import InputError
+from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.gpu import Gpu, Nvml
+from envdoctor.report.bench.comparison_text import row_verdict, short_verdict
+from envdoctor.report.bench.table import half_words, span
 from tests.bench.made import metric, result, watts, workload
 
 
@@ -148,3 +154,31 @@ def test_of_many_equal_figures_hardly_any_is_called_firm() -> None:
     some = sum(any(row.verdict in ("faster", "slower") for row in table.rows) for table in tables)
     firm = sum(any(row.firm for row in table.rows) for table in tables)
     assert some > 30 and firm <= 8
+
+
+def test_what_differs_is_said_of_the_gpu_that_was_measured_and_not_of_the_first_one() -> None:
+    def on(uuid: str) -> BenchResult:
+        gpus = (Gpu(index=0, uuid="GPU-a", pcie_width=16), Gpu(index=1, uuid="GPU-b", pcie_width=8))
+        found = result(workload("matmul.bf16"), snapshot=Snapshot(nvml=Nvml(gpus=gpus)))
+        return msgspec.structs.replace(found, device=Device(type="cuda", name="NVIDIA L4", uuid=uuid))
+
+    (only,) = confounders(on("GPU-a"), on("GPU-b"))
+    assert (only.what, only.baseline, only.other) == ("PCIe width", "16", "8")
+    assert not list(confounders(on("GPU-b"), on("GPU-b")))
+    by_address = msgspec.structs.replace(
+        on("GPU-b"), device=Device(type="cuda", name="NVIDIA L4", pci="00000000:3b:00.0")
+    )
+    assert [c.what for c in confounders(on("GPU-b"), by_address)] == [], "which one it was is not known"
+
+
+@pytest.mark.parametrize(
+    ("detectable", "words"), [(1.023, "2.3 %"), (1.4, "40 %"), (2.0, "x2"), (167.2, "x167"), (1e9, "x1000")]
+)
+def test_the_smallest_difference_is_a_percentage_only_where_one_can_be_read(detectable: float, words: str) -> None:
+    row = Row(workload="x", metric="a", verdict=NO_DIFFERENCE, detectable=detectable)
+    assert words in row_verdict(row) and words in short_verdict(row)
+
+
+def test_a_range_whose_ends_read_alike_is_one_number_and_an_interval_beyond_the_figure_says_no_more() -> None:
+    assert span("2.13", "2.13") == "2.13" and span("2.13", "2.2") == "2.13 to 2.2"
+    assert half_words(Metric(value=2.0, unit="s", ci95=(-300.0, 300.0))) == ">100 %"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.harness import statistics, timing
+from benchmarks.harness import idle, statistics, timing
 from benchmarks.harness.timing import Rules
 from tests.benchmarks.virtual import Clock, Stream, Wander, as_device, clock, take
 
@@ -174,14 +174,14 @@ def small_kernels(device: Stream, kernel_s: float, count: int = 100) -> Callable
     return step
 
 
-@pytest.mark.parametrize(("kernel_s", "idle"), [(2.4e-6, 0.88), (2e-5, 0.5), (1e-4, 0.0)])
-def test_what_the_device_waits_for_the_host_shows_behind_a_gate(clock: Clock, kernel_s: float, idle: float) -> None:
-    launch_s = {0.88: 2e-5, 0.5: 4e-5, 0.0: 4e-5}[idle]
+@pytest.mark.parametrize(("kernel_s", "share"), [(2.4e-6, 0.88), (2e-5, 0.5), (1e-4, 0.0)])
+def test_what_the_device_waits_for_the_host_shows_behind_a_gate(clock: Clock, kernel_s: float, share: float) -> None:
+    launch_s = {0.88: 2e-5, 0.5: 4e-5, 0.0: 4e-5}[share]
     device = Stream(clock, launch_s=launch_s)
     step = small_kernels(device, kernel_s)
     taken = take(device, step)
-    taken.busy_s = timing.busy_seconds(as_device(device), step)
-    assert taken.host_gap == pytest.approx(idle, abs=0.01)
+    taken.busy_s = idle.busy_seconds(as_device(device), step)
+    assert taken.host_gap == pytest.approx(share, abs=0.01)
 
 
 def test_a_step_that_waits_for_the_device_or_a_device_without_a_gate_tells_no_gap(clock: Clock) -> None:
@@ -191,9 +191,9 @@ def test_a_step_that_waits_for_the_device_or_a_device_without_a_gate_tells_no_ga
         device.launch(1e-3)
         device.synchronize()
 
-    assert timing.busy_seconds(as_device(device), waits) is None
+    assert idle.busy_seconds(as_device(device), waits) is None
     plain = Stream(clock, can_gate=False)
-    assert timing.busy_seconds(as_device(plain), small_kernels(plain, 1e-5)) is None
+    assert idle.busy_seconds(as_device(plain), small_kernels(plain, 1e-5)) is None
 
 
 def test_a_device_is_warmed_up_once_and_again_after_a_pause(clock: Clock) -> None:

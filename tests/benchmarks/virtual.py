@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness import timing
+from benchmarks.harness import idle, timing
 from tests.benchmarks.virtual_device import Clock, Stream, Wander, as_device
 
 __all__ = ["Clock", "Stream", "Wander", "as_device", "clock", "take"]
@@ -18,6 +18,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Replaces the measuring loop's clock."""
     made = Clock()
     monkeypatch.setattr(timing, "time", made)
+    monkeypatch.setattr(idle, "time", made)
     return made
 
 

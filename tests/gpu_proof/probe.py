@@ -23,8 +23,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.harness import gates, kernels, precision, timing
+from benchmarks.harness import gates, idle, kernels, precision, timing
 from benchmarks.harness.device import Device, open_device
+from benchmarks.harness.roofline import Ceilings
 from benchmarks.models.simple_cnn_costs import step_bounds
 from benchmarks.pipeline.settings import article_knobs, tuned_knobs
 from benchmarks.workloads import numerics, refcnn_train
@@ -136,22 +137,28 @@ def waits(device: Device) -> Iterator[Finding]:
 
 
 def steps(device: Device) -> Iterator[Finding]:
-    """Cold start, step, bound, the share of time that the GPU computes, and its kernels."""
-    for name, count, compiled in (
-        ("article", BATCHES[0], False), ("tuned", BATCHES[0], False), *(("tuned", count, True) for count in BATCHES)
-    ):  # fmt: skip
-        if not device.is_cuda and (compiled or count != BATCHES[0]):
-            continue
+    """Cold start, step, its roofline by this run's own ceilings, the time that the GPU computes, and its kernels."""
+    ways = [("article", batch(device), False), ("tuned", batch(device), False)]
+    if device.is_cuda:
+        ways += [("tuned", count, True) for count in BATCHES]
+    ceilings = Ceilings(device)
+    dtype = precision.best(device.torch_device)
+    for name, count, compiled in ways:
         device.reset_peak()
-        knobs, loop = replace(presets(device)[name], compiled=compiled), []  # type: ignore[var-annotated]
-        step = refcnn_train.training_step(device, knobs, tier(device), count if device.is_cuda else 16, 0, [], loop)
+        loop: list[Any] = []
+        knobs = replace(presets(device)[name], compiled=compiled)
+        step = refcnn_train.training_step(device, knobs, tier(device), count, 0, [], loop)
         first = timing.Timing()
         timing.first_step(device, step, first)
-        seconds = by_hand(device, step)
-        bound = step_bounds(1e15, 1e13, count, tier(device), refcnn_train.CLASSES, "bf16")
-        yield {"preset": name, "batch": count, "compiled": loop[0].knobs.compiled, "why_not": loop[0].uncompiled_because,
-               "cold_start_s": first.cold_start_s, "ms": 1e3 * seconds, "busy_s": timing.busy_seconds(device, step),
-               "peak_bytes": device.peak_bytes(), "gflop": bound._asdict(), "kernels": traced(device, step)}  # fmt: skip
+        seconds, busy, peak = by_hand(device, step), idle.busy_seconds(device, step), device.peak_bytes()
+        bound = step_bounds(ceilings.matmul(dtype), ceilings.copy(), count, tier(device), refcnn_train.CLASSES, dtype)
+        yield {
+            "preset": name, "batch": count, "compiled": loop[0].knobs.compiled, "why_not": loop[0].uncompiled_because,
+            "cold_start_s": first.cold_start_s, "ms": 1e3 * seconds, "busy_ms": busy and 1e3 * busy, "peak_bytes": peak,
+            "kernel_sum_ms": 1e3 * bound.kernel_sum_s, "percent": 100 * bound.kernel_sum_s / seconds,
+            "kernels": traced(device, step),
+        }  # fmt: skip
+        del step, loop
         device.release()
 
 

@@ -164,3 +164,26 @@ def test_fine_tuning_on_a_folder_takes_the_checkpoints_size_and_a_shift_that_fit
     code, found, err = train(tmp_path, python, *options, small=False)
     assert code == 0 and found["settings"]["size"] == 8 and found["settings"]["crop"] == 1, err
     assert found["settings"]["rate"] == pytest.approx(1e-4)
+
+
+def test_a_setting_with_a_wrong_value_is_told_as_it_was_typed(tmp_path: Path, python: Path) -> None:
+    code, _, err = train(tmp_path, python, "--setting", "workers=two", "-o", tmp_path / "run")
+    assert code == 2 and "--setting workers: invalid int value: 'two'" in err
+
+
+def test_a_small_folder_gets_a_small_network_and_steps_enough(tmp_path: Path, python: Path) -> None:
+    """126 images were taken for ImageNet: 224 pixels, 412 million parameters, and 10 epochs of two steps."""
+    for name in ("cat", "dog", "owl"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(42):
+            (tmp_path / "photos" / name / f"{number}.png").write_bytes(b"")
+    make = "import json, sys; sys.path.insert(0, sys.argv[1]); from benchmarks.pipeline.recipes import settings_for; "
+    make += "ask = lambda **more: settings_for(dict(more, data=sys.argv[2])).as_dict(); "
+    make += "print(json.dumps([ask(), ask(finetune_from='c.pt', size=32), ask(batch=64, epochs=3)]))"
+    root = Path(__file__).parents[2]
+    command = [str(python), "-c", make, str(root), str(tmp_path / "photos")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    scratch, tuned, given = json.loads(done.stdout)
+    assert scratch["size"] == 64 and scratch["epochs"] * (88 // scratch["batch"]) >= 400
+    assert tuned["size"] == 32 and tuned["epochs"] * (88 // tuned["batch"]) >= 600
+    assert (given["batch"], given["epochs"]) == (64, 3), "what is asked for is done"

@@ -79,9 +79,9 @@ def test_preparation_augments_by_the_seed_and_leaves_the_images_and_the_evaluati
 
 def test_duplicates_in_memory_are_counted_and_left_out(found: dict[str, Any]) -> None:
     case = found["cleaned_images"]
-    assert case["kept"] == 4 and case["labels"] == [0, 1, 0, 1]
-    assert case["counts"] == {"duplicate": 1, "the same image under two classes": 1}
-    assert case["notes"] == ["left out: 1 duplicate, 1 the same image under two classes"]
+    assert case["kept"] == 3 and case["labels"] == [0, 0, 1]
+    assert case["counts"] == {"duplicate": 1, "the same image under two classes": 2}
+    assert case["notes"] == ["left out: 1 duplicate, 2 the same image under two classes"]
 
 
 def test_an_empty_class_and_a_single_class_are_refused_by_name(found: dict[str, Any]) -> None:

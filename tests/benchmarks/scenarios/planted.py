@@ -76,6 +76,7 @@ found["silent tf32 matmul"] = judged(product("tf32"), "fp32")
 found["silent tf32 conv"] = judged(product("tf32"), "fp32", "conv")
 found["silent bf16 matmul"] = judged(product("bf16"), "fp32")
 found["tf32 not on"] = judged(product("fp32"), "tf32")
+found["remark on tf32"] = [gates.judge(product("fp32"), EXACT, "matmul", "tf32").remark]
 found["fp16 accumulated in bf16"] = judged(product("bf16"), "fp16")
 
 gradient = torch.randn(1000, dtype=torch.float64)

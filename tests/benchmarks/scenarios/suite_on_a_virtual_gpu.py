@@ -15,7 +15,7 @@ import types
 from typing import Any
 
 from benchmarks import workloads
-from benchmarks.harness import command, runner, timing
+from benchmarks.harness import command, idle, runner, timing
 from benchmarks.harness import context as context_module
 from benchmarks.harness.context import Context, Result
 from benchmarks.harness.events import Events
@@ -57,7 +57,7 @@ CARDS: dict[str, dict[str, tuple[float, dict[str, float]]]] = {
 COMPILES_S = 30.0
 suite, card, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
 clock = Clock()
-for module in (timing, runner, context_module):
+for module in (timing, idle, runner, context_module):
     vars(module)["time"] = clock
 device = Stream(clock)
 noise = random.Random(5)
