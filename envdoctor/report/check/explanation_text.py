@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.text import Text
 
+from envdoctor.console import Console
+from envdoctor.credentials import without_credentials
 from envdoctor.diagnosis.explaining import Candidate, Explanation
 from envdoctor.diagnosis.model import Diagnosis
 from envdoctor.report.check.text import COLOURS, INDENT, hanging, print_fix, speaks_unicode
@@ -60,7 +61,12 @@ def _candidate(console: Console, candidate: Candidate, *, first: bool, everythin
     where = _where(candidate)
     if candidate.line:
         console.print()
-        hanging(console, Text(candidate.line, style="dim"), INDENT + 2, Text(" " * INDENT + "> ", style="dim"))
+        hanging(
+            console,
+            Text(without_credentials(candidate.line), style="dim"),
+            INDENT + 2,
+            Text(" " * INDENT + "> ", style="dim"),
+        )
         if where:
             hanging(console, Text(where, style="dim"), INDENT + 2)
     if candidate.machine_says:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
 from rich.text import Text
 
+from envdoctor.console import Console
 from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity
 from envdoctor.facts.model import Snapshot
 from envdoctor.report.check.headline import SEPARATOR, headline, machine_lines
