@@ -16,8 +16,10 @@ from envdoctor.facts.elf import architecture, is_64_bit, section
 from envdoctor.facts.host import Machine
 from envdoctor.facts.interpreters import choose
 from envdoctor.facts.model import Snapshot
+from envdoctor.facts.probes import cuda_driver, gpus
 from envdoctor.facts.probes.interpreter import probe
 from envdoctor.facts.sections.interpreter import Torch
+from tests.fakes import FakeDriver, FakeGpu, machine_with, needs_compiler
 from tests.targets import Target, bare_environment
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes and limits")
@@ -111,6 +113,19 @@ def test_a_tool_that_floods_or_leaves_a_daemon_behind_is_answered_in_time(tmp_pa
     assert time.monotonic() - began < 5
     assert machine.run([flood], timeout=1).timed_out
     assert time.monotonic() - began < 10
+
+
+@needs_compiler
+@pytest.mark.parametrize("counted", [2**32 - 1, 2**31 - 1, 5000])
+def test_a_driver_that_counts_more_gpus_than_there_can_be_counts_none(tmp_path: Path, counted: int) -> None:
+    machine = machine_with(FakeDriver(gpus=[FakeGpu("Tesla T4")], errors={"counted": counted}), tmp_path)
+    began = time.monotonic()
+    nvml, cuda = gpus.probe(machine), cuda_driver.probe(machine)
+    assert time.monotonic() - began < 10
+    assert nvml.gpus is None and nvml.status is None and str(counted) in (nvml.message or "")
+    assert (
+        cuda.devices is None and cuda.device_count is None and (cuda.message or "").startswith("cuDeviceGetCount says")
+    )
 
 
 @posix
