@@ -12,11 +12,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from envdoctor.bench.results import BenchResult, encode
 from envdoctor.credentials import without_credentials
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.redaction import redact
 from envdoctor.facts.sections.gpu import Gpu, Nvml
 from envdoctor.texts import MOST_DIGITS, short_numbers, visible
+from tests.bench.made import result, workload
 from tests.targets import stub_torch_environment
 
 ROOT = Path(__file__).parents[1]
@@ -113,6 +115,13 @@ def test_a_dump_and_a_file_of_somebody_else(tmp_path: Path) -> None:
         f"--index-url https://me:{NAMED['https://alice:%s@mirror.example.org/simple']}@pypi.org/simple\ntorch==99.1{ESCAPES}\n"
     )
     assert_safe(envdoctor("check", "--from", "-", "--format", "text", wrong, stdin=dump))
+
+
+def test_a_bench_file_of_a_hostile_workload() -> None:
+    written = encode(result(workload("matmul"), notes=tuple(LINES)))
+    assert "refused" in written
+    assert_safe(written)
+    assert msgspec.json.decode(written, type=BenchResult).notes[0] == "refused <secret>"
 
 
 def test_a_variable_that_is_not_utf_8_is_no_obstacle() -> None:
