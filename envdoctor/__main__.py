@@ -1,9 +1,9 @@
 """Where envdoctor starts: the console script, and `python -m envdoctor`."""
 
-from __future__ import annotations
+# First, and built in: any other module takes time to find, in which Python would answer an interrupt with a traceback.
+from _signal import SIGINT, default_int_handler, getsignal, signal  # type: ignore[import-not-found] # isort: skip
 
 import os
-import signal
 import sys
 
 
@@ -13,9 +13,8 @@ def _end(_number: int, _frame: object) -> None:
     os._exit(130)
 
 
-# As early as can be: until then Python's own start-up would answer with a traceback.
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, _end)
+if getsignal(SIGINT) is default_int_handler:
+    signal(SIGINT, _end)
 
 
 def main() -> None:

@@ -28,14 +28,22 @@ _TOKENS = re.compile(
     r")"
 )
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-# token=..., "api_key": "...", --password X, aws_secret_access_key = ..., Authorization: Basic ...
+# token=..., {"api_key": "..."}, aws_secret_access_key = ..., --password X, Authorization: Basic ...
 _NAMED = re.compile(
-    r"(?i)((?<![a-z])(?:\w{0,40}[_-])?(?:token|secret|password|passwd|passphrase|pwd|api[_-]?key|access[_-]?key(?:[_-]?id)?|"
-    r"secret[_-]?access[_-]?key|private[_-]?key|auth[_-]?key|credentials?)[\"']?(?:\s{0,3}(?:=>?|:(?=[\"']|\s*[\"']|\S))\s{0,3}[\"']?|\s{0,3}:\s{1,3}(?=\S*\d|\S{12})"
-    r"|(?<=\w)\s{1,3}(?=\S{12})(?=[^\s]*\d))"
-    r"|--?(?:[a-z]+-)*(?:password|passwd|token|secret|api-key)[ =][\"']?"
-    r"|\b(?:bearer|basic)\s+(?=[A-Za-z0-9+/=._~-]{8,}))"
-    r"(?!<|\$|\{|None\b|null\b|true\b|false\b|\*{3})([^\s&,;'\"<>{}\\]{4,})"
+    r"""(?ix)
+    (
+      (?<![a-z])(?:\w{0,40}[_-])?
+      (?:token|secret|password|passwd|passphrase|pwd|credentials?|(?:api|auth|private|(?:secret[_-]?)?access)[_-]?key(?:[_-]?id)?)
+      (?:
+        \\{0,3}["']?\s{0,3}(?:=>?|:)\s{0,3}\\{0,3}["']
+        | \s{0,3}=(?!=)\s{0,3}
+        | \s{0,3}:(?!:)\s{0,3}(?=\S*\d|\S{12})
+      )
+      | --?(?:[a-z]+-)*(?:password|passwd|token|secret|api-key)[ =]["']?
+      | \b(?:bearer|basic)\s+(?=[a-z0-9+/=._~-]{8})
+    )
+    (?!<|\$|\{|(?:none|null|true|false)\b|\*{3})
+    ([^\s&,;'"<>{}\\]{4,})"""
 )
 _NAMING = re.compile(r"(?i)token|secret|passw|passphrase|pwd|key|credential|bearer|basic")
 _URL = re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)(?!git@|<)[^\s/@\"'<>]{1,300}@", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Writing files so that nobody ever sees half of one, and opening them without waiting."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import tempfile
 from pathlib import Path
 
 from envdoctor.errors import InputError
+
+
+def at_once(path: str, flags: int) -> int:
+    """An opener that does not wait: a pipe or a device in a file's place must cost a fact, not the program."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from envdoctor.processes import HEAD, TAIL, Completed, Kept, Lines, Marked, run
+from envdoctor.processes import Completed, run
+from envdoctor.streams import HEAD, TAIL, Kept, Lines, Marked
 
 posix = pytest.mark.skipif(os.name != "posix", reason="process groups")
 

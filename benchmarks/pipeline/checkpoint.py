@@ -74,8 +74,11 @@ def link(path: Path, place: Path) -> bool:
 
 
 def cannot_write(path: Path, error: OSError) -> str:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    hint = "; free some space and continue the run with --resume" if full else ""
+    hint = ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        # Without its configuration, which is written first, there is no run to go on with.
+        begun = ((path if path.is_dir() else path.parent) / "config.json").exists()
+        hint = "; free some space and {}".format("continue the run with --resume" if begun else "start the run again")
     return "cannot write {}: {}{}".format(path, error.strerror or error, hint)
 
 

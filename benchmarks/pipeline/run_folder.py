@@ -10,6 +10,7 @@ result.json      the scores on the test images, the confusion matrix, digests
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -98,4 +99,6 @@ class RunFolder:
                 os.fsync(file.fileno())
             temporary.replace(path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise PipelineError(checkpoint.cannot_write(path, error)) from error

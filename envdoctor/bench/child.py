@@ -20,8 +20,9 @@ from typing import Any
 
 import msgspec
 
-from envdoctor.processes import Kept, Lines, Process, signal_name
+from envdoctor.processes import Process, signal_name
 from envdoctor.resources import resource_folder
+from envdoctor.streams import Kept, Lines
 
 STARTUP = 180.0
 """Seconds to the first event: a cold import of torch from a network disk takes a minute and more."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -132,14 +133,15 @@ def _machine_id() -> str:
 @contextlib.contextmanager
 def _store(file: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
     """The open database, at the newest schema. Raises HistoryError for whatever is wrong with it."""
+    with contextlib.suppress(OSError):
+        if file.exists() and not file.is_file():  # SQLite would wait for the other end of a pipe
+            raise HistoryError(f"{file}: it is no file")
     try:
         if write:
             file.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None)
         else:
-            connection = sqlite3.connect(
-                f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None
-            )
+            connection = _reader(file)
         with contextlib.closing(connection):
             connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
             if write:
@@ -148,7 +150,8 @@ def _store(file: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
             elif (version := _version(connection)) > len(MIGRATIONS):
                 raise sqlite3.DatabaseError(NEWER.format(version))
             yield connection
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        # A damaged file need not fail in SQLite: it may hold other types, or texts that are none.
         raise HistoryError(f"{file}: {error}") from error
 
 
@@ -292,6 +295,8 @@ def _past(run: dict[str, Any], figures: Sequence[dict[str, Any]]) -> Past:
             msgspec.convert({**row, "launches": msgspec.json.decode(row["launches"])}, Figure, strict=False)
             for row in figures
         )
+        if not all(figure.launches and all(map(math.isfinite, (figure.value, *figure.launches))) for figure in kept):
+            raise sqlite3.DatabaseError(f"run {run.get('id')} holds a figure that is no number")
         return msgspec.structs.replace(msgspec.convert(run, Past, strict=False), figures=kept)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise sqlite3.DatabaseError(f"run {run.get('id')} cannot be read: {error}") from error

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from envdoctor.credentials import without_credentials
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
 
@@ -213,7 +214,7 @@ class BenchResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
 
 def encode(result: BenchResult) -> str:
     """The file's text. The distributions make up most of it, so numbers stand in lines, not one a line."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=1).decode() + "\n"
+    return without_credentials(msgspec.json.format(msgspec.json.encode(result), indent=1).decode()) + "\n"
 
 
 def save(result: BenchResult, path: Path) -> None:

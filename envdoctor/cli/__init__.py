@@ -13,6 +13,7 @@ from typing import TextIO
 
 import click
 
+from envdoctor.cli.output import echo, safe
 from envdoctor.errors import EnvdoctorError, InputError
 from envdoctor.signals import interrupt
 
@@ -63,7 +64,7 @@ def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> N
     if wanted and not ctx.resilient_parsing:
         from envdoctor import __version__
 
-        click.echo(f"envdoctor {__version__}")
+        echo(f"envdoctor {__version__}")
         ctx.exit()
 
 
@@ -143,7 +144,9 @@ def _run(arguments: list[str]) -> int:
             return InputError.exit_code
         return _defect(error)
     except click.ClickException as error:
-        error.show()
+        error.message = safe(error.message)  # type: ignore[misc] # it is told nowhere else
+        with suppress(OSError):
+            error.show()
         return error.exit_code
     except EnvdoctorError as error:
         _say(f"Error: {error}")
@@ -195,7 +198,7 @@ def _discard(stream: TextIO) -> None:
 
 def _say(text: str) -> None:
     with suppress(OSError):  # stderr may be closed too
-        click.echo(" ".join(text.split()) if "\n" in text else text, err=True)
+        echo(" ".join(text.split()) if "\n" in text else text, err=True)
 
 
 def _where(error: BaseException) -> str:

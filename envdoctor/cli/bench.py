@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envdoctor.cli.bench_results import STYLES, compare_results, list_workloads, show, show_history, show_result
+from envdoctor.cli.output import echo
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def command(
         failed = None if target is None else _saved(result, target)
     show(result, style)
     if target is not None and failed is None:
-        click.echo(f"Wrote {save}. Compare it with another: envdoctor bench compare {save} OTHER", err=True)
+        echo(f"Wrote {save}. Compare it with another: envdoctor bench compare {save} OTHER", err=True)
     if failed is not None:
         raise failed
     if result.partial_because == ENDED_BY_HAND:
@@ -185,11 +186,10 @@ def _saved(result: BenchResult, target: Path) -> InputError | None:
 
 def _explain(error: StartupError, python: str | None) -> None:
     """On stderr: why nothing could be measured at all, and the repair, with the facts of a try of torch."""
-    from rich.console import Console
-
     from envdoctor.bench.diagnosing import diagnosed, errors_of
     from envdoctor.bench.results import Failure
     from envdoctor.cli.gathering import gather
+    from envdoctor.console import Console
     from envdoctor.report.bench.result_text import print_causes
 
     failure = Failure(kind="crash", message=str(error), log_tail=tuple(error.ending.stderr.splitlines()))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envdoctor.cli.output import echo, safe
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from envdoctor.bench.results import BenchResult
+    from envdoctor.console import Console
 
 STYLES = ("text", "json", "html")
 
@@ -23,15 +23,14 @@ def show(result: BenchResult, style: str) -> None:
     if style == "json":
         from envdoctor.bench.results import encode
 
-        click.echo(encode(result), nl=False)
+        echo(encode(result), nl=False)
         return
     if style == "html":
         from envdoctor.report.bench.html import run_page
 
-        click.echo(run_page(result))
+        echo(run_page(result))
         return
-    from rich.console import Console
-
+    from envdoctor.console import Console
     from envdoctor.report.bench.result_text import print_result
 
     print_result(Console(highlight=False), result)
@@ -78,10 +77,9 @@ def list_workloads(benchmarks: str | None, style: str) -> None:
     if style == "json":
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(listed), indent=2).decode())
+        echo(msgspec.json.format(msgspec.json.encode(listed), indent=2).decode())
         return
-    from rich.console import Console
-
+    from envdoctor.console import Console
     from envdoctor.report.bench.result_text import print_listing
 
     print_listing(Console(highlight=False), listed)
@@ -106,10 +104,9 @@ def show_history(workloads: tuple[str, ...], limit: int, style: str) -> None:
     if style == "json":
         from envdoctor.report.bench.history import to_json
 
-        click.echo(to_json(past, workloads))
+        echo(to_json(past, workloads))
         return
-    from rich.console import Console
-
+    from envdoctor.console import Console
     from envdoctor.report.bench.history import print_history
 
     print_history(Console(highlight=False), past, workloads, str(history.path()))
@@ -158,8 +155,7 @@ def compare_results(
 
         _write(comparison_text.to_json(found) + "\n" if style == "json" else comparison_text.to_markdown(found), output)
     else:
-        from rich.console import Console
-
+        from envdoctor.console import Console
         from envdoctor.report.bench.comparison_text import print_comparison
 
         if output is None:
@@ -190,7 +186,7 @@ def _plain(prints: Callable[[Console], None]) -> str:
     """What is printed, for a file."""
     import io
 
-    from rich.console import Console
+    from envdoctor.console import Console
 
     text = io.StringIO()
     prints(Console(file=text, width=100, highlight=False))
@@ -199,9 +195,9 @@ def _plain(prints: Callable[[Console], None]) -> str:
 
 def _write(text: str, output: str | None) -> None:
     if output is None:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
         return
     from envdoctor.files import write_atomically
 
-    write_atomically(Path(output), text)
-    click.echo(f"Wrote {output}.", err=True)
+    write_atomically(Path(output), safe(text))
+    echo(f"Wrote {output}.", err=True)

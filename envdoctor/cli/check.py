@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envdoctor.cli.gathering import content, gather
+from envdoctor.cli.output import echo
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _list(only: tuple[str, ...]) -> int:
     chosen = _select(only)
     width = max(len(d.code) for d in chosen)
     for d in chosen:
-        click.echo(f"{d.code:<{width}}  {d.severity.value:<7}  {d.title}")
+        echo(f"{d.code:<{width}}  {d.severity.value:<7}  {d.title}")
     return 0
 
 
@@ -133,15 +134,14 @@ def _render(style: str, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
     if style == "json":
         from envdoctor.report.check.data import to_json
 
-        click.echo(to_json(snapshot, diagnosed))
+        echo(to_json(snapshot, diagnosed))
     elif style in ("markdown", "github", "junit"):
         from envdoctor.report.check import markdown
 
         write = {"markdown": markdown.to_markdown, "github": markdown.to_github, "junit": markdown.to_junit}[style]
-        click.echo(write(snapshot, diagnosed))
+        echo(write(snapshot, diagnosed))
     else:
-        from rich.console import Console
-
+        from envdoctor.console import Console
         from envdoctor.report.check.text import print_report
 
         if style == "html":
@@ -149,6 +149,6 @@ def _render(style: str, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
 
             console = Console(record=True, file=io.StringIO(), width=110, force_terminal=True)
             print_report(console, snapshot, diagnosed)
-            click.echo(console.export_html(inline_styles=True))
+            echo(console.export_html(inline_styles=True))
         else:
             print_report(Console(highlight=False), snapshot, diagnosed)

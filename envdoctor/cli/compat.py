@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from envdoctor.cli.output import echo
 from envdoctor.errors import InputError
 
 _HELP = """Answer what goes with what: GPU, driver, CUDA, torch, Python, torch's companions.
@@ -82,12 +83,11 @@ def command(
     except KnowledgeError as error:
         raise InputError(str(error)) from None
     if fmt == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(found.as_json()), indent=2).decode())
+        echo(msgspec.json.format(msgspec.json.encode(found.as_json()), indent=2).decode())
     else:
         from datetime import datetime, timezone
 
-        from rich.console import Console
-
+        from envdoctor.console import Console
         from envdoctor.report.plan.compat import print_answer
 
         today = datetime.now(timezone.utc).date()

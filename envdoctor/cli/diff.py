@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envdoctor.cli.output import echo
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,11 +64,11 @@ def command(a: str, b: str, python: str | None, fast: bool, everything: bool, st
         difference.ComparedMachine(letter="B", name=_name(b), snapshot=second, diagnosed=compared.diagnosed_b),
     ]
     if style == "json":
-        click.echo(difference.to_json(compared))
+        echo(difference.to_json(compared))
     elif style == "markdown":
-        click.echo(difference.to_markdown(compared, sides))
+        echo(difference.to_markdown(compared, sides))
     else:
-        from rich.console import Console
+        from envdoctor.console import Console
 
         difference.print_difference(Console(highlight=False), compared, sides, everything=everything)
     return int(compared.telling)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from envdoctor.cli.output import echo
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def _explain(stream: BinaryIO, source: str | None, python: str | None, no_machin
 def _tell(size: int) -> None:
     """One line on stderr that is written over; 0 takes it away."""
     if sys.stderr.isatty() and (size == 0 or (size >= LARGE and size % LARGE < STEP)):
-        click.echo(f"\rRead {size >> 20:,} MiB" if size else "\r" + " " * 24 + "\r", nl=False, err=True)
+        sys.stderr.write(f"\rRead {size >> 20:,} MiB" if size else "\r" + " " * 24 + "\r")
+        sys.stderr.flush()
 
 
 def _machine(source: str | None, python: str | None) -> Snapshot | None:
@@ -126,10 +128,9 @@ def _show_page(diagnosis: Diagnosis, style: str) -> None:
     if style == "json":
         from envdoctor.report.check.explanation import page_to_json
 
-        click.echo(page_to_json(diagnosis))
+        echo(page_to_json(diagnosis))
         return
-    from rich.console import Console
-
+    from envdoctor.console import Console
     from envdoctor.report.check.explanation_text import print_page
 
     print_page(Console(highlight=False), diagnosis)
@@ -139,10 +140,9 @@ def _render(diagnosed: Diagnosed, style: str, everything: bool) -> None:
     if style == "json":
         from envdoctor.report.check.explanation import to_json
 
-        click.echo(to_json(diagnosed))
+        echo(to_json(diagnosed))
         return
-    from rich.console import Console
-
+    from envdoctor.console import Console
     from envdoctor.report.check.explanation_text import print_explanation
 
     print_explanation(Console(highlight=False), diagnosed, everything=everything)

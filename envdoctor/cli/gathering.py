@@ -86,7 +86,7 @@ class _Progress:
     def _draw(self) -> None:
         if self._done.wait(PATIENCE):
             return
-        from rich.console import Console
+        from envdoctor.console import Console
 
         console = Console(stderr=True, highlight=False)
         with console.status("Looking at this machine") as status:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from envdoctor.cli.gathering import gather
+from envdoctor.cli.output import echo
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from envdoctor.console import Console
     from envdoctor.planning.model import Plan, Target, Wishes
 
 _HELP = """Plan the newest PyTorch stack that really works, and write it in the form that people use.
@@ -175,12 +175,12 @@ def _list() -> int:
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
     for name, summary in lines.items():
         margin = f"{name:<{width}}  "
-        click.echo(textwrap.fill(margin + summary, max(columns, 40), subsequent_indent=" " * len(margin)))
+        echo(textwrap.fill(margin + summary, max(columns, 40), subsequent_indent=" " * len(margin)))
     return 0
 
 
 def _console(*, err: bool = False) -> Console:
-    from rich.console import Console
+    from envdoctor.console import Console
 
     return Console(stderr=err, highlight=False)
 
@@ -189,7 +189,7 @@ def _plan(planned: Plan, style: str) -> int:
     if style == "json":
         from envdoctor.report.plan.data import plan_json
 
-        click.echo(plan_json(planned))
+        echo(plan_json(planned))
     else:
         from envdoctor.report.plan.text import print_plan
 
@@ -205,7 +205,7 @@ def _unlock(machine: Target, wishes: Wishes, style: str) -> int:
     if style == "json":
         from envdoctor.report.plan.data import unlock_json
 
-        click.echo(unlock_json(found))
+        echo(unlock_json(found))
     else:
         from envdoctor.report.plan.unlock import print_unlocks
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envdoctor.cli.output import echo
+
 if TYPE_CHECKING:
     from envdoctor.planning.model import Plan, Stack
     from envdoctor.rendering.model import RenderedFile
@@ -15,18 +17,17 @@ if TYPE_CHECKING:
 
 def apply_plan(planned: Plan, directory: Path) -> int:
     """Makes the environment of a plan in `directory` and says what came of it. Returns the exit code."""
-    from rich.console import Console
-
+    from envdoctor.console import Console
     from envdoctor.diagnosis.model import Severity
     from envdoctor.rendering.apply import apply
 
     stack = with_a_python_that_is_here(planned)
     made = apply(stack, directory, Console(stderr=True, highlight=False))
-    click.echo(f"{made.directory} is ready: {made.proof}")
+    echo(f"{made.directory} is ready: {made.proof}")
     if stack.gpus and not made.on_gpu:
-        click.echo("Note: it was proved on the CPU only; torch did not get at a GPU here.", err=True)
+        echo("Note: it was proved on the CPU only; torch did not get at a GPU here.", err=True)
     if made.diagnosed.has(Severity.ERROR):
-        click.echo(f"Note: `envdoctor check --python {made.directory}` finds more to repair on this machine.", err=True)
+        echo(f"Note: `envdoctor check --python {made.directory}` finds more to repair on this machine.", err=True)
     return 0
 
 
@@ -50,7 +51,7 @@ def with_a_python_that_is_here(planned: Plan) -> Stack:
         here = plan(target, msgspec.structs.replace(wishes, python=target.python), load()).stack
         if here is None:
             raise
-        click.echo(
+        echo(
             f"Note: torch {stack.torch} wants Python {stack.python}, which is not here; "
             f"with Python {target.python} it is torch {here.torch}.",
             err=True,
@@ -69,11 +70,11 @@ def write_or_print(target: str, stack: Stack, *, folder: str | None, force: bool
         from envdoctor.rendering.writing import write
 
         for place in write(files, Path(folder), force=force):
-            click.echo(f"wrote {place}", err=True)
+            echo(f"wrote {place}", err=True)
     else:
         _print(files)
     for note in stack.notes:
-        click.echo(f"Note: {note}", err=True)
+        echo(f"Note: {note}", err=True)
     return 0
 
 
@@ -99,10 +100,10 @@ _NOT_OF_THE_PLAN = ("folder", "force", "environment", "style", "show_list")
 def _print(files: tuple[RenderedFile, ...]) -> None:
     """One file as it is, so that it can be redirected; several with a line before each that names it."""
     if len(files) == 1:
-        click.echo(files[0].text, nl=False)
+        echo(files[0].text, nl=False)
         return
     for place, file in enumerate(files):
-        click.echo(f"{'' if place == 0 else chr(10)}==> {file.path} <==")
-        click.echo(file.text, nl=False)
+        echo(f"{'' if place == 0 else chr(10)}==> {file.path} <==")
+        echo(file.text, nl=False)
     if sys.stdout.isatty():
-        click.echo("\nSeveral files: -o DIR writes them.", err=True)
+        echo("\nSeveral files: -o DIR writes them.", err=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from envdoctor.cli.gathering import gather
+from envdoctor.cli.output import echo
 
 
 @click.command("snapshot")
@@ -44,12 +45,12 @@ def command(
         snapshot = redact(snapshot)
     text = msgspec.json.format(msgspec.json.encode(snapshot), indent=2).decode() + "\n"
     if target is None:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
         return 0
     from envdoctor.files import write_atomically
 
     write_atomically(target, text)
-    click.echo(
+    echo(
         f"Wrote {output} ({'as it is' if no_redact else 'redacted'}). Judge it with: envdoctor check --from {output}",
         err=True,
     )

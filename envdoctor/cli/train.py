@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from envdoctor.cli.output import echo
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
@@ -204,10 +205,9 @@ def _show(result: TrainingResult, style: str) -> None:
     if style == "json":
         from envdoctor.training.result import encode
 
-        click.echo(encode(result))
+        echo(encode(result))
         return
-    from rich.console import Console
-
+    from envdoctor.console import Console
     from envdoctor.report.training.text import print_training
 
     print_training(Console(highlight=False), result)

@@ -160,6 +160,9 @@ def siblings_again(machine: Snapshot, world: Knowledge, name: str) -> tuple[Fix,
                 install_into(machine, ["torch", name], title="").commands[0],
             ),
             note="For another CUDA than PyPI's build: name the index of pytorch.org for both (`envdoctor recipe venv`).",
-            verify=run_python(machine, f"import torch, {name}; print(torch.__version__, {name}.__version__)"),
+            # A distribution may be called anything; what is imported is a name.
+            verify=run_python(machine, f"import torch, {name}; print(torch.__version__, {name}.__version__)")
+            if name.isidentifier()
+            else run_python(machine, "import torch; print(torch.__version__)"),
         ),
     )

@@ -9,6 +9,8 @@ import re
 import struct
 from pathlib import Path
 
+from envdoctor.files import at_once
+
 # e_machine -> the name that uname prints for it.
 MACHINES = {
     0x03: "i686",
@@ -26,7 +28,7 @@ _MAX_SECTIONS = 4096
 def architecture(path: Path) -> str | None:
     """The processor that an ELF file was built for, as uname names it; None where it is no such file."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=at_once) as file:
             head = file.read(20)
     except OSError:
         return None
@@ -39,7 +41,7 @@ def architecture(path: Path) -> str | None:
 def is_64_bit(path: Path) -> bool | None:
     """Whether an ELF file is of the 64-bit class; None where it is no ELF file."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=at_once) as file:
             head = file.read(5)
     except OSError:
         return None
@@ -49,7 +51,7 @@ def is_64_bit(path: Path) -> bool | None:
 def section(path: Path, name: str) -> bytes | None:
     """The contents of a section of a 64-bit little-endian ELF file; None where there is none or the file is broken."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=at_once) as file:
             head = file.read(64)
             if len(head) < 64 or head[:4] != b"\x7fELF" or head[4] != 2 or head[5] != 1:
                 return None

@@ -15,14 +15,10 @@ from pathlib import Path
 
 from envdoctor import processes
 from envdoctor.errors import InputError
+from envdoctor.files import at_once
 from envdoctor.processes import Completed
 
 SYSROOT = "ENVDOCTOR_SYSROOT"
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Opens without waiting: a pipe or a device in a file's place must cost a fact, not the program."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @dataclass(frozen=True)
@@ -121,7 +117,7 @@ class Machine:
 
     def read_bytes(self, name: str | Path, limit: int = 1 << 20) -> bytes | None:
         try:
-            with open(self.real(name), "rb", opener=_open_at_once) as file:
+            with open(self.real(name), "rb", opener=at_once) as file:
                 return file.read(limit)
         except (OSError, ValueError):
             return None

@@ -29,8 +29,7 @@ from envdoctor.rendering.safety import require_plain
 from envdoctor.rendering.showing import Steps
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from envdoctor.console import Console
     from envdoctor.diagnosis.model import Diagnosed
     from envdoctor.facts.model import Snapshot
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envdoctor.processes import Lines, Process
+from envdoctor.processes import Process
+from envdoctor.streams import Lines
 
 # Lines kept for an error's explanation.
 TAIL = 200

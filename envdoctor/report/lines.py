@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.text import Text
+
+from envdoctor.console import Console
 
 
 def wrapped(

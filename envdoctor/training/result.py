@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from envdoctor.bench.results import Device, Environment, Failure, Telemetry
+from envdoctor.credentials import without_credentials
 
 SCHEMA = "envdoctor.train/1"
 
@@ -111,4 +112,4 @@ class TrainingResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="schem
 
 
 def encode(result: TrainingResult) -> str:
-    return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
+    return without_credentials(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())

@@ -137,6 +137,17 @@ def test_stop_ends_it_politely_first_and_surely(tmp_path: Path, stubborn: bool) 
     assert child.next() is None and child.stop().kind == "stopped"
 
 
+def test_one_that_was_stopped_goes_on_so_that_it_can_end_politely(tmp_path: Path) -> None:
+    marker = tmp_path / "asked"
+    polite = f"signal.signal(signal.SIGTERM, lambda *_: (open({str(marker)!r}, 'w').close(), sys.exit(0)))"
+    child = start(tmp_path, f'{polite}\nemit("hello")\nwhile True: time.sleep(0.1)')
+    assert child.next() is not None and child.pid is not None
+    os.kill(child.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    child.stop(grace=20.0)
+    assert time.monotonic() - began < 10 and marker.exists() and not _alive(child.pid)
+
+
 def test_an_interrupt_while_listening_leaves_no_child(tmp_path: Path) -> None:
     child = start(tmp_path, 'emit("hello")\ntime.sleep(600)')
     timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))

@@ -194,3 +194,48 @@ def test_the_identity_of_a_machine_tells_nothing_of_it() -> None:
     machine = history.machine_of(day(1, 700))
     assert len(machine) == 16 and int(machine, 16) >= 0
     assert machine == history.machine_of(day(2, 100)) != history.machine_of(result(device="Tesla T4"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+def test_a_pipe_in_the_historys_place_costs_the_history_and_no_time(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(HistoryError, match="no file"):
+        runs(file=tmp_path / "pipe")
+    with pytest.raises(HistoryError, match="no file"):
+        add(past_of(day(1, 700)), tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE figure SET launches = '[]'", "UPDATE figure SET launches = '[1e999]'", "UPDATE figure SET launches = '{'",
+        "UPDATE figure SET value = 9e999", "UPDATE figure SET value = 'x'", "UPDATE figure SET workload = x'ff00'",
+        "UPDATE run SET created = x'ff'", "UPDATE run SET threads = 1e300", "UPDATE run SET partial = 'maybe'",
+        "UPDATE run SET created = CAST(x'ff' AS TEXT)", "DROP TABLE figure", "ALTER TABLE run DROP COLUMN suite",
+        "ALTER TABLE figure RENAME COLUMN value TO worth", "PRAGMA user_version = 99", "PRAGMA user_version = -1",
+    ],
+)  # fmt: skip
+def test_a_damaged_history_is_one_note_and_never_the_end_of_a_run(damage: str) -> None:
+    kept([700, 703, 698])
+    connection = sqlite3.connect(history.path())
+    connection.execute(damage)
+    connection.commit()
+    connection.close()
+    found = remember(day(9, 640))
+    assert len([note for note in found.notes if "history" in note]) <= 1
+
+
+def test_random_damage_to_the_file_is_never_more_than_a_note() -> None:
+    import random
+
+    kept([700, 703, 698])
+    whole = history.path().read_bytes()
+    draw = random.Random(7)
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(draw.choice((1, 10, 500))):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        history.path().write_bytes(data[: draw.choice((len(data), len(data) // 2, 100))])
+        for sidecar in ("-wal", "-shm"):
+            Path(f"{history.path()}{sidecar}").unlink(missing_ok=True)
+        remember(day(9, 640))

@@ -212,7 +212,8 @@ class FakeDriver:
     """A driver as its two libraries show it. `install` writes them into a folder.
 
     `errors` maps functions of either library to what goes wrong in them for every GPU ({'nvmlInit': 18, 'cuInit': 802},
-    {'nvmlInit': 'hang'}, {'libcuda.load': 'crash'}); `missing` lists functions that it lacks, as an older one does.
+    {'nvmlInit': 'hang'}, {'libcuda.load': 'crash'}), and 'counted' to how many GPUs it says there are; `missing` lists functions
+    that it lacks, as an older one does.
     """
 
     driver: str = "580.159.04"

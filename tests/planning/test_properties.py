@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-from rich.console import Console
 
+from envdoctor.console import Console
 from envdoctor.knowledge import load
 from envdoctor.planning.model import Alternative, Plan, Stack
 from envdoctor.planning.planner import plan

@@ -17,8 +17,8 @@ from typing import Any
 
 import psutil
 import pytest
-from rich.console import Console
 
+from envdoctor.console import Console
 from envdoctor.errors import InputError
 from envdoctor.planning.model import Stack
 from envdoctor.rendering import apply as applying

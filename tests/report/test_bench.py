@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from envdoctor.bench.compare import compare
 from envdoctor.bench.peaks import with_peaks
 from envdoctor.bench.results import BenchResult, Diagnosed, Failure, Limit, Skipped, WorkloadResult
+from envdoctor.console import Console
 from envdoctor.errors import InputError
 from envdoctor.report.bench.comparison_text import print_comparison, to_markdown
 from envdoctor.report.bench.result_text import print_result

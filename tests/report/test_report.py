@@ -7,8 +7,8 @@ import json
 from xml.etree import ElementTree
 
 import pytest
-from rich.console import Console
 
+from envdoctor.console import Console
 from envdoctor.diagnosis.model import Diagnosed
 from envdoctor.facts.model import ProbeReport, Snapshot
 from envdoctor.facts.sections.gpu import CudaDriver, Nvml

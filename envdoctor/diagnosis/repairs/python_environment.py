@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -168,7 +169,9 @@ def uninstall_from(snapshot: Snapshot, names: Sequence[str]) -> str:
 
 def run_python(snapshot: Snapshot, code: str) -> str:
     """A command that runs one line of Python in the target environment."""
-    return f'{quoted([_python(snapshot.interpreter)])} -c "{code}"'
+    # In double quotes, which cmd.exe takes too; what a shell would read in them is in single ones.
+    argument = shlex.quote(code) if re.search(r'["$`\\!%\n]', code) else f'"{code}"'
+    return f"{quoted([_python(snapshot.interpreter)])} -c {argument}"
 
 
 def index_of(snapshot: Snapshot, world: Knowledge) -> str | None:

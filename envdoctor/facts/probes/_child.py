@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
+import stat
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +23,10 @@ def load(names: Sequence[str]) -> ctypes.CDLL | None:
     """The first library that loads; says the loader's words about the others."""
     for name in names:
         say(call=f"dlopen({name})")
+        obstacle = _no_file(name)
+        if obstacle is not None:
+            say(load_error=f"{obstacle}: not a regular file", load_name=name)
+            continue
         try:
             library = ctypes.CDLL(name)
         except OSError as error:
@@ -28,6 +34,19 @@ def load(names: Sequence[str]) -> ctypes.CDLL | None:
         else:
             say(library=_mapped_file(name) or name)
             return library
+    return None
+
+
+def _no_file(name: str) -> str | None:
+    """What the loader would find first and wait for: a pipe has no end. None where it finds a file, or finds it elsewhere."""
+    folders = [""] if "/" in name else os.environ.get("LD_LIBRARY_PATH", "").replace(";", ":").split(":")
+    for folder in folders:
+        path = f"{folder}/{name}" if folder else name
+        try:
+            mode = os.stat(path).st_mode  # noqa: PTH116 - pathlib costs 5 ms here
+        except (OSError, ValueError):
+            continue
+        return None if stat.S_ISREG(mode) else path
     return None
 
 

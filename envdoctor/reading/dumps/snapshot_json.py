@@ -10,6 +10,8 @@ from envdoctor.errors import InputError
 from envdoctor.facts.model import SCHEMA, Snapshot
 
 _KIND, _, _NUMBER = SCHEMA.partition("/")
+LARGEST, MOST_MESSAGES = 16 << 20, 300
+"""Bytes of a snapshot, the largest known of which is under 1 MB; and its lines of other text, which readers keep 200 of."""
 _HOLDERS = ("envdoctor.report", "envdoctor.bench")
 _MARK = re.compile(r'"schema"\s{0,8}:\s{0,8}"envdoctor\.')
 _AT = re.compile(r"(?P<what>.*?) - at `(?P<path>[^`]*)`", re.DOTALL)
@@ -76,8 +78,11 @@ def _decode(data: bytes) -> Snapshot:
         newer = number.isdecimal() and len(number) < 6 and int(number) > int(_NUMBER)
         hint = "made by a newer envdoctor; update this one" if newer else f"this envdoctor reads {SCHEMA}"
         raise InputError(f"{kind}/{number[:20]}: {hint}.")
+    if len(data) > LARGEST:
+        raise InputError(f"this snapshot is larger than {LARGEST >> 20} MiB; no machine has as many facts.")
     try:
-        return msgspec.json.decode(data, type=Snapshot)
+        snapshot = msgspec.json.decode(data, type=Snapshot)
+        return msgspec.structs.replace(snapshot, messages=snapshot.messages[:MOST_MESSAGES])
     except msgspec.ValidationError as error:
         found = _AT.match(str(error))
         if found:

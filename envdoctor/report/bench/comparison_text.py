@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from rich.console import Console
 from rich.text import Text
 
 from envdoctor.bench.compare import (
@@ -20,6 +19,7 @@ from envdoctor.bench.compare import (
     Row,
     Side,
 )
+from envdoctor.console import Console
 from envdoctor.report.bench.result_text import grouped
 from envdoctor.report.check.headline import SEPARATOR
 from envdoctor.report.check.text import hanging, speaks_unicode

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from rich.console import Console
 from rich.text import Text
 
 from envdoctor.bench.history import Figure, Past
+from envdoctor.console import Console
 from envdoctor.report.check.text import hanging, speaks_unicode
 from envdoctor.report.figures import BARS, number, quantity
 

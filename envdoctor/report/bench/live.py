@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
@@ -15,6 +15,7 @@ from rich.text import Text
 from envdoctor.bench.child import Event
 from envdoctor.bench.runner import Launch, Listener
 from envdoctor.bench.suites import Plan
+from envdoctor.console import Console
 from envdoctor.report.figures import duration, quantity
 
 PHASES = {"setup": "setting up", "warmup": "warming up", "measure": "measuring", "check": "checking"}

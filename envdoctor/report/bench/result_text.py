@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
 from rich.text import Text
 
 from envdoctor.bench.references import of_device
 from envdoctor.bench.results import BenchResult, Diagnosed, WorkloadResult
 from envdoctor.bench.suites import Listing
 from envdoctor.bench.verdict import Statement, read
+from envdoctor.console import Console
 from envdoctor.report.bench.table import print_table
 from envdoctor.report.check.headline import SEPARATOR, gibibytes
 from envdoctor.report.check.text import hanging, speaks_unicode

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.text import Text
 
 from envdoctor.bench.results import Metric, WorkloadResult
+from envdoctor.console import Console
 from envdoctor.report.check.text import speaks_unicode
 from envdoctor.report.figures import bar, number, percent, sparkline
 

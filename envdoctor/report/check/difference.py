@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from rich.console import Console
 from rich.text import Text
 
+from envdoctor.console import Console
 from envdoctor.diagnosis.model import Diagnosed, Finding, Severity
 from envdoctor.facts.model import Snapshot
 from envdoctor.machine_diff.difference import Compared, Difference, Weight

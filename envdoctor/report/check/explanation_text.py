@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.text import Text
 
+from envdoctor.console import Console
 from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, MachineSays, Severity
 from envdoctor.report.check.headline import shortened, telling_command
 from envdoctor.report.check.text import COLOURS, INDENT, hanging, print_fix, print_quote, speaks_unicode

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from envdoctor.credentials import without_credentials
 from envdoctor.diagnosis.model import Diagnosed, Severity, Unknown, Verdict
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
@@ -73,6 +74,8 @@ def _not_known(diagnosed: Diagnosed) -> str:
 
 
 def shortened(text: str) -> str:
+    """A line of somebody's text, fit to be shown."""
+    text = without_credentials(text)
     return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 4].rstrip()} ..."
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
 from rich.text import Text
 
+from envdoctor.console import Console
+from envdoctor.credentials import without_credentials
 from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity, Verdict
 from envdoctor.facts.model import Snapshot
 from envdoctor.report.check.headline import SEPARATOR, headline, machine_lines, shortened, telling_command
@@ -135,7 +136,12 @@ def print_quote(console: Console, finding: Finding) -> None:
     """The line of the text that tells, and where it stands."""
     if not finding.quote:
         return
-    hanging(console, Text(finding.quote, style="dim"), INDENT + 2, Text(" " * INDENT + "> ", style="dim"))
+    hanging(
+        console,
+        Text(without_credentials(finding.quote), style="dim"),
+        INDENT + 2,
+        Text(" " * INDENT + "> ", style="dim"),
+    )
     if finding.line is not None and finding.count > 1:
         where = f"line {finding.line:,}, and {finding.count:,} times up to line {finding.last_line or finding.line:,}"
     else:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from rich.console import Console
 from rich.text import Text
 
 from envdoctor.compat import Answer, Change, Reason
+from envdoctor.console import Console
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.freshness import TableAge
 from envdoctor.report.lines import wrapped

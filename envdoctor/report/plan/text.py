@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from rich.console import Console
 from rich.text import Text
 
+from envdoctor.console import Console
 from envdoctor.planning.model import Alternative, Plan, Stack, Target, Wishes
 from envdoctor.report.lines import wrapped
 

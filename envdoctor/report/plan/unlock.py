@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.text import Text
 
+from envdoctor.console import Console
 from envdoctor.planning.unlock import DriverStep, Unlocks
 from envdoctor.report.lines import wrapped
 from envdoctor.report.plan.text import headline, machine, print_alternative

@@ -7,12 +7,13 @@ import sys
 import time
 from collections.abc import Iterator
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from envdoctor.bench.child import Event
+from envdoctor.console import Console
 from envdoctor.report.check.text import speaks_unicode
 from envdoctor.report.figures import course, duration, number, percent
 from envdoctor.training.result import Epoch

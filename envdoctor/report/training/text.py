@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
+from envdoctor.console import Console
 from envdoctor.report.bench.result_text import MARKS, PLAIN_MARKS, rows
 from envdoctor.report.bench.table import span
 from envdoctor.report.check.headline import SEPARATOR, gibibytes

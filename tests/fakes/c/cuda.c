@@ -114,7 +114,8 @@ EXPORT int cuDriverGetVersion(int *out) {
 
 EXPORT int cuDeviceGetCount(int *out) {
     int code = gate(-1, "cuDeviceGetCount");
-    if (!code) *out = device_count;
+    const char *counted = look("counted"); /* a driver that counts wrong */
+    if (!code) *out = counted ? (int)strtol(counted, NULL, 10) : device_count;
     return code;
 }
 

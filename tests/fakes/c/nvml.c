@@ -194,7 +194,8 @@ EXPORT int nvmlSystemGetProcessName(unsigned pid, char *out, unsigned size) {
 
 EXPORT int nvmlDeviceGetCount_v2(unsigned *out) {
     int code = gate(NULL, "nvmlDeviceGetCount_v2");
-    if (!code) *out = (unsigned)device_count();
+    const char *counted = look("counted"); /* a driver that counts wrong */
+    if (!code) *out = counted ? (unsigned)strtoul(counted, NULL, 10) : (unsigned)device_count();
     return code;
 }
 
