@@ -137,9 +137,7 @@ def _store(file: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
             file.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None)
         else:
-            connection = sqlite3.connect(
-                f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None
-            )
+            connection = _reader(file)
         with contextlib.closing(connection):
             connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
             if write:
