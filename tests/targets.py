@@ -43,6 +43,11 @@ class Target:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
 
+    def at_start(self, code: str) -> None:
+        """Code that its Python runs at every start. Not sitecustomize: Debian's Python has one, which hides it."""
+        self.write("at_start_of_tests.py", code)
+        self.write("at_start_of_tests.pth", "import at_start_of_tests\n")
+
     def install(
         self,
         name: str,

@@ -39,7 +39,8 @@ def test_garbage_on_stdout_is_counted_and_costs_nothing(tmp_path: Path) -> None:
 print("Downloading weights: 100%")
 print('{{"event": 5}}'); print('{{"no": "event"}}'); print('[1, 2]'); print('{{"event": "x", "t": "soon"}}'); print("{{" * 100000)
 sys.stdout.flush()
-os.write(1, bytes(range(256)) + b"\\n" + b"x" * {LONGEST_LINE + 5} + b"\\n\\n")
+sys.stdout.buffer.write(bytes(range(256)) + b"\\n" + b"x" * {LONGEST_LINE + 5} + b"\\n\\n")
+sys.stdout.flush()
 emit("hello")
 """
     with start(tmp_path, body) as child:

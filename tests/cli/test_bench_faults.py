@@ -108,7 +108,7 @@ def measure(name):
 def test_garbage_on_stdout_is_reported_and_costs_nothing(tmp_path: Path) -> None:
     program = benchmark(
         tmp_path,
-        "FAULTS = {'alpha': 'print(\"Downloading: 42%\"); os.write(1, bytes(range(128, 256)) + b\"\\\\n\")'}\n",
+        "FAULTS = {'alpha': 'print(\"Downloading: 42%\", flush=True); os.write(1, bytes(range(128, 256)) + b\"\\\\n\")'}\n",
     )
     file = tmp_path / "result.json"
     code, out, _ = bench(tmp_path, program, "--save", file)

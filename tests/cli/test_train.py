@@ -212,7 +212,8 @@ def test_a_first_step_that_differs_from_the_cpus_is_no_trained_model(tmp_path: P
 
 def test_what_is_no_event_is_told_and_costs_nothing(tmp_path: Path) -> None:
     noise = (
-        "print('Downloading: 42%'); os.write(1, bytes(range(128, 256)) + b'\\n'); emit('epoch', epoch='x'); emit('run')"
+        "print('Downloading: 42%', flush=True); os.write(1, bytes(range(128, 256)) + b'\\n'); "
+        "emit('epoch', epoch='x'); emit('run')"
     )
     code, found = document(tmp_path, trainer(tmp_path, faults={"epoch 2": noise}))
     assert code == 0 and len(found["epochs"]) == 3

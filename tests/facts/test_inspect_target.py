@@ -81,7 +81,7 @@ def test_reading_the_files_imports_no_package(tmp_path: Path) -> None:
 
 def test_one_subject_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     target = bare_environment(tmp_path / "env")
-    target.write("sitecustomize.py", "import os\ndel os.uname\nos.getcwd = lambda: 1 / 0\n")
+    target.at_start("import os\ndel os.uname\nos.getcwd = lambda: 1 / 0\n")
     answers = ask(target)
     assert answers.finished
     failed = {record["failed"]: record["error"] for record in answers.records if "failed" in record}

@@ -73,8 +73,7 @@ OLD_LIBC = (
 
 def python_of_the_future(target: Target) -> None:
     """Python 3.16 as far as anybody can ask it: the version is what the interpreter says of itself."""
-    target.write(
-        "sitecustomize.py",
+    target.at_start(
         "import collections, sys\n"
         "Version = collections.namedtuple('Version', 'major minor micro releaselevel serial')\n"
         "sys.version_info = Version(3, 16, 0, 'final', 0)\n",

@@ -130,10 +130,8 @@ def test_it_makes_the_environment_proves_it_and_then_changes_nothing(
     scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_FIND_LINKS", str(real_torch.wheels()))
-    folder, home = (
-        project(here(os="debian12", torchvision=None, requirements=(f"torch=={TORCH}",)), scratch / "project"),
-        scratch / "home",
-    )
+    plan = here(os="debian12", torchvision=None, requirements=(f"torch=={TORCH}",))
+    folder, home = project(plan, scratch / "project"), scratch / "home"
     home.mkdir()
     (home / "envdoctor").symlink_to(Path(sys.prefix))  # the one that is being tested
     variables = {

@@ -41,7 +41,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    # A page with digests, as an index has them: of a folder's files, pip tells them only from 23.1 on.
+    page = tmp_path / "index.html"
+    digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    page.write_text("".join(f'<a href="{path.as_uri()}#sha256={digests[path]}">{path.name}</a>\n' for path in digests))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(page))
     return folder
 
 

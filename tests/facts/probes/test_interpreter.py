@@ -376,9 +376,7 @@ def test_noise_on_stdout_is_not_taken_for_an_answer(tmp_path: Path) -> None:
     target = stub_torch_environment(
         tmp_path / "env", gpus=[H100], importing='print \x00\xff{"end":true}\n<x>{"python":"1.2.3"}'
     )
-    target.write(
-        "sitecustomize.py", "import sys\nprint('{\"python\": \"1.2.3\"}', end='')\nsys.stderr.write('hello\\n')\n"
-    )
+    target.at_start("import sys\nprint('{\"python\": \"1.2.3\"}', end='')\nsys.stderr.write('hello\\n')\n")
     found = look(target)
     assert found.error is None
     assert found.version == ".".join(map(str, sys.version_info[:3]))
@@ -387,9 +385,9 @@ def test_noise_on_stdout_is_not_taken_for_an_answer(tmp_path: Path) -> None:
     assert run.stderr == "hello"
 
 
-def test_a_sitecustomize_that_fails_or_redirects_stdout(tmp_path: Path) -> None:
+def test_code_at_the_start_of_python_that_fails_or_redirects_stdout(tmp_path: Path) -> None:
     target = stub_torch_environment(tmp_path / "env")
-    target.write("sitecustomize.py", "import os, sys\nsys.stdout = open(os.devnull, 'w')\nraise RuntimeError('mine')\n")
+    target.at_start("import os, sys\nsys.stdout = open(os.devnull, 'w')\nraise RuntimeError('mine')\n")
     assert run_of(look(target)).outcome == "ok"
 
 
