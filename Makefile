@@ -14,7 +14,7 @@ COMPILER := $(if $(shell command -v cc || command -v gcc || command -v clang),,$
 WORKERS ?= 2
 
 .PHONY: run test test-fast test-system test-bare torch lint format pages
-.PHONY: bench-cli bench-explain bench-plan refresh clean help system-packages
+.PHONY: bench-cli bench-explain bench-plan gpu-proof refresh clean help system-packages
 help:
 	@echo "make run        set envdoctor up in .venv and check this machine"
 	@echo "make test       run all tests; the first time, fetch what they need (3 GB: the real torch)"
@@ -25,6 +25,7 @@ help:
 	@echo "make torch      fetch and install the torch that the tests run, or say why it cannot be had"
 	@echo "make refresh    rebuild from the registry what package metadata can rebuild"
 	@echo "make pages      write docs/diagnoses from the diagnoses' docstrings"
+	@echo "make gpu-proof PYTHON=... OUT=DIR [BLOCK=a|b|c]  the first contact with a GPU, in three blocks of at most ten minutes"
 	@echo "make bench-cli  time the command line against what it may cost"
 	@echo "make bench-explain  time explain on long logs"
 	@echo "make bench-plan  time a plan after start-up"
@@ -91,6 +92,10 @@ bench-explain: $(VENV)/.dev
 
 bench-plan: $(VENV)/.dev
 	$(BIN)/python -m tests.bench_plan
+
+# Runs in the Python that has torch, so that a machine without a network needs nothing else; what is done is not done again.
+gpu-proof:
+	$(PYTHON) -m tests.gpu_proof $(BLOCK) --out $(or $(OUT),gpu-proof)
 
 bench-cli: $(VENV)/.dev
 	$(BIN)/python -m tests.bench_cli

@@ -6,6 +6,8 @@ import enum
 
 import msgspec
 
+from envdoctor.diagnosis.model import Finding, Fix, Severity
+from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Torch
@@ -89,6 +91,17 @@ def device_code(machine: Snapshot, world: Knowledge) -> DeviceCode | None:
     )
 
 
+def lacking(code: DeviceCode, gpus: tuple[MachineGpu, ...], what: str, fixes: tuple[Fix, ...]) -> Finding:
+    """The finding about GPUs that torch has no code for; `what` stands between torch's name and theirs."""
+    return Finding(
+        summary=f"{code.name} {what} {plain_list(gpus)}: it was built {code.built_for}.",
+        severity=Severity.WARNING if code.running else None,
+        evidence=code.evidence(),
+        fixes=fixes,
+        confidence=code.confidence,
+    )
+
+
 def has_code(machine: Snapshot, world: Knowledge) -> bool | None:
     """Whether torch has code for every visible GPU; None where its code or a GPU's capability is not known for sure."""
     gpus = visible_gpus(machine, world)
@@ -122,18 +135,12 @@ def _vendors_own(torch: Torch) -> bool:
 
 
 def _newer_than(cuda: str, capability: str, world: Knowledge) -> bool:
-    """Whether a toolkit knows neither this GPU nor any of its major version, whose code it could run; or is of a major version
-    before the first that knows the GPU, so that none of its libraries has kernels for it."""
+    """Whether a toolkit can make no code for a GPU that came after it; or is of a major version before the first that knows the
+    GPU, so that none of its libraries has kernels for it."""
     record = world.architecture(capability)
     if record is None or record.first_cuda is None or cuda_key(record.first_cuda) <= cuda_key(cuda):
         return False
-    family = [
-        other
-        for other in world.architectures()
-        if capability_number(other.capability)[0] == capability_number(capability)[0] and other.first_cuda is not None
-    ]
-    unknown = all(cuda_key(other.first_cuda or "0") > cuda_key(cuda) for other in family)
-    return unknown or cuda_key(record.first_cuda)[0] > cuda_key(cuda)[0]
+    return world.toolkit_reaches(cuda, capability) is False or cuda_key(record.first_cuda)[0] > cuda_key(cuda)[0]
 
 
 def _dropped_by(cuda: str, capability: str, world: Knowledge) -> bool:

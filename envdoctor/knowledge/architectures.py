@@ -8,7 +8,7 @@ import msgspec
 
 from envdoctor.knowledge.devicecode import CodeRule, CodeRules
 from envdoctor.knowledge.tables import Row, read, source_texts
-from envdoctor.knowledge.versions import capability_key
+from envdoctor.knowledge.versions import capability_key, cuda_key
 
 
 class ArchitectureRecord(Row, frozen=True, kw_only=True):
@@ -62,6 +62,19 @@ class Architectures:
 
     def find(self, capability: str) -> ArchitectureRecord | None:
         return self._by_capability.get(capability_key(capability))
+
+    def reaches(self, cuda: str, capability: str) -> bool | None:
+        """Whether a CUDA toolkit compiles for a GPU, or for an older one whose code that GPU runs; None for a GPU of which no
+        toolkit is known."""
+        record = self.find(capability)
+        if record is None:
+            return None
+        if record.last_cuda is not None and cuda_key(cuda) > cuda_key(record.last_cuda):
+            return False
+        kin = [
+            row for row in self.all() if self.code.native((f"sm_{row.capability.replace('.', '')}",), capability, cuda)
+        ]
+        return any(row.first_cuda is None or cuda_key(row.first_cuda) <= cuda_key(cuda) for row in (*kin, record))
 
     def all(self) -> tuple[ArchitectureRecord, ...]:
         return tuple(record for _, record in sorted(self._by_capability.items()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from envdoctor.knowledge.architectures import ArchitectureRecord, Architectures
+from envdoctor.knowledge.architectures import Architectures
 from envdoctor.knowledge.builds import TorchBuild, TorchRelease, Unpublished
 from envdoctor.knowledge.channels import ChannelList
 from envdoctor.knowledge.published import Published
@@ -59,17 +59,4 @@ class Certainty:
         """Whether a build whose list has no code for a GPU may have it all the same: False (it has not) or None."""
         if build.cuda is None or build.list_is_certain:
             return False
-        record = self._architectures.find(capability)
-        return False if record is not None and not self._reaches(build.cuda, record) else None
-
-    def _reaches(self, cuda: str, record: ArchitectureRecord) -> bool:
-        """Whether a CUDA compiles for an architecture, or for an older one whose code that runs."""
-        if record.last_cuda is not None and cuda_key(cuda) > cuda_key(record.last_cuda):
-            return False
-        native = self._architectures.code.native
-        kin = [
-            row
-            for row in self._architectures.all()
-            if native(("sm_" + row.capability.replace(".", ""),), record.capability, cuda)
-        ]
-        return any(row.first_cuda is None or cuda_key(row.first_cuda) <= cuda_key(cuda) for row in (*kin, record))
+        return False if self._architectures.reaches(build.cuda, capability) is False else None

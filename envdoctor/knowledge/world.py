@@ -152,6 +152,11 @@ class Knowledge(Catalogue):
         """The architecture of a compute capability; None where it is not in the table."""
         return self._architectures.find(capability)
 
+    def toolkit_reaches(self, cuda: str, capability: str) -> bool | None:
+        """Whether a CUDA toolkit can make code that a GPU runs: for it, or for an older one whose code it runs ("12.6" and
+        "12.0": False). None for a GPU of which no toolkit is known."""
+        return self._architectures.reaches(cuda, capability)
+
     def architectures(self) -> tuple[ArchitectureRecord, ...]:
         """All of them, oldest first."""
         return self._architectures.all()

@@ -19,10 +19,9 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.architecture import CodeSource, device_code
+from envdoctor.diagnosis.architecture import CodeSource, device_code, lacking
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.device_code import arch_fixes
-from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.conditions import newer_than_listed, not_after_a_fault
@@ -155,10 +154,4 @@ def gpu_arch_too_new_for_torch(machine: Snapshot, world: Knowledge) -> Finding |
     code = device_code(machine, world)
     if code is None or not code.too_new or code.source is CodeSource.BUILD_SCRIPT:
         return None
-    return Finding(
-        summary=f"{code.name} has no code for {plain_list(code.too_new)}: it was built {code.built_for}.",
-        severity=Severity.WARNING if code.running else None,
-        evidence=code.evidence(),
-        fixes=arch_fixes(machine, world),
-        confidence=code.confidence,
-    )
+    return lacking(code, code.too_new, "has no code for", arch_fixes(machine, world))

@@ -17,10 +17,9 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.architecture import CodeSource, device_code
+from envdoctor.diagnosis.architecture import CodeSource, device_code, lacking
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.device_code import fixes_for_old_gpus
-from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.conditions import older_than_listed
@@ -146,10 +145,4 @@ def gpu_arch_too_old_for_torch(machine: Snapshot, world: Knowledge) -> Finding |
     code = device_code(machine, world)
     if code is None or not code.too_old or code.source is CodeSource.BUILD_SCRIPT:
         return None
-    return Finding(
-        summary=f"{code.name} has dropped {plain_list(code.too_old)}: it was built {code.built_for}.",
-        severity=Severity.WARNING if code.running else None,
-        evidence=code.evidence(),
-        fixes=fixes_for_old_gpus(machine, world),
-        confidence=code.confidence,
-    )
+    return lacking(code, code.too_old, "has dropped", fixes_for_old_gpus(machine, world))
