@@ -50,6 +50,7 @@ def all_diagnoses() -> tuple[Diagnosis, ...]:  # noqa: PLR0915  one import a dia
     from envdoctor.diagnosis.python.module_shadowed import module_shadowed
     from envdoctor.diagnosis.python.numpy_abi_mismatch import numpy_abi_mismatch
     from envdoctor.diagnosis.python.python_unsupported import python_unsupported
+    from envdoctor.diagnosis.python.wheel_index_missing import wheel_index_missing
     from envdoctor.diagnosis.pytorch.extension_abi_mismatch import extension_abi_mismatch
     from envdoctor.diagnosis.pytorch.extension_arch_missing import extension_arch_missing
     from envdoctor.diagnosis.pytorch.gpu_arch_too_new_for_torch import gpu_arch_too_new_for_torch
@@ -90,6 +91,7 @@ def all_diagnoses() -> tuple[Diagnosis, ...]:  # noqa: PLR0915  one import a dia
         platform_unsupported,
         glibc_too_old,
         python_unsupported,
+        wheel_index_missing,
         torch_missing,
         torch_cpu_only,
         gpu_arch_too_new_for_torch,

@@ -30,12 +30,15 @@ from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import machine_gpus
 from envdoctor.reading.messages.conditions import near
 from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.shared import no_device_type, unavailable
 
 # torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp, where libcuda is missing or has no driver under it.
 NOT_FOUND = "Found no NVIDIA driver on your system"
 
 
 MESSAGES = (
+    *unavailable(0.34),
+    *no_device_type(0.5),
     Message(
         "Found no NVIDIA driver on your system",
         "torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp, torch 0.3 to 2.15",

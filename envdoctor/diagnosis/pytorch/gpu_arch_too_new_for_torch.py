@@ -27,8 +27,10 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.conditions import newer_than_listed, not_after_a_fault
 from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.shared import no_kernel
 
 MESSAGES = (
+    *no_kernel(0.6),
     Message(
         "with CUDA capability sm_{arch} is not compatible with the current PyTorch installation",
         "torch/cuda/__init__.py: _check_capability, torch 1.6 to 2.8",
