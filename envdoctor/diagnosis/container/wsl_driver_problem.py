@@ -79,6 +79,8 @@ MESSAGES = (
         "c10/cuda/CUDAFunctions.cpp, cudaErrorSymbolNotFound: Windows' driver and WSL's libcuda do not agree",
         0.75,
     ),
+    Message("Failed to initialize NVML: N/A", "nvidia-smi: a Linux driver's programs inside WSL", 0.6),
+    Message("Failed to properly shut down NVML: N/A", "nvidia-smi: a Linux driver's programs inside WSL", 0.5),
     Message("Driver Version: 0 ", "numba, torch: cuDriverGetVersion without a driver", 0.8, when=wsl_near),
     Message("libdxcore.so: cannot open shared object file", "glibc", 0.95),
     Message(

@@ -129,16 +129,16 @@ def _fixes(machine: Snapshot, refused: Refused, world: Knowledge) -> tuple[Fix, 
     if not here:
         return ()
     build = here[0]
-    if build.index_url is None:
-        title, arguments = "PyPI has this very build: leave the tag out", [f"{refusal.name}=={version.public}"]
-    else:
-        title = f"Ask for it on its own index ({build.variant})"
-        arguments = [f"{refusal.name}=={version.public}", "--index-url", build.index_url]
+    url = build.index_url or next(
+        (b.index_url for b in world.torch_builds() if b.variant == build.variant and b.index_url), None
+    )
+    wanted = [f"{refusal.name}=={version.public}"]
+    own = "PyPI's own build of this release is the same one: without the tag, no index is needed."
     return (
         install_into(
             machine,
-            arguments,
-            title=title,
-            note="In a requirements file, a line of its own: --extra-index-url " + build.index_url if build.index_url else None,
+            [*wanted, "--index-url", url] if url else wanted,
+            title=f"Ask for it on the index that has it ({build.variant})" if url else "Leave the tag out: PyPI has this build",
+            note=own if build.index_url is None else f"In a requirements file, a line of its own: --extra-index-url {url}",
         ),
     )

@@ -17,12 +17,13 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.architecture import CodeSource, device_code
+from envdoctor.diagnosis.architecture import CodeSource, DeviceCode, device_code, dropped_by
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.device_code import fixes_for_old_gpus
 from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.planning.machine_gpus import MachineGpu
 from envdoctor.reading.messages.conditions import older_than_listed
 from envdoctor.reading.messages.message import Message
 from envdoctor.reading.messages.shared import no_kernel
@@ -146,7 +147,9 @@ def fits(machine: Snapshot, world: Knowledge) -> bool | None:
 )
 def gpu_arch_too_old_for_torch(machine: Snapshot, world: Knowledge) -> Finding | None:
     code = device_code(machine, world)
-    if code is None or not code.too_old or code.source is CodeSource.BUILD_SCRIPT:
+    if code is None or not code.too_old:
+        return None
+    if code.source is CodeSource.BUILD_SCRIPT and not all(_beyond_its_toolkit(code, gpu, world) for gpu in code.too_old):
         return None
     return Finding(
         summary=f"{code.name} has dropped {plain_list(code.too_old)}: it was built {code.built_for}.",
@@ -155,3 +158,9 @@ def gpu_arch_too_old_for_torch(machine: Snapshot, world: Knowledge) -> Finding |
         fixes=fixes_for_old_gpus(machine, world),
         confidence=code.confidence,
     )
+
+
+def _beyond_its_toolkit(code: DeviceCode, gpu: MachineGpu, world: Knowledge) -> bool:
+    """Whether no build with that CUDA can have code for the GPU, whatever its build script asked for."""
+    cuda = code.torch.cuda
+    return cuda is not None and gpu.capability is not None and dropped_by(cuda, gpu.capability, world)

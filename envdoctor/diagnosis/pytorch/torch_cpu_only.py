@@ -92,7 +92,7 @@ MESSAGES = (
 def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, host = machine.torch, machine.host
     if torch is None or torch.build != "cpu" or not (machine.gpus or _driver_alone(machine)):
-        return None
+        return _wanted(machine)
     if host is not None and host.system == "Darwin":
         return None
     visible = machine.variable("CUDA_VISIBLE_DEVICES")
@@ -103,7 +103,8 @@ def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
     anyhow = newest or fitting_torch(machine, world, driver=False)
     known = host is not None and host.platform is not None
     if known and anyhow is None and all(gpu.capability for gpu in machine_gpus(machine, world) or ()):
-        return None  # no published build runs on this GPU, so it is not a usable one
+        if not any(gpu.record is not None and gpu.record.kind == "jetson" for gpu in machine_gpus(machine, world) or ()):
+            return None  # no published build runs on this GPU, so it is not a usable one
     fixes = []
     if same is not None:
         fixes.append(install_torch(machine, same, why="the CUDA build of the release you have"))
@@ -121,6 +122,21 @@ def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
             *((fact("driver.version", machine.driver_version),) if machine.driver_version else ()),
         ),
         fixes=tuple(fixes),
+    )
+
+
+def _wanted(machine: Snapshot) -> Finding | None:
+    """A text that tells of a CUDA toolkit beside a CPU build, and nothing of GPUs: somebody means to use one."""
+    torch, toolkit = machine.torch, machine.toolkit
+    looked = machine.pci is not None or machine.gpus is not None or machine.nvml is not None
+    if torch is None or torch.build != "cpu" or looked or toolkit is None or not toolkit.nvcc:
+        return None
+    return Finding(
+        summary=f"torch {torch.version} was built without CUDA, and a CUDA toolkit ({toolkit.nvcc[0].version}) is installed; "
+        "torch brings its own CUDA and needs a GPU build.",
+        severity=Severity.WARNING,
+        evidence=(fact("torch.build", "cpu"), fact("toolkit.nvcc", toolkit.nvcc[0].version)),
+        confidence=0.6,
     )
 
 
