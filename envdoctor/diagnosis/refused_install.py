@@ -108,7 +108,8 @@ def _why_ended(refusal: Refusal, last: Version, machine: Snapshot, world: Knowle
         return Why.PYTHON_TOO_OLD
     ended = _last_releases(world)
     if last.public in ended.get(INTEL_MAC, {}).values() and (
-        (host is not None and host.system == "Darwin") or last.public == max(map(Version, ended[INTEL_MAC].values())).public
+        (host is not None and host.system == "Darwin")
+        or last.public == max(map(Version, ended[INTEL_MAC].values())).public
     ):
         return Why.PLATFORM
     newest = world.torch_releases()[0].version

@@ -99,7 +99,9 @@ MESSAGES = (
     follows_from=("visible-devices-hidden", "forward-compat-broken", "container-no-gpu"),
     messages=MESSAGES,
     remedy=lambda _machine, _world: (UPDATE_WSL, UPDATE_WINDOWS),
-    fits=lambda machine, _: True if is_wsl(machine) and not in_container(machine) and not cuda_starts(machine) else None,
+    fits=lambda machine, _: (
+        True if is_wsl(machine) and not in_container(machine) and not cuda_starts(machine) else None
+    ),
 )
 def wsl_driver_problem(machine: Snapshot, world: Knowledge) -> Finding | None:
     host = machine.host

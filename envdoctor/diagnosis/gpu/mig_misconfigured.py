@@ -78,7 +78,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     messages=MESSAGES,
     remedy=lambda machine, _: (_make(machine, []),),
-    fits=lambda machine, _: _mig_known(machine),  # noqa: PLW0108  it stands below
+    fits=lambda machine, _: _mig_known(machine),
 )
 def mig_misconfigured(machine: Snapshot, world: Knowledge) -> Finding | None:
     gpus = machine.gpus

@@ -126,6 +126,7 @@ MESSAGES = (
     "platform-unsupported",
     layer=Layer.HOST,
     severity=Severity.ERROR,
+    follows_from=("wheel-index-missing",),
     messages=MESSAGES,
     remedy=lambda _machine, _world: (OTHER_MACHINE,),
     fits=lambda machine, world: _fits(machine, world),  # noqa: PLW0108  it stands below

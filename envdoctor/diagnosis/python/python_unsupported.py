@@ -129,6 +129,7 @@ MESSAGES = (
     "python-unsupported",
     layer=Layer.PYTHON,
     severity=Severity.ERROR,
+    follows_from=("wheel-index-missing",),
     messages=MESSAGES,
     remedy=lambda machine, world: (_environment(machine, world, None),),
     fits=lambda machine, world: _fits(machine, world),  # noqa: PLW0108  it stands below

@@ -32,9 +32,13 @@ NIGHTLY = "https://download.pytorch.org/whl/nightly"
 
 MESSAGES = (
     Message(
-        "Could not find a version that satisfies the requirement torch{name}=={version}+cu{tag} (from versions", "pip", 0.5
+        "Could not find a version that satisfies the requirement torch{name}=={version}+cu{tag} (from versions",
+        "pip",
+        0.5,
     ),
-    Message("Could not find a version that satisfies the requirement torch=={version}+{tag} (from versions", "pip", 0.4),
+    Message(
+        "Could not find a version that satisfies the requirement torch=={version}+{tag} (from versions", "pip", 0.4
+    ),
     Message("No matching distribution found for torch=={version}+{tag}", "pip", 0.4),
     Message("No matching distribution found for torchvision=={version}+{tag}", "pip", 0.5),
     Message("No matching distribution found for torchaudio=={version}+{tag}", "pip", 0.5),
@@ -46,23 +50,27 @@ MESSAGES = (
         "uv, hints: a higher index ends the search",
         0.8,
     ),
-    Message(
-        "A compatible version may be available on a subsequent index", "uv, hints: --index-strategy", 0.8
-    ),
+    Message("A compatible version may be available on a subsequent index", "uv, hints: --index-strategy", 0.8),
     Message(
         "PackagesNotFoundError: The following packages are not available from current channels: - pytorch-cuda",
         "conda: the channels pytorch and nvidia were not named",
         0.85,
     ),
-    Message("PackagesNotFoundError: The following packages are missing from the target environment: - pytorch", "conda", 0.3),
+    Message(
+        "PackagesNotFoundError: The following packages are missing from the target environment: - pytorch", "conda", 0.3
+    ),
     Message("nothing provides requested pytorch-cuda", "libmamba: the channel pytorch was not named", 0.85),
     Message("pytorch-cuda {spec} does not exist (perhaps a typo or a missing channel)", "mamba", 0.95),
     Message("pytorch {spec} does not exist (perhaps a typo or a missing channel)", "mamba", 0.85),
     Message("does not exist (perhaps a typo or a missing channel)", "mamba", 0.4),
     Message(
-        "is trying to install the nvidia-pyindex package", "nvidia's placeholder packages on PyPI: their index is needed", 0.5
+        "is trying to install the nvidia-pyindex package",
+        "nvidia's placeholder packages on PyPI: their index is needed",
+        0.5,
     ),
-    Message("This package is just a placeholder project on PyPI.org", "NVIDIA's stubs: pypi.nvidia.com holds the wheel", 0.6),
+    Message(
+        "This package is just a placeholder project on PyPI.org", "NVIDIA's stubs: pypi.nvidia.com holds the wheel", 0.6
+    ),
 )
 
 
@@ -71,7 +79,7 @@ MESSAGES = (
     layer=Layer.PYTHON,
     severity=Severity.ERROR,
     messages=MESSAGES,
-    remedy=lambda machine, world: (_name_it(machine, world),),  # noqa: PLW0108  it stands below
+    remedy=lambda machine, world: (_name_it(machine, world),),
     fits=lambda machine, world: _fits(machine, world),  # noqa: PLW0108  it stands below
 )
 def wheel_index_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
@@ -91,7 +99,8 @@ def _name_it(machine: Snapshot, world: Knowledge) -> Fix:
     newest = world.torch_releases()[0].version
     indexes = sorted({build.index_url for build in world.torch_builds(newest) if build.index_url})
     commands = tuple(
-        install_into(machine, ["torch", "--index-url", url], title="").commands[0] + f"   # torch for {url.rpartition('/')[2]}"
+        install_into(machine, ["torch", "--index-url", url], title="").commands[0]
+        + f"   # torch for {url.rpartition('/')[2]}"
         for url in indexes
     )
     return Fix(title="Name the index that has the build you want; one of these", commands=commands)
@@ -138,7 +147,11 @@ def _fixes(machine: Snapshot, refused: Refused, world: Knowledge) -> tuple[Fix, 
         install_into(
             machine,
             [*wanted, "--index-url", url] if url else wanted,
-            title=f"Ask for it on the index that has it ({build.variant})" if url else "Leave the tag out: PyPI has this build",
-            note=own if build.index_url is None else f"In a requirements file, a line of its own: --extra-index-url {url}",
+            title=f"Ask for it on the index that has it ({build.variant})"
+            if url
+            else "Leave the tag out: PyPI has this build",
+            note=own
+            if build.index_url is None
+            else f"In a requirements file, a line of its own: --extra-index-url {url}",
         ),
     )

@@ -149,7 +149,9 @@ def gpu_arch_too_old_for_torch(machine: Snapshot, world: Knowledge) -> Finding |
     code = device_code(machine, world)
     if code is None or not code.too_old:
         return None
-    if code.source is CodeSource.BUILD_SCRIPT and not all(_beyond_its_toolkit(code, gpu, world) for gpu in code.too_old):
+    if code.source is CodeSource.BUILD_SCRIPT and not all(
+        _beyond_its_toolkit(code, gpu, world) for gpu in code.too_old
+    ):
         return None
     return Finding(
         summary=f"{code.name} has dropped {plain_list(code.too_old)}: it was built {code.built_for}.",

@@ -102,9 +102,11 @@ def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
     newest = fitting_torch(machine, world)
     anyhow = newest or fitting_torch(machine, world, driver=False)
     known = host is not None and host.platform is not None
-    if known and anyhow is None and all(gpu.capability for gpu in machine_gpus(machine, world) or ()):
-        if not any(gpu.record is not None and gpu.record.kind == "jetson" for gpu in machine_gpus(machine, world) or ()):
-            return None  # no published build runs on this GPU, so it is not a usable one
+    present = machine_gpus(machine, world) or ()
+    # A Jetson's builds come from NVIDIA, and are not in the table.
+    jetson = any(gpu.record is not None and gpu.record.kind == "jetson" for gpu in present)
+    if known and anyhow is None and not jetson and all(gpu.capability for gpu in present):
+        return None  # no published build runs on this GPU, so it is not a usable one
     fixes = []
     if same is not None:
         fixes.append(install_torch(machine, same, why="the CUDA build of the release you have"))

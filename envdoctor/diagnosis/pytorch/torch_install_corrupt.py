@@ -49,7 +49,9 @@ SAID = (
 MESSAGES = (
     Message("No module named 'torch._C'", "CPython; a half-copied install", 0.8),
     Message(
-        "module 'torch._C' has no attribute '{name}'", "CPython: torch's Python files are of another release", 0.75,
+        "module 'torch._C' has no attribute '{name}'",
+        "CPython: torch's Python files are of another release",
+        0.75,
         when=without(value("name", "_cuda_")),
     ),
     Message("cannot import name '{name}' from 'torch._C'", "CPython: files of two releases", 0.8),

@@ -14,7 +14,9 @@ from packaging.version import InvalidVersion, Version
 _NAME = r"([A-Za-z][\w.-]{0,60}?)"
 _SPEC = r"((?:===|==|>=|<=|~=|!=|<|>)\s?[^\s();`'\"]{1,80})?"
 # '(from versions: 2.0.0, 2.0.1)' may be cut off at the end of a kept line.
-_PIP = re.compile(rf"satisfies the requirement {_NAME}{_SPEC}(?: \(from [^()]{{0,80}}\))?\s{{0,2}}\(from versions: ([^)]*)")
+_PIP = re.compile(
+    rf"satisfies the requirement {_NAME}{_SPEC}(?: \(from [^()]{{0,80}}\))?\s{{0,2}}\(from versions: ([^)]*)"
+)
 _NO_MATCH = re.compile(rf"No matching distribution found for {_NAME}{_SPEC}(?=[\s(;]|$)", re.IGNORECASE)
 _UV = re.compile(rf"there (?:is|are) no versions? of {_NAME}{_SPEC}(?=[\s,.]|$)", re.IGNORECASE)
 _POETRY = re.compile(rf"depends on {_NAME} \(([^()]{{1,60}})\) which doesn't match any versions")
@@ -25,8 +27,8 @@ _CUT = 990
 class Refusal(msgspec.Struct, frozen=True):
     """One requirement that could not be met.
 
-    `spec`: '==2.1.2+cu121', '' for any. `offered`: the releases that the tool says it saw, as it wrote them; () where it saw none,
-    None where it does not say. `whole`: whether the list stands there to its end.
+    `spec`: '==2.1.2+cu121', '' for any. `offered`: the releases that the tool says it saw, as it wrote them; () where it saw
+    none, None where it does not say. `whole`: whether the list stands there to its end.
     """
 
     name: str

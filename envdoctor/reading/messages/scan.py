@@ -51,7 +51,7 @@ class Scan(msgspec.Struct, kw_only=True):
 
 
 TELLING = 0.4
-"""The weight from which on a message whose condition fails speaks against its cause; a mere hint that does not count says nothing."""
+"""The weight from which on a message whose condition fails speaks against its cause; a mere hint does not."""
 WHOLE = 2 << 20
 """A text up to this size is read for facts as a whole."""
 AROUND = 40

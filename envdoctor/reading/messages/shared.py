@@ -8,8 +8,15 @@ from envdoctor.reading.messages.message import Message
 # A dump says of every machine without a GPU that CUDA is not available; by itself that is no complaint.
 outside_a_dump = without(
     near(
-        "is debug build", "is cuda available", "cuda runtime version", "cuda used to build", "sys.platform", "xnnpack",
-        "pytorch version (", "transformers version", "pytorch.cuda",
+        "is debug build",
+        "is cuda available",
+        "cuda runtime version",
+        "cuda used to build",
+        "sys.platform",
+        "xnnpack",
+        "pytorch version (",
+        "transformers version",
+        "pytorch.cuda",
     )
 )
 
@@ -18,7 +25,12 @@ def unavailable(weight: float) -> tuple[Message, ...]:
     """The question that a person asks: 'torch.cuda.is_available() returns False'. It names no cause; facts choose."""
     asked = tuple(
         Message(text, "a script that asks torch, as people paste it", weight, when=outside_a_dump)
-        for text in ("CUDA available: False", "cuda available = False", "GPU available: False", "cuda.is_available(): False")
+        for text in (
+            "CUDA available: False",
+            "cuda available = False",
+            "GPU available: False",
+            "cuda.is_available(): False",
+        )
     )
     return asked + tuple(
         Message(text, "torch/cuda/__init__.py: is_available, as people report it", weight)
