@@ -94,4 +94,4 @@ def _has_code(machine: Snapshot, world: Knowledge) -> bool:
     if torch is None or not torch.arch_flags or not gpus:
         return False
     flags, cuda = torch.arch_flags, torch.cuda
-    return all(gpu.capability is not None and world.runs_on(flags, gpu.capability, cuda) for gpu in gpus)
+    return all(gpu.capability is not None and world.runs_natively(flags, gpu.capability, cuda) for gpu in gpus)
