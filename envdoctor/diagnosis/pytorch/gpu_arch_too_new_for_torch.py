@@ -85,7 +85,6 @@ MESSAGES = (
         "cublas runtime error : the GPU program failed to execute", "aten/src/THC/THCBlas.cu, torch before 1.8", 0.6
     ),
     Message("cublas runtime error : library not initialized", "aten/src/THC/THCGeneral.cpp", 0.4),
-    Message("Unsupported gpu architecture 'compute_{arch}'", "nvcc: older than the GPU", 0.4),
     Message(
         "does not include kernels for this GPU. Reinstall the same version against a CUDA build that does",
         "torch/cuda/__init__.py: _warn_unsupported_code, torch 2.10 and later",

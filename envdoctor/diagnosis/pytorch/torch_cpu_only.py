@@ -26,7 +26,7 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import machine_gpus
-from envdoctor.reading.messages.conditions import about_operators_of_torch, near
+from envdoctor.reading.messages.conditions import about_operators_of_torch
 from envdoctor.reading.messages.message import Message
 from envdoctor.reading.messages.shared import unavailable
 
@@ -70,7 +70,6 @@ MESSAGES = (
     ),
     Message("not compiled with GPU support", "detectron2: built against a CPU torch", 0.5),
     Message("Not compiled with GPU support", "detectron2, torchvision of old", 0.5),
-    Message("torch-{version}+cpu", "ultralytics, yolov5: select_device", 0.6, when=near("yolo", "ultralytics")),
     Message("half precision evaluation can only be used on CUDA devices", "transformers, training_args.py", 0.45),
     Message("Your setup doesn't support bf16/gpu", "transformers, training_args.py", 0.4),
     Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.45),
