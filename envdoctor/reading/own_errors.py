@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 
 _TENSORS = (
-    "shapes? cannot be multiplied", "size mismatch", "sizes? of tensors? must match", "the size of tensor a", "must match the size",
-    r"expected (?:input|target|scalar type|tensor|\d+D|all tensors to be on the same device|floating|object of|hidden|\w+ to have)",
+    "shapes? cannot be multiplied", "size mismatch", "sizes? of tensors? must match", "the size of tensor a",
+    "must match the size",
+    r"expected (?:input|target|scalar type|tensor|\d+D|all tensors to be on the same device|floating|object of|\w+ to have)",
     r"shape '?\[.{0,80}\]'? is invalid for input", r"mat\d? .{0,30}must have the same", "dimension out of range",
     "dimension specified as", r"stack expects each tensor", r"tensors? must have (?:the )?same",
     r"Input type \(.{0,60}\) and (?:weight|bias) type", "truth value of an array", "only (?:one element|integer) tensors",
@@ -31,6 +32,7 @@ _NUMBERS = (
     r"num_samples should be", "math domain error", "vectorized_gather_kernel", "Target \\d+ is out of bounds",
 )  # fmt: skip
 _PYTHON = (
+
     r"^\W*(?:KeyError|IndexError|NameError|UnboundLocalError|RecursionError|StopIteration|EOFError|SyntaxError|IndentationError)\b",
     r"\b(?:KeyError|IndexError|NameError|RecursionError|UnicodeDecodeError|UnicodeEncodeError|JSONDecodeError|TabError)\b:?",
     "is not JSON serializable", "invalid literal for int", "could not convert string", "unexpected keyword argument",
@@ -42,24 +44,31 @@ _PYTHON = (
     r"arguments are required", "unrecognized arguments", r"invalid choice", r"error: argument -",
     r"^\W*AssertionError(?::\s*(?!.*(?:cuda|torch|gpu not|driver)).*)?$",
 )  # fmt: skip
+# Files of the GPU's software, which are never a program's own business.
+_OF_THE_STACK = r"\.so\b|\.dll|nvcc|nvidia|cuda|ptxas|ld-linux|/dev/|gcc|cl\.exe"
 _FILES = (
-    r"(?:FileNotFoundError|\[Errno 2\]|No such file or directory)(?!.*(?:\.so\b|\.dll|nvcc|nvidia|cuda|ptxas|ld-linux|/dev/|gcc|cl\.exe))",
+
+    rf"(?:FileNotFoundError|\[Errno 2\]|No such file or directory)(?!.*(?:{_OF_THE_STACK}))",
     "IsADirectoryError", "NotADirectoryError", "FileExistsError", "No space left", "disk quota exceeded", "Read-only file system",
     r"PermissionError(?!.*(?:/dev/|nvidia))", "Too many open files", "BadZipFile", "invalid load key", "HeaderTooLarge",
-    "MetadataIncompleteBuffer", "PytorchStreamReader failed", "failed finding central directory", "corrupt(?:ed)? (?:JPEG|image|file)",
+    "MetadataIncompleteBuffer", "PytorchStreamReader failed", "failed finding central directory",
+    "corrupt(?:ed)? (?:JPEG|image|file)",
     "image file is truncated", "cannot identify image file", r"ScannerError|ParserError|yaml\.", "toml(?:lib)?\\.",
     r"(?:missing|unexpected) key\(s\) in state_dict", r"error\(s\) in loading state_dict", "CSV",
 )  # fmt: skip
 _NETWORK = (
     "HTTP ?Error", r"status code:? [45]\d\d", r"\b(?:401|403|404|429|50[023]) (?:client|server|unauthorized|forbidden|not found)",
     r"ConnectionError", "ConnectionRefused", "ConnectionReset", "Connection (?:refused|reset|timed out)", "Max retries exceeded",
-    "SSLError", "CERTIFICATE_VERIFY_FAILED", "gated repo", "RepositoryNotFound", "EntryNotFound", "is not a valid model identifier",
+    "SSLError", "CERTIFICATE_VERIFY_FAILED", "gated repo", "RepositoryNotFound", "EntryNotFound",
+    "is not a valid model identifier",
     "Repository Not Found", "Temporary failure in name resolution", "Name or service not known", "ReadTimeout", "IncompleteRead",
-    "LocalEntryNotFoundError", "couldn't connect to", "Could not resolve host", "rate limit", "EADDRINUSE", "Address already in use",
+    "LocalEntryNotFoundError", "couldn't connect to", "Could not resolve host", "rate limit", "EADDRINUSE",
+    "Address already in use",
     "Default process group has not been initialized", "Invalid API key",
 )  # fmt: skip
 _MODULES = (
-    "torch", "triton", "nvidia", "cuda", "cupy", "apex", "flash", "xformers", "bitsandbytes", "deepspeed", "vllm", "sgl", "detectron",
+    "torch", "triton", "nvidia", "cuda", "cupy", "apex", "flash", "xformers", "bitsandbytes", "deepspeed", "vllm", "sgl",
+    "detectron",
     "mmcv", "numpy", "pkg_resources", "distutils", "tensorrt", "pynvml", "transformer_engine", "mamba", "causal", "natten", "jax",
 )  # fmt: skip
 # What a package is called that has nothing to do with a GPU.

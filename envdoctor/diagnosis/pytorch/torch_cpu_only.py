@@ -28,7 +28,7 @@ from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import machine_gpus
 from envdoctor.reading.messages.conditions import about_operators_of_torch
 from envdoctor.reading.messages.message import Message
-from envdoctor.reading.messages.shared import unavailable
+from envdoctor.reading.messages.shared import answered_no, unavailable
 
 MESSAGES = (
     Message("Torch not compiled with CUDA enabled", "torch/cuda/__init__.py: _lazy_init, every torch", 0.9),
@@ -75,6 +75,7 @@ MESSAGES = (
     Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.45),
     Message("can only be used on CUDA", "transformers, accelerate", 0.35),
     *unavailable(0.38),
+    *answered_no(0.3),
     Message("module 'torch._C' has no attribute '_cuda_", "CPython: a build without torch/csrc/cuda", 0.9),
 )
 

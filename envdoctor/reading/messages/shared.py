@@ -21,18 +21,17 @@ outside_a_dump = without(
 )
 
 
+def answered_no(weight: float) -> tuple[Message, ...]:
+    """The answer of a script that asked torch. Programs that start print it on every machine without a GPU, so it is a hint."""
+    return tuple(
+        Message(text, "a script that asks torch, as people paste it", weight, when=outside_a_dump)
+        for text in ("CUDA available: False", "cuda available = False", "cuda.is_available(): False")
+    )
+
+
 def unavailable(weight: float) -> tuple[Message, ...]:
     """The question that a person asks: 'torch.cuda.is_available() returns False'. It names no cause; facts choose."""
-    asked = tuple(
-        Message(text, "a script that asks torch, as people paste it", weight, when=outside_a_dump)
-        for text in (
-            "CUDA available: False",
-            "cuda available = False",
-            "GPU available: False",
-            "cuda.is_available(): False",
-        )
-    )
-    return asked + tuple(
+    return tuple(
         Message(text, "torch/cuda/__init__.py: is_available, as people report it", weight)
         for text in (
             "cuda.is_available() returns False",
