@@ -27,7 +27,8 @@ _AUTOGRAD = (
 )  # fmt: skip
 _NUMBERS = (
     "contains nan", r"\bnan\b.{0,30}\bloss", r"loss.{0,30}\bnan\b", r"index (?:out of (?:range|bounds)|\d+ is out of bounds)",
-    "out of bounds for dimension", "list index out of range", "device-side assert", "assertion [`'].{0,120} failed",
+    "out of bounds for dimension", "list index out of range", "device-side assert", "an illegal memory access was encountered",
+    "unspecified launch failure", "misaligned address", "stream is capturing", "assertion [`'].{0,120} failed",
     "division by zero", "ZeroDivisionError", "OverflowError", "probability tensor contains", "samples? from .{0,20}inf",
     r"num_samples should be", "math domain error", "vectorized_gather_kernel", "Target \\d+ is out of bounds",
 )  # fmt: skip
@@ -42,13 +43,14 @@ _PYTHON = (
     "must be (?:str|real number|a string|an integer|bytes)", "can only concatenate", "dictionary changed size", "unhashable type",
     "Can't pickle", "cannot pickle", r"pickling|Unpickl", "KeyboardInterrupt", "SystemExit",
     r"arguments are required", "unrecognized arguments", r"invalid choice", r"error: argument -",
+    r"is required (?:for|to) .{0,80}please install", r"you need to install", r"run `?pip install",
     r"^\W*AssertionError(?::\s*(?!.*(?:cuda|torch|gpu not|driver)).*)?$",
 )  # fmt: skip
 # Files of the GPU's software, which are never a program's own business.
-_OF_THE_STACK = r"\.so\b|\.dll|nvcc|nvidia|cuda|ptxas|ld-linux|/dev/|gcc|cl\.exe"
+_OF_THE_STACK = r"\.so\b|\.dll|\.cuh?\b|\.h\b|nvcc|nvidia|cuda|ptxas|ldconfig|ld-linux|/dev/|gcc|cl\.exe"
 _FILES = (
 
-    rf"(?:FileNotFoundError|\[Errno 2\]|No such file or directory)(?!.*(?:{_OF_THE_STACK}))",
+    rf"^(?!.*(?:{_OF_THE_STACK})).*(?:FileNotFoundError|\[Errno 2\]|No such file or directory)",
     "IsADirectoryError", "NotADirectoryError", "FileExistsError", "No space left", "disk quota exceeded", "Read-only file system",
     r"PermissionError(?!.*(?:/dev/|nvidia))", "Too many open files", "BadZipFile", "invalid load key", "HeaderTooLarge",
     "MetadataIncompleteBuffer", "PytorchStreamReader failed", "failed finding central directory",

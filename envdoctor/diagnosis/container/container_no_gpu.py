@@ -146,6 +146,11 @@ MESSAGES = (
         "cannot stat `{path}nvidia{library}`: No such file or directory", "crun: a CDI file of another driver", 0.8
     ),
     Message('error mounting "{path}nvidia{library}" to rootfs', "runc: a CDI file, or a mount, of another driver", 0.8),
+    Message(
+        'error gathering device information while adding custom device "/dev/nvidia{node}": no such file or directory',
+        "moby, docker --device",
+        0.85,
+    ),
 )
 
 

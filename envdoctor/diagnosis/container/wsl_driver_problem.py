@@ -89,6 +89,13 @@ MESSAGES = (
         0.85,
         when=wsl_near,
     ),
+    Message(
+        "CUDA_ERROR_NOT_FOUND: named symbol not found",
+        "cuInit: Windows' driver and the libcuda inside do not agree",
+        0.7,
+    ),
+    Message("cuda driver library init failure: 500", "ollama: cuInit under WSL", 0.7),
+    Message("CUDA error: named symbol not found", "torch: cudaGetDeviceCount under WSL", 0.45),
 )
 
 

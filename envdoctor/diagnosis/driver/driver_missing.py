@@ -94,6 +94,12 @@ MESSAGES = (
     Message("libcuda.so.1 => not found", "ldd: no driver", 0.6),
     Message("cannot access '/dev/nvidia*'", "ls: no device nodes", 0.5),
     Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.3),
+    Message(
+        "nvidia-container-cli: initialization error: driver rpc error: failed to process request",
+        "libnvidia-container 1.10 and later: no driver answers",
+        0.6,
+    ),
+    Message("modinfo: ERROR: Module nvidia not found", "kmod, tools/modinfo.c", 0.6),
 )
 
 

@@ -89,6 +89,8 @@ _GPU = re.compile(rf"(?<![\w./\\-])(?:NVIDIA[ -])?(?:{'|'.join(_CARDS)})(?![\w/]
 _SHORT = re.compile(r"(?<![\w./\\-])(A10|A16|L4|L20|T4|P4|P40|K80|M40|M60)(?= (?:GPU|card|instance|machine)s?\b)")
 _TIMES = re.compile(r"(\d{1,2})\s?[x\u00d7*]\s?(?:NVIDIA )?$", re.IGNORECASE)
 _CAPABILITY = re.compile(r"[\s(,:]{1,3}(?:cuda |compute )?(?:capability |cc |sm_)\(?(\d{1,2})\.?(\d)\b", re.IGNORECASE)
+_BARE = re.compile(r"([12]\.\d{1,2}\.\d{1,2}\+(?:cu\d{2,3}|cpu))\W{0,3}$")
+"""A line that is nothing but torch's version: no other project writes its builds so."""
 _ROW = re.compile(r"torch\s{2,60}([0-2]\.\d{1,2}\.\d{1,2}[\w.+]{0,60})(?:\s.{0,80})?$")
 """A row of `pip list` without its header."""
 LAYOUT = "prose"
@@ -135,7 +137,7 @@ class Prose:
             self._sheet().put("machine", {"amd64": "x86_64"}.get(machine[1].lower(), machine[1].lower()))
 
     def _software(self, bare: str) -> None:
-        row = _ROW.match(bare)
+        row = _ROW.match(bare) or _BARE.match(bare)
         torch = None if row else _TORCH.search(bare)
         version = values.torch(row[1] if row else torch[1].rstrip(".,") if torch else None)
         if version:
