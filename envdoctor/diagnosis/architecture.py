@@ -121,7 +121,7 @@ def _by_toolkit(torch: Torch, known: tuple[MachineGpu, ...], world: Knowledge) -
         # Builds of vendors and from source may hold PTX, which a newer GPU can run; published wheels of that age do not.
         published = torch.release is not None and "a" not in torch.release and not _vendors_own(torch)
         too_new = tuple(gpu for gpu in known if published and _newer_than(torch.cuda, gpu.capability or "", world))
-        too_old = tuple(gpu for gpu in known if _dropped_by(torch.cuda, gpu.capability or "", world))
+        too_old = tuple(gpu for gpu in known if dropped_by(torch.cuda, gpu.capability or "", world))
     except KnowledgeError:
         return None
     running = tuple(gpu for gpu in known if gpu not in too_new + too_old)
@@ -143,7 +143,8 @@ def _newer_than(cuda: str, capability: str, world: Knowledge) -> bool:
     return world.toolkit_reaches(cuda, capability) is False or cuda_key(record.first_cuda)[0] > cuda_key(cuda)[0]
 
 
-def _dropped_by(cuda: str, capability: str, world: Knowledge) -> bool:
+def dropped_by(cuda: str, capability: str, world: Knowledge) -> bool:
+    """Whether a toolkit can no longer compile for this capability."""
     record = world.architecture(capability)
     return record is not None and record.last_cuda is not None and cuda_key(record.last_cuda) < cuda_key(cuda)
 

@@ -28,6 +28,7 @@ def all_diagnoses() -> tuple[Diagnosis, ...]:  # noqa: PLR0915  one import a dia
     from envdoctor.diagnosis.driver.forward_compat_broken import forward_compat_broken
     from envdoctor.diagnosis.driver.gpu_legacy_driver_dropped import gpu_legacy_driver_dropped
     from envdoctor.diagnosis.driver.uvm_broken import uvm_broken
+    from envdoctor.diagnosis.environment.expandable_segments_unsupported import expandable_segments_unsupported
     from envdoctor.diagnosis.environment.visible_devices_hidden import visible_devices_hidden
     from envdoctor.diagnosis.gpu.device_busy_or_exclusive import device_busy_or_exclusive
     from envdoctor.diagnosis.gpu.device_permission import device_permission
@@ -38,6 +39,7 @@ def all_diagnoses() -> tuple[Diagnosis, ...]:  # noqa: PLR0915  one import a dia
     from envdoctor.diagnosis.gpu.out_of_memory import out_of_memory
     from envdoctor.diagnosis.host.glibc_too_old import glibc_too_old
     from envdoctor.diagnosis.host.platform_unsupported import platform_unsupported
+    from envdoctor.diagnosis.libraries.companion_cuda_mismatch import companion_cuda_mismatch
     from envdoctor.diagnosis.libraries.cudnn_missing import cudnn_missing
     from envdoctor.diagnosis.libraries.cudnn_shadowed import cudnn_shadowed
     from envdoctor.diagnosis.libraries.cudnn_version_mismatch import cudnn_version_mismatch
@@ -50,6 +52,7 @@ def all_diagnoses() -> tuple[Diagnosis, ...]:  # noqa: PLR0915  one import a dia
     from envdoctor.diagnosis.python.module_shadowed import module_shadowed
     from envdoctor.diagnosis.python.numpy_abi_mismatch import numpy_abi_mismatch
     from envdoctor.diagnosis.python.python_unsupported import python_unsupported
+    from envdoctor.diagnosis.python.wheel_index_missing import wheel_index_missing
     from envdoctor.diagnosis.pytorch.extension_abi_mismatch import extension_abi_mismatch
     from envdoctor.diagnosis.pytorch.extension_arch_missing import extension_arch_missing
     from envdoctor.diagnosis.pytorch.gpu_arch_too_new_for_torch import gpu_arch_too_new_for_torch
@@ -59,6 +62,7 @@ def all_diagnoses() -> tuple[Diagnosis, ...]:  # noqa: PLR0915  one import a dia
     from envdoctor.diagnosis.pytorch.torch_failure_unexplained import torch_failure_unexplained
     from envdoctor.diagnosis.pytorch.torch_install_corrupt import torch_install_corrupt
     from envdoctor.diagnosis.pytorch.torch_missing import torch_missing
+    from envdoctor.diagnosis.pytorch.torch_too_old_for_package import torch_too_old_for_package
     from envdoctor.diagnosis.pytorch.torchaudio_mismatch import torchaudio_mismatch
     from envdoctor.diagnosis.pytorch.torchvision_mismatch import torchvision_mismatch
     from envdoctor.diagnosis.pytorch.triton_problem import triton_problem
@@ -87,9 +91,11 @@ def all_diagnoses() -> tuple[Diagnosis, ...]:  # noqa: PLR0915  one import a dia
         device_busy_or_exclusive,
         out_of_memory,
         visible_devices_hidden,
+        expandable_segments_unsupported,
         platform_unsupported,
         glibc_too_old,
         python_unsupported,
+        wheel_index_missing,
         torch_missing,
         torch_cpu_only,
         gpu_arch_too_new_for_torch,
@@ -107,10 +113,12 @@ def all_diagnoses() -> tuple[Diagnosis, ...]:  # noqa: PLR0915  one import a dia
         cudnn_version_mismatch,
         torchvision_mismatch,
         torchaudio_mismatch,
+        torch_too_old_for_package,
         numpy_abi_mismatch,
         triton_problem,
         extension_abi_mismatch,
         extension_arch_missing,
+        companion_cuda_mismatch,
         openmp_duplicate,
         toolkit_multiple,
         toolkit_mismatch,

@@ -28,6 +28,8 @@ from envdoctor.reading.messages.scan import Match
 
 LEAST = 0.2
 """Less confident causes are noise."""
+RULED_OUT = 0.2
+"""What is left of the confidence in a cause that the facts rule out."""
 LIKELY = 0.45
 """From here on a cause that was only heard is named for a failure that a machine showed."""
 UNEXPLAINED = "torch-failure-unexplained"
@@ -139,7 +141,7 @@ def _cause(d: Diagnosis, case: Case, by_facts: Diagnosed, context: Snapshot, wor
         said = 0.75 * finding.confidence * (1.0 if finding.consequence_of is None else 0.6)
         confidence = max(confidence + (0.05 if heard else 0.0), said)
     elif (borne_out := _borne_out(d, case, world)) is not None:
-        confidence = max(confidence, 0.7) if borne_out else confidence * 0.3
+        confidence = max(confidence, 0.7) if borne_out else confidence * RULED_OUT
     best = max(heard, key=lambda match: (match.message.weight, match.last_line_number), default=None)
     quote, line = (best.line, best.line_number) if best else _quoted(finding, case)
     summary, fixes = _words(d, finding, context, world)

@@ -18,6 +18,7 @@ _NO_CUDA = (
     "gpu-lost", "mig-misconfigured",
 )  # fmt: skip
 _IN_CONTAINERS = ("container-no-gpu", "container-gpu-detached")
+_OF_A_KERNEL_MODULE = ("driver-not-loaded", "driver-flavour-mismatch", "uvm-broken")
 _ENOUGH_SHM = 1 << 30
 
 
@@ -49,6 +50,8 @@ def _by_place(code: str, machine: Snapshot) -> str | None:
     host, container = machine.host, machine.container
     if code in _IN_CONTAINERS and container is not None and container.kind is not None and not in_container(machine):
         return "this is no container"
+    if code in _OF_A_KERNEL_MODULE and host is not None and host.wsl:
+        return "under WSL the kernel's part of the driver is Windows' own"
     if code == "wsl-driver-problem" and host is not None and host.wsl == 0:
         return "this is not WSL"
     if code == "windows-dll-missing" and host is not None and host.system not in (None, "Windows"):
@@ -91,4 +94,4 @@ def _has_code(machine: Snapshot, world: Knowledge) -> bool:
     if torch is None or not torch.arch_flags or not gpus:
         return False
     flags, cuda = torch.arch_flags, torch.cuda
-    return all(gpu.capability is not None and world.runs_on(flags, gpu.capability, cuda) for gpu in gpus)
+    return all(gpu.capability is not None and world.runs_natively(flags, gpu.capability, cuda) for gpu in gpus)

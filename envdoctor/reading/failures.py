@@ -8,12 +8,15 @@ from functools import cache
 import msgspec
 
 from envdoctor.reading.messages.normalised_text import cleaned
+from envdoctor.reading.own_errors import is_own
 
 MOST = 50
 LONGEST = 600
 
 # What ended a program stands at a line's start: 'RuntimeError: ...', 'torch.cuda.OutOfMemoryError: ...'.
-_RAISED = re.compile(r"(?:[A-Za-z_]\w{0,60}\.){0,8}[A-Z]\w{0,60}(?:Error|Exception|Exit|Failure|Died)\b(?::|$)")
+_RAISED = re.compile(
+    r"(?:[A-Za-z_]\w{0,60}\.){0,8}[A-Z]\w{0,60}(?:Error|Exception|Exit|Failure|Died|Interrupt)\b(?::|$)"
+)
 _RAISED_INSIDE = re.compile(r"\b(?:[a-z_]\w{0,60}\.){0,8}[A-Z]\w{1,60}(?:Error|Exception): \S")
 
 _WORDS = (
@@ -28,7 +31,9 @@ _WORDS = (
 # Words of failure in lines that tell of none.
 _HARMLESS_WORDS = (
     r"\b(?:0|no|zero|without(?: any)?) (?:errors?|failures?|failed)\b", r"\berrors? ?[:=] ?(?:0|none|false)\b",
-    r"\bwarn(?:ing)?s?\b", "deprecat", "could not collect", r"\bnot (?:affected|set)\b", "mitigation", "vulnerab",
+    r"\bwarn(?:ing)?s?\b", r"\w+Warning:(?!.{0,200}(?:CUDA init|not compatible|too old|can(?:no|')t load|failed to load))",
+    r"^not found\.?$", r"register cu(?:DNN|BLAS|FFT) factory",
+    "deprecat", "could not collect", r"\bnot (?:affected|set)\b", "mitigation", "vulnerab",
     r"on_error|error_if|errors=",
     r"^\s*(?:info|debug)\b", r"\bis (?:debug build|xnnpack|xpu|mps)\b",
 )  # fmt: skip
@@ -73,26 +78,6 @@ def failures_of(messages: tuple[str, ...]) -> tuple[Failure, ...]:
     return failures_in("\n".join(messages), messages)
 
 
-# Failures that no repair of the environment mends: what a program computes, is given or asks for, in the wordings of ATen and of
-# Python. They are looked for in the failing line itself, so that a dump around it changes nothing.
-_OWN_WORDS = (
-    "shapes? cannot be multiplied", "size mismatch for", "sizes? of tensors? must match", "the size of tensor a",
-    "must match the size",
-    r"expected (?:input|target|scalar type|tensor|\d+D|all tensors to be on the same device|floating|object of)",
-    "contains nan", r"\bnan\b.{0,30}\bloss", r"loss.{0,30}\bnan\b", r"index (?:out of (?:range|bounds)|\d+ is out of bounds)",
-    "list index out of range", "device-side assert", "assertion `.{0,80}` failed", "is not JSON serializable", "JSONDecodeError",
-    r"invalid literal for int", "could not convert string", "division by zero", "ZeroDivisionError", r"\bKeyError\b",
-    r"\bIndexError\b", "UnicodeDecodeError", r"\bNameError\b", "unexpected keyword argument", r"missing \d+ required (?:pos|key)",
-    r"takes \d+ positional", "object is not (?:callable|iterable|subscriptable)", "'NoneType' object", "unsupported operand type",
-    "grad can be implicitly", "backward through the graph", "modified by an inplace", "does not require grad",
-    r"(?:missing|unexpected) key\(s\) in state_dict", r"error\(s\) in loading state_dict", "HTTP ?Error", r"status code [45]\d\d",
-    r"\b(?:401|403|404|429|50[023]) (?:client|server|unauthorized|forbidden|not found)", "ConnectionError", "ConnectionRefused",
-    "Max retries exceeded", "SSLError", "gated repo", "RepositoryNotFound", "No space left", "KeyboardInterrupt",
-    r"Input type \(.{0,60}\) and weight type", "Default process group has not been initialized", "num_samples should be",
-    "truth value of an array", "only (?:one element|integer) tensors", "bool value of Tensor",
-)  # fmt: skip
-
-
 def is_programs_own(failure: Failure) -> bool:
     """Whether the failure is known to be the program's own: a shape, a value, a key, a request over the network."""
-    return _any_of(_OWN_WORDS).search(failure.text) is not None
+    return is_own(failure.text)

@@ -15,12 +15,24 @@ from envdoctor.facts.redaction import redact
 from envdoctor.knowledge import load
 from envdoctor.reading.dumps import read
 from envdoctor.report.check.data import to_json
-from tests.machines import container, driver, gpu, healthy, libraries, pasted, python, several, shared, toolkits
+from tests.machines import (
+    container,
+    driver,
+    gpu,
+    healthy,
+    installs,
+    libraries,
+    pasted,
+    python,
+    several,
+    shared,
+    toolkits,
+)
 from tests.machines.simulation import Case, Verdict, check, discard_template, usable_processors
 
 CASES = [
     case
-    for module in (healthy, driver, gpu, container, libraries, python, toolkits, shared, several, pasted)
+    for module in (healthy, driver, gpu, container, libraries, python, toolkits, shared, several, pasted, installs)
     for case in module.CASES
 ]
 every_machine = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -31,6 +31,7 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.shared import no_device_type
 
 # Docker's own words (moby/daemon/devices.go) where no toolkit serves the request.
 NO_TOOLKIT = "could not select device driver"
@@ -109,6 +110,7 @@ MESSAGES = (
     ),
     Message("Could not find any nv files on this host", "singularity, apptainer --nv", 0.95),
     Message("/usr/bin/nvidia-container-cli: not found", "singularity --nvccli", 0.8),
+    *no_device_type(0.45),
     Message("No CUDA GPUs are available", "torch", 0.4),
     Message("Found no NVIDIA driver on your system", "torch", 0.45),
     Message("libcuda.so.1: cannot open shared object file", "glibc", 0.55),
@@ -144,6 +146,11 @@ MESSAGES = (
         "cannot stat `{path}nvidia{library}`: No such file or directory", "crun: a CDI file of another driver", 0.8
     ),
     Message('error mounting "{path}nvidia{library}" to rootfs', "runc: a CDI file, or a mount, of another driver", 0.8),
+    Message(
+        'error gathering device information while adding custom device "/dev/nvidia{node}": no such file or directory',
+        "moby, docker --device",
+        0.85,
+    ),
 )
 
 
@@ -154,6 +161,8 @@ MESSAGES = (
     follows_from=("visible-devices-hidden",),
     messages=MESSAGES,
     remedy=lambda machine, _: (run_with_gpus(machine), install_toolkit(machine), describe_anew()),
+    # Words that a machine without a driver has as well ('no CUDA GPUs are available') mean this one in a container.
+    fits=lambda machine, _: True if in_container(machine) and not machine.gpus else None,
 )
 def container_no_gpu(machine: Snapshot, world: Knowledge) -> Finding | None:
     refused = next(
@@ -168,6 +177,8 @@ def container_no_gpu(machine: Snapshot, world: Knowledge) -> Finding | None:
     if not in_container(machine) or cuda_starts(machine) is not False or machine.gpus:
         return _part_of_the_driver(machine)
     module = machine.driver.module if machine.driver else None
+    if _cuda_image_alone(machine):
+        return _without_the_host(machine)
     if not bus_gpus(machine) and not (module is not None and module.loaded and machine.pci is None):
         return None
     if machine.torch is not None and machine.torch.build == "cpu":
@@ -188,6 +199,37 @@ def container_no_gpu(machine: Snapshot, world: Knowledge) -> Finding | None:
         + ("them." if count and count > 1 else "it."),
         evidence=(fact("container.kind", machine.container.kind if machine.container else None), *missing),
         fixes=(run_with_gpus(machine), install_toolkit(machine)),
+    )
+
+
+def _cuda_image_alone(machine: Snapshot) -> bool:
+    """A CUDA image, with its toolkit and a GPU build of torch, in which nothing of a driver is to be seen, and whose host is not
+    to be seen either (a dump)."""
+    torch, toolkit, nvml = machine.torch, machine.toolkit, machine.nvml
+    return (
+        machine.pci is None
+        and machine.driver is None
+        and nvml is not None
+        and nvml.message is not None
+        and nvml.status is None
+        and toolkit is not None
+        and bool(toolkit.nvcc)
+        and torch is not None
+        and torch.build == "cuda"
+    )
+
+
+def _without_the_host(machine: Snapshot) -> Finding:
+    torch = machine.torch
+    return Finding(
+        summary=f"This container has CUDA and a GPU build of torch ({torch.version if torch else None}), and no driver: it was "
+        "started without GPUs.",
+        evidence=(
+            fact("container.kind", machine.container.kind if machine.container else None),
+            fact("nvml.message", machine.nvml.message if machine.nvml else None),
+        ),
+        fixes=(run_with_gpus(machine), install_toolkit(machine)),
+        confidence=0.8,
     )
 
 

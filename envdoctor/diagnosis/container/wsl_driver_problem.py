@@ -54,7 +54,6 @@ MESSAGES = (
         0.9,
     ),
     Message("GPU access blocked by the operating system", "nvml.h: NVML_ERROR_OPERATING_SYSTEM", 0.85),
-    Message("/usr/lib/wsl/lib/libcuda.so.1 is not a symbolic link", "ldconfig under WSL", 0.5),
     Message("CUDA Version: ERR!", "nvidia-smi: a libcuda that does not answer", 0.85),
     Message("dxgkio_query_adapter_info: Ioctl failed", "WSL kernel, dxgkrnl", 0.6),
     Message("misc dxg: dxgk: {function}: Ioctl failed", "WSL kernel, dxgkrnl", 0.6),
@@ -80,6 +79,9 @@ MESSAGES = (
         "c10/cuda/CUDAFunctions.cpp, cudaErrorSymbolNotFound: Windows' driver and WSL's libcuda do not agree",
         0.75,
     ),
+    Message("Failed to initialize NVML: N/A", "nvidia-smi: a Linux driver's programs inside WSL", 0.6),
+    Message("Failed to properly shut down NVML: N/A", "nvidia-smi: a Linux driver's programs inside WSL", 0.5),
+    Message("Driver Version: 0 ", "numba, torch: cuDriverGetVersion without a driver", 0.8, when=wsl_near),
     Message("libdxcore.so: cannot open shared object file", "glibc", 0.95),
     Message(
         "nvidia-container-cli: initialization error: driver error: failed to process request",
@@ -87,6 +89,13 @@ MESSAGES = (
         0.85,
         when=wsl_near,
     ),
+    Message(
+        "CUDA_ERROR_NOT_FOUND: named symbol not found",
+        "cuInit: Windows' driver and the libcuda inside do not agree",
+        0.7,
+    ),
+    Message("cuda driver library init failure: 500", "ollama: cuInit under WSL", 0.7),
+    Message("CUDA error: named symbol not found", "torch: cudaGetDeviceCount under WSL", 0.45),
 )
 
 
@@ -97,6 +106,9 @@ MESSAGES = (
     follows_from=("visible-devices-hidden", "forward-compat-broken", "container-no-gpu"),
     messages=MESSAGES,
     remedy=lambda _machine, _world: (UPDATE_WSL, UPDATE_WINDOWS),
+    fits=lambda machine, _: (
+        True if is_wsl(machine) and not in_container(machine) and not cuda_starts(machine) else None
+    ),
 )
 def wsl_driver_problem(machine: Snapshot, world: Knowledge) -> Finding | None:
     host = machine.host

@@ -30,12 +30,15 @@ from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import machine_gpus
 from envdoctor.reading.messages.conditions import near
 from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.shared import no_device_type, unavailable
 
 # torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp, where libcuda is missing or has no driver under it.
 NOT_FOUND = "Found no NVIDIA driver on your system"
 
 
 MESSAGES = (
+    *unavailable(0.34),
+    *no_device_type(0.5),
     Message(
         "Found no NVIDIA driver on your system",
         "torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp, torch 0.3 to 2.15",
@@ -91,6 +94,12 @@ MESSAGES = (
     Message("libcuda.so.1 => not found", "ldd: no driver", 0.6),
     Message("cannot access '/dev/nvidia*'", "ls: no device nodes", 0.5),
     Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.3),
+    Message(
+        "nvidia-container-cli: initialization error: driver rpc error: failed to process request",
+        "libnvidia-container 1.10 and later: no driver answers",
+        0.6,
+    ),
+    Message("modinfo: ERROR: Module nvidia not found", "kmod, tools/modinfo.c", 0.6),
 )
 
 

@@ -135,6 +135,11 @@ MESSAGES = (
     Message("/var/lib/dkms/nvidia{path}/build]", "make in dkms, in every language", 0.85),
     Message("appears to already be loaded in your kernel", "nvidia-installer", 0.6, when=nvidia_near),
     Message("kernel driver does not appear to be running on this host", "tensorflow, cuda_diagnostics.cc", 0.7),
+    Message("ERROR: module not found: 'nvidia", "mkinitcpio: the kernel has no such module", 0.85),
+    Message("dpkg: error processing package nvidia-dkms-{name} (--configure)", "dpkg: the module was not built", 0.85),
+    Message("dpkg: error processing package nvidia-{name} (--configure)", "dpkg", 0.6),
+    Message("modinfo: ERROR: Module nvidia not found", "kmod, tools/modinfo.c", 0.65),
+    Message("dkms autoinstall on {kernel} failed for nvidia", "dkms 3", 0.95),
 )
 
 

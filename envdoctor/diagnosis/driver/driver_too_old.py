@@ -33,12 +33,14 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.facts.numbers import cuda_version
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.shared import unavailable
 
 # torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp; the number is cudaDriverGetVersion's.
 _TOO_OLD = re.compile(r"NVIDIA driver on your system is too old \(found version (\d{4,5})\)")
 
 
 MESSAGES = (
+    *unavailable(0.3),
     Message(
         "NVIDIA driver on your system is too old (found version {cuda})",
         "torch/cuda/__init__.py and torch/csrc/cuda/Module.cpp, torch 0.4 to 2.15",

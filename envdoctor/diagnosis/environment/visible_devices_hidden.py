@@ -27,6 +27,7 @@ from envdoctor.knowledge import Knowledge
 from envdoctor.planning.visible_devices import select_devices
 from envdoctor.reading.messages.conditions import torch_near
 from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.shared import unavailable
 
 FIND = "grep -n CUDA_VISIBLE_DEVICES ~/.bashrc ~/.profile ~/.zshrc /etc/environment /etc/profile.d/* 2>/dev/null"
 
@@ -42,6 +43,7 @@ LOOK = Fix(
 )
 UNSET = Fix(title="Show CUDA all GPUs", commands=("unset CUDA_VISIBLE_DEVICES",), verify="nvidia-smi -L")
 MESSAGES = (
+    *unavailable(0.25),
     Message("No CUDA GPUs are available", "torch/csrc/cuda/Module.cpp, c10: torch 1.8 and later", 0.6),
     Message("no CUDA-capable device is detected", "cuda_runtime_api.h: cudaErrorNoDevice (100)", 0.55),
     Message("cudaErrorNoDevice", "cuda_runtime_api.h: error 100", 0.5),

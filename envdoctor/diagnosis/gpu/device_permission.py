@@ -30,6 +30,7 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import DeviceNode
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.conditions import near_line, without
 from envdoctor.reading.messages.message import Message
 
 NEEDED = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/dxg")
@@ -46,7 +47,12 @@ MESSAGES = (
     Message("open /dev/nvidia{node}: operation not permitted", "Go programs; control groups"),
     Message("/dev/nvidia{node}: Operation not permitted", "control groups"),
     Message("could not open device file /dev/nvidia{node} (Permission denied)", "nvidia-settings, NvRmMem"),
-    Message("CUDA error: operation not permitted", "cuda_runtime_api.h: cudaErrorNotPermitted (800)", 0.7),
+    Message(
+        "CUDA error: operation not permitted",
+        "cuda_runtime_api.h: cudaErrorNotPermitted (800)",
+        0.7,
+        when=without(near_line("stream is capturing")),
+    ),
     Message("Error 800: operation not permitted", "c10/cuda/CUDAFunctions.cpp", 0.8),
     Message(
         "Error 801: operation not supported",
@@ -66,6 +72,10 @@ MESSAGES = (
     Message("The user does not have permission to profile on the target device", "ERR_NVGPUCTRPERM", 0.7),
     Message("ERR_NVGPUCTRPERM", "developer.nvidia.com/ERR_NVGPUCTRPERM", 0.7),
     Message("CUPTI_ERROR_INSUFFICIENT_PRIVILEGES", "cupti_result.h", 0.7),
+    Message(
+        "NVIDIA-SMI has failed because you do not have suffcient permissions", "nvidia-smi, with its spelling", 0.95
+    ),
+    Message("NVIDIA-SMI has failed because you do not have sufficient permissions", "nvidia-smi", 0.95),
 )
 
 

@@ -64,6 +64,11 @@ MESSAGES = (
         when=mig_near,
     ),
     Message("No CUDA GPUs are available", "torch/csrc/cuda/Module.cpp", 0.8, when=mig_near),
+    Message(
+        "device >= 0 && device < num_gpus INTERNAL ASSERT FAILED",
+        "aten/src/ATen/cuda/CUDAContext.cpp: NVML counts GPUs, CUDA one MIG instance",
+        0.35,
+    ),
 )
 
 
@@ -73,12 +78,19 @@ MESSAGES = (
     severity=Severity.ERROR,
     messages=MESSAGES,
     remedy=lambda machine, _: (_make(machine, []),),
+    fits=lambda machine, _: _mig_known(machine),
 )
 def mig_misconfigured(machine: Snapshot, world: Knowledge) -> Finding | None:
     gpus = machine.gpus
     if not gpus:
         return None
     return _wrong_name(machine, gpus) or _without_instances(machine, gpus)
+
+
+def _mig_known(machine: Snapshot) -> bool | None:
+    """Whether MIG is on here; None where not every GPU says."""
+    states = [True if gpu.mig_instances else gpu.mig_enabled for gpu in machine.gpus or ()]
+    return True if True in states else False if states and None not in states else None
 
 
 def _wrong_name(machine: Snapshot, gpus: tuple[Gpu, ...]) -> Finding | None:

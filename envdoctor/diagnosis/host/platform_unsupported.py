@@ -24,10 +24,11 @@ from __future__ import annotations
 import re
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.refused_install import Why, why_refused
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import of_no_platform, on_a_mac, torch_near
+from envdoctor.reading.messages.conditions import of_no_platform, on_a_mac, torch_itself, torch_near
 from envdoctor.reading.messages.message import Message
 from envdoctor.reading.messages.wheel_tags import wheel_for_another_system
 
@@ -94,9 +95,10 @@ MESSAGES = (
     Message("rocBLAS error: Cannot read {path}/TensileLibrary", "rocBLAS: an unsupported Radeon", 0.8),
     Message("No HIP GPUs are available", "torch for ROCm: no supported AMD GPU", 0.55),
     Message(
-        "Could not find a version that satisfies the requirement torch==2.{minor} (from versions: {versions}2.2.2)",
-        "pip on an Intel Mac: 2.2.2 is the last",
-        0.6,
+        "Could not find a version that satisfies the requirement torch{spec} (from versions: {versions})",
+        "pip: the releases for this platform have ended",
+        0.3,
+        when=torch_itself,
     ),
     Message("is not supported on this platform: linux-aarch64", "conda", 0.6),
     Message("nothing provides __cuda needed by", "conda: its virtual package says that there is no driver", 0.4),
@@ -124,8 +126,10 @@ MESSAGES = (
     "platform-unsupported",
     layer=Layer.HOST,
     severity=Severity.ERROR,
+    follows_from=("wheel-index-missing",),
     messages=MESSAGES,
     remedy=lambda _machine, _world: (OTHER_MACHINE,),
+    fits=lambda machine, world: _fits(machine, world),  # noqa: PLW0108  it stands below
 )
 def platform_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
     host, interpreter = machine.host, machine.interpreter
@@ -178,6 +182,12 @@ def platform_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
             ),
         ),
     )
+
+
+def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
+    """What the installer's own list of releases says."""
+    refused = why_refused(machine, world)
+    return None if refused is None else refused.why is Why.PLATFORM
 
 
 def _metal(machine: Snapshot) -> Finding | None:

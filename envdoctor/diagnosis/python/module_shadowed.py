@@ -35,6 +35,9 @@ THIRD_PARTY = ("torch", "torchvision", "torchaudio", "numpy", "triton")
 
 
 MESSAGES = (
+    Message("No module named 'torch.{name}'; 'torch' is not a package", "CPython: torch.py of one's own", 0.95),
+    Message("'numpy' is not a package", "CPython: numpy.py of one's own", 0.9),
+    Message("'triton' is not a package", "CPython: triton.py of one's own", 0.9),
     Message("since it has the same name as the", "CPython 3.13: consider renaming", 0.95),
     Message("It appears that PyTorch has loaded the `torch/_C` folder of the PyTorch repository", "torch/__init__.py"),
     Message("NameError: name '_C' is not defined", "torch/__init__.py of old, run in torch's sources", 0.75),

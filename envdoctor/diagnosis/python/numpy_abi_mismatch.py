@@ -88,6 +88,13 @@ MESSAGES = (
     Message("module compiled against ABI version", "numpy C API", 0.95),
     Message("module compiled against API version", "numpy C API", 0.95),
     Message("compiled using NumPy 1.x cannot be run in", "NumPy 2"),
+    Message("module 'numpy' has no attribute 'bool'", "a NumPy newer than the package: the name was removed", 0.5),
+    Message("module 'numpy' has no attribute 'int'", "a NumPy newer than the package: the name was removed", 0.5),
+    Message("module 'numpy' has no attribute 'object'", "a NumPy newer than the package: the name was removed", 0.5),
+    Message("module 'numpy' has no attribute 'float_'", "a NumPy newer than the package: the name was removed", 0.5),
+    Message("module 'numpy' has no attribute 'product'", "a NumPy newer than the package: the name was removed", 0.5),
+    Message("module 'numpy' has no attribute 'bool8'", "a NumPy newer than the package: the name was removed", 0.5),
+    Message("module 'numpy' has no attribute 'typeDict'", "a NumPy newer than the package: the name was removed", 0.5),
 )
 
 

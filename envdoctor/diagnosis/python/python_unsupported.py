@@ -18,6 +18,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.refused_install import Why, why_refused
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter
@@ -128,8 +129,10 @@ MESSAGES = (
     "python-unsupported",
     layer=Layer.PYTHON,
     severity=Severity.ERROR,
+    follows_from=("wheel-index-missing",),
     messages=MESSAGES,
     remedy=lambda machine, world: (_environment(machine, world, None),),
+    fits=lambda machine, world: _fits(machine, world),  # noqa: PLW0108  it stands below
 )
 def python_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, host = machine.interpreter, machine.host
@@ -138,6 +141,8 @@ def python_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
     if interpreter is None or interpreter.version is None or interpreter.torch_installed:
         return None
     if interpreter.torch_installed is None and asked is None:
+        return None
+    if _fits(machine, world) is False:
         return None
     python = _python(interpreter)
     evidence = (fact("interpreter.version", interpreter.version), *((asked[1],) if asked else ()))
@@ -172,6 +177,12 @@ def python_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
         fixes=(_environment(machine, world, None),),
         confidence=0.8,
     )
+
+
+def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
+    """What the installer's own list of releases says."""
+    refused = why_refused(machine, world)
+    return None if refused is None else refused.why in (Why.PYTHON_TOO_NEW, Why.PYTHON_TOO_OLD)
 
 
 def _nothing_offered(machine: Snapshot, world: Knowledge, python: str) -> Finding | None:

@@ -42,6 +42,7 @@ from envdoctor.reading.messages.conditions import (
 )
 from envdoctor.reading.messages.loader_errors import LoaderError, loader_errors, soname_major
 from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.tracebacks import importing_torch
 
 # They have diagnoses of their own, or are no extensions.
 OTHERS = ("torch", "torchvision", "torchaudio", "triton", "pytorch-triton", "numpy")
@@ -66,7 +67,10 @@ MESSAGES = (
         when=torch_library_missing,
     ),
     Message(
-        "libcudart.so.{version}: cannot open shared object file", "glibc: an extension built with another CUDA", 0.75
+        "libcudart.so.{version}: cannot open shared object file",
+        "glibc: an extension built with another CUDA",
+        0.75,
+        when=without(importing_torch),
     ),
     Message("libcublas.so.{version}: cannot open shared object file", "glibc", 0.45),
     Message("undefined symbol: _ZN3c10", "glibc: c10's C++ interface", 0.7, when=without(torch_in_torch)),

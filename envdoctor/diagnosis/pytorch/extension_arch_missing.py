@@ -27,12 +27,14 @@ from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import MachineGpu, visible_gpus
 from envdoctor.reading.messages.loader_errors import first_saying
 from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.shared import no_kernel
 from envdoctor.reading.messages.tracebacks import raised_by_addon
 
 NO_IMAGE = ("no kernel image is available", "invalid device function", "CUDA_ERROR_NO_BINARY_FOR_GPU")
 
 
 MESSAGES = (
+    *no_kernel(0.4),
     Message(
         "no kernel image is available for execution on the device",
         "cuda_runtime_api.h: 209 from an add-on's file",

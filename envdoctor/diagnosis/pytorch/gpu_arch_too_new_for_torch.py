@@ -26,8 +26,10 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.conditions import newer_than_listed, not_after_a_fault
 from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.shared import no_kernel
 
 MESSAGES = (
+    *no_kernel(0.6),
     Message(
         "with CUDA capability sm_{arch} is not compatible with the current PyTorch installation",
         "torch/cuda/__init__.py: _check_capability, torch 1.6 to 2.8",
@@ -82,7 +84,6 @@ MESSAGES = (
         "cublas runtime error : the GPU program failed to execute", "aten/src/THC/THCBlas.cu, torch before 1.8", 0.6
     ),
     Message("cublas runtime error : library not initialized", "aten/src/THC/THCGeneral.cpp", 0.4),
-    Message("Unsupported gpu architecture 'compute_{arch}'", "nvcc: older than the GPU", 0.4),
     Message(
         "does not include kernels for this GPU. Reinstall the same version against a CUDA build that does",
         "torch/cuda/__init__.py: _warn_unsupported_code, torch 2.10 and later",
@@ -139,7 +140,13 @@ MESSAGES = (
 def fits(machine: Snapshot, world: Knowledge) -> bool | None:
     """Whether a visible GPU is newer than torch's code, where that is known."""
     code = device_code(machine, world)
-    return None if code is None or (code.source is CodeSource.TOOLKIT and not code.too_new) else bool(code.too_new)
+    if code is None or (code.source is CodeSource.TOOLKIT and not code.too_new):
+        return None
+    if code.too_new:
+        return True
+    # PTX serves a newer GPU only with a driver as new as torch's CUDA, and torch itself warns of it.
+    by_ptx = any(not world.runs_natively(code.flags, gpu.capability or "", code.torch.cuda) for gpu in code.running)
+    return None if by_ptx else False
 
 
 @diagnosis(

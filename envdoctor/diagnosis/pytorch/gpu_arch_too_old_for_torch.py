@@ -24,8 +24,10 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.conditions import older_than_listed
 from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.shared import no_kernel
 
 MESSAGES = (
+    *no_kernel(0.5),
     Message(
         "PyTorch no longer supports this GPU because it is too old",
         "torch/cuda/__init__.py: _check_capability, torch 0.3 to 2.8",

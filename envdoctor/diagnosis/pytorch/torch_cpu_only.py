@@ -26,13 +26,10 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import machine_gpus
-from envdoctor.reading.messages.conditions import about_operators_of_torch, near, without
+from envdoctor.reading.messages.conditions import about_operators_of_torch
 from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.shared import answered_no, unavailable
 
-# Macs, AMD's and Intel's GPUs have builds of their own, in which CUDA is not wanted.
-NVIDIA_WANTED = without(
-    near("macos", "mac os", "darwin", "xpu", "rocm used to build pytorch: 5", "rocm used to build pytorch: 6")
-)
 MESSAGES = (
     Message("Torch not compiled with CUDA enabled", "torch/cuda/__init__.py: _lazy_init, every torch", 0.9),
     Message(
@@ -52,11 +49,8 @@ MESSAGES = (
     ),
     Message("Torch is not able to use GPU", "stable-diffusion-webui, modules/launch_utils.py", 0.5),
     Message("AssertionError: Torch is not able to use GPU; add --skip-torch-cuda-test", "stable-diffusion-webui", 0.5),
-    Message("CUDA build: None", "collect scripts", 0.6),
     Message("torch.version.cuda: None", "collect scripts", 0.8),
     Message("torch.version.cuda = None", "collect scripts", 0.8),
-    Message("CUDA used to build PyTorch: None", "torch/utils/collect_env.py", 0.55, when=NVIDIA_WANTED),
-    Message("CUDA used to build PyTorch: Could not collect", "torch/utils/collect_env.py", 0.55, when=NVIDIA_WANTED),
     Message("Invalid CUDA 'device={device}' requested", "ultralytics, select_device", 0.4),
     Message("fp16 mixed precision requires a GPU", "accelerate", 0.45),
     Message("bitsandbytes was compiled without GPU support", "bitsandbytes, cextension.py", 0.4),
@@ -65,11 +59,7 @@ MESSAGES = (
     Message("torch.version.cuda) None", "a Python session", 0.8),
     Message("torch.version.cuda is None", "torch.version.cuda of a CPU build", 0.75),
     Message("torch.version.cuda None", "a Python session", 0.7),
-    Message("PyTorch version: {version}+cpu", "torch/utils/collect_env.py", 0.6, when=NVIDIA_WANTED),
     Message("torch {version}+cpu CUDA:False", "ultralytics, select_device", 0.75),
-    Message("Torch version: {version}+cpu", "stable-diffusion tools", 0.6),
-    Message("torch: {version}+cpu", "pasted versions", 0.55),
-    Message("pytorch version: {version}+cpu", "ComfyUI, main.py", 0.6),
     Message("pytorch {version} py{python}_cpu_0", "conda list", 0.6),
     Message("PyTorch is not compiled with NCCL support", "torch/cuda/nccl.py", 0.5),
     Message(
@@ -80,17 +70,12 @@ MESSAGES = (
     ),
     Message("not compiled with GPU support", "detectron2: built against a CPU torch", 0.5),
     Message("Not compiled with GPU support", "detectron2, torchvision of old", 0.5),
-    Message(
-        "torch {version}+cpu",
-        "pasted versions",
-        0.55,
-        when=without(near("requirement", "wheel", "installing", "downloading", "no matching")),
-    ),
-    Message("torch-{version}+cpu", "ultralytics, yolov5: select_device", 0.6, when=near("yolo", "ultralytics")),
     Message("half precision evaluation can only be used on CUDA devices", "transformers, training_args.py", 0.45),
     Message("Your setup doesn't support bf16/gpu", "transformers, training_args.py", 0.4),
     Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.45),
     Message("can only be used on CUDA", "transformers, accelerate", 0.35),
+    *unavailable(0.38),
+    *answered_no(0.3),
     Message("module 'torch._C' has no attribute '_cuda_", "CPython: a build without torch/csrc/cuda", 0.9),
 )
 
@@ -102,11 +87,12 @@ MESSAGES = (
     follows_from=("driver-missing", "driver-not-loaded", "driver-library-mismatch", "container-no-gpu"),
     messages=MESSAGES,
     remedy=lambda machine, world: _with_cuda(machine, world),  # noqa: PLW0108  it stands below
+    fits=lambda machine, world: _a_cpu_build(machine, world),  # noqa: PLW0108
 )
 def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, host = machine.torch, machine.host
-    if torch is None or torch.build != "cpu" or not machine.gpus:
-        return None
+    if torch is None or torch.build != "cpu" or not (machine.gpus or _driver_alone(machine)):
+        return _wanted(machine)
     if host is not None and host.system == "Darwin":
         return None
     visible = machine.variable("CUDA_VISIBLE_DEVICES")
@@ -116,7 +102,10 @@ def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
     newest = fitting_torch(machine, world)
     anyhow = newest or fitting_torch(machine, world, driver=False)
     known = host is not None and host.platform is not None
-    if known and anyhow is None and all(gpu.capability for gpu in machine_gpus(machine, world) or ()):
+    present = machine_gpus(machine, world) or ()
+    # A Jetson's builds come from NVIDIA, and are not in the table.
+    jetson = any(gpu.record is not None and gpu.record.kind == "jetson" for gpu in present)
+    if known and anyhow is None and not jetson and all(gpu.capability for gpu in present):
         return None  # no published build runs on this GPU, so it is not a usable one
     fixes = []
     if same is not None:
@@ -124,6 +113,8 @@ def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
     if newest is not None and (same is None or newest.torch != same.torch):
         fixes.append(install_torch(machine, newest, why="the newest that runs here"))
     names = plain_list([gpu.name for gpu in machine_gpus(machine, world) or ()])
+    if not machine.gpus:
+        names = "the GPU that its NVIDIA driver is for"
     return Finding(
         summary=f"torch {torch.version} was built without CUDA, so it cannot use {names}.",
         evidence=(
@@ -134,6 +125,34 @@ def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
         ),
         fixes=tuple(fixes),
     )
+
+
+def _wanted(machine: Snapshot) -> Finding | None:
+    """A text that tells of a CUDA toolkit beside a CPU build, and nothing of GPUs: somebody means to use one."""
+    torch, toolkit = machine.torch, machine.toolkit
+    looked = machine.pci is not None or machine.gpus is not None or machine.nvml is not None
+    if torch is None or torch.build != "cpu" or looked or toolkit is None or not toolkit.nvcc:
+        return None
+    return Finding(
+        summary=f"torch {torch.version} was built without CUDA, and a CUDA toolkit ({toolkit.nvcc[0].version}) is installed; "
+        "torch brings its own CUDA and needs a GPU build.",
+        severity=Severity.WARNING,
+        evidence=(fact("torch.build", "cpu"), fact("toolkit.nvcc", toolkit.nvcc[0].version)),
+        confidence=0.6,
+    )
+
+
+def _driver_alone(machine: Snapshot) -> bool:
+    """An NVIDIA driver runs, and neither the bus nor NVML was asked which GPUs it is for (a dump, a note)."""
+    return machine.driver_version is not None and machine.gpus is None and machine.pci is None
+
+
+def _a_cpu_build(machine: Snapshot, world: Knowledge) -> bool | None:
+    """What a complaint about CUDA means where the build is known."""
+    torch = machine.torch
+    if torch is None or torch.build is None or (machine.host is not None and machine.host.system == "Darwin"):
+        return None
+    return torch.build == "cpu" or None
 
 
 def _with_cuda(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:

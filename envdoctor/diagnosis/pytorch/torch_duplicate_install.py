@@ -28,6 +28,8 @@ from envdoctor.reading.messages.conditions import torch_in_torch, torch_near
 from envdoctor.reading.messages.message import Message
 
 MESSAGES = (
+    Message("module 'torch._C' has no attribute '{name}'", "CPython: files of two installs", 0.5),
+    Message("cannot import name '{name}' from 'torch._C'", "CPython: files of two installs", 0.5),
     Message(
         "{library}: undefined symbol: {symbol}", "glibc: two torch installs whose files meet", 0.6, when=torch_in_torch
     ),

@@ -31,6 +31,7 @@ from envdoctor.reading.messages.conditions import (
     torch_in_torch,
     torch_library_missing,
     torch_near,
+    value,
     without,
 )
 from envdoctor.reading.messages.loader_errors import CUDA_STEMS, LoaderError, Said, loader_errors, said
@@ -47,6 +48,14 @@ SAID = (
 
 MESSAGES = (
     Message("No module named 'torch._C'", "CPython; a half-copied install", 0.8),
+    Message(
+        "module 'torch._C' has no attribute '{name}'",
+        "CPython: torch's Python files are of another release",
+        0.75,
+        when=without(value("name", "_cuda_")),
+    ),
+    Message("cannot import name '{name}' from 'torch._C'", "CPython: files of two releases", 0.8),
+    Message("cannot import name '_{name}' from 'torch._", "CPython: files of two releases", 0.5),
     Message("cannot import name '_C' from 'torch'", "CPython", 0.85),
     Message("NameError: name '_C' is not defined", "torch/__init__.py of old", 0.5),
     Message("module 'torch' has no attribute '{name}'", "CPython", 0.35, when=basic_attribute),

@@ -56,6 +56,9 @@ MESSAGES = (
     Message("Unable to find torch, please install torch", "deepspeed, setup.py"),
     Message("Unable to import torch, pre-compiling ops will be disabled", "deepspeed, setup.py", 0.9),
     Message("DistributionNotFound: The 'torch", "pkg_resources", 0.6),
+    Message("error: externally-managed-environment", "pip 23.0 and later, PEP 668", 0.6),
+    Message("This environment is externally managed", "pip 23.0 and later, PEP 668", 0.55),
+    Message("The interpreter at {path} is externally managed", "uv pip install: PEP 668", 0.6),
 )
 
 

@@ -138,6 +138,12 @@ MESSAGES = (
     Message("Command '['{compiler}cuda_utils.c", "triton/runtime/build.py: subprocess.CalledProcessError", 0.85),
     Message("fatal error: 'Python.h' file not found", "clang; torch's inductor", 0.7),
     Message("cannot find -lpython{version}", "ld; torch's inductor", 0.6, when=near("triton", "inductor")),
+    Message(
+        "No such file or directory: '/sbin/ldconfig'",
+        "triton/backends/nvidia/driver.py: NixOS and others without it",
+        0.85,
+    ),
+    Message("No module named triton", "as people quote it", 0.7),
 )
 
 

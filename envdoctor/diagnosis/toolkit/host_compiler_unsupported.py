@@ -57,6 +57,11 @@ MESSAGES = (
     Message("You need C++17 to compile PyTorch", "torch, c10: headers of torch 2.1 and later", 0.8),
     Message("C++17 or later compatible compiler is required to use PyTorch", "torch headers", 0.85),
     Message("C++20 or later compatible compiler is required to use PyTorch", "torch headers", 0.85),
+    Message("has a different exception specifier", "gcc, clang: CUDA's headers with glibc 2.41 and later", 0.85),
+    Message(
+        "exception specification in declaration does not match previous declaration", "clang with glibc 2.41", 0.85
+    ),
+    Message("math_functions.h: error: exception specification", "nvcc: CUDA's headers with a newer glibc", 0.9),
     Message(
         'exception specification is incompatible with that of previous function "cospi"', "nvcc with glibc 2.41", 0.95
     ),

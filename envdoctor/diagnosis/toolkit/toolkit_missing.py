@@ -108,6 +108,10 @@ MESSAGES = (
     Message("nvcc not found", "extensions' builds", 0.9),
     Message("CUDA_HOME does not exist", "deepspeed, op_builder", 0.95),
     Message("Could NOT find CUDA (missing: CUDA_", "cmake, FindCUDA", 0.95),
+    Message("curand{name}.h: No such file or directory", "gcc: CUDA's headers are not on the path", 0.85),
+    Message("nccl.h: No such file or directory", "gcc", 0.7),
+    Message("cuda_fp8.h: No such file or directory", "gcc: none, or a toolkit before 11.8", 0.8),
+    Message("Ninja is required to load C++ extensions", "torch/utils/cpp_extension.py", 0.45),
 )
 
 

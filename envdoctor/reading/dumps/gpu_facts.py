@@ -19,6 +19,8 @@ _CARD = re.compile(
 )
 _TIMES = re.compile(r"(\d{1,2})\s?[x*\u00d7]\s?(?=[A-Z])|(?<=\S)\s[x*\u00d7]\s?(\d{1,2})$", re.IGNORECASE)
 
+_CAPABILITY = re.compile(r"(?:capability|\bcc|\bsm_?) ?:? ?(\d{1,2})\.?(\d)\b", re.IGNORECASE)
+
 SILENT = "nvidia-smi gave no list of GPUs: it is missing, or it failed"
 
 
@@ -73,7 +75,14 @@ def split(text: str) -> tuple[int, str, str | None] | None:
     """'GPU 0: NVIDIA L4 (UUID: GPU-...)' -> 0, its name, its UUID."""
     found = _GPU_LINE.match(text)
     name, _, uuid = text[found.end() :].partition("(UUID:") if found else ("", "", "")
-    return (int(found[1]), name.strip(), uuid.strip(" )") or None) if found and name.strip() else None
+    return (int(found[1]), name.strip(" *`"), uuid.strip(" )") or None) if found and name.strip(" *`") else None
+
+
+def _apart(name: str) -> tuple[str, str | None]:
+    """A card's name and the compute capability that somebody wrote behind it: 'GTX 1050 (compute capability 6.1, 2 GB)'."""
+    bare, parenthesis, remark = name.partition(" (")
+    capability = _CAPABILITY.search(remark) if parenthesis else None
+    return (bare.strip(), f"{capability[1]}.{capability[2]}") if capability else (name, None)
 
 
 def _listed(gpus: dict[int, Gpu], lines: Iterable[str]) -> None:
@@ -83,9 +92,11 @@ def _listed(gpus: dict[int, Gpu], lines: Iterable[str]) -> None:
         card = split(text)
         mig = _MIG_LINE.match(text)
         if card and len(gpus) < 256:
-            last, name, uuid = card
+            last, text_name, uuid = card
+            name, capability = _apart(text_name)
             gpu = gpus.get(last) or Gpu(index=last)
-            gpus[last] = msgspec.structs.replace(gpu, name=name, uuid=uuid or gpu.uuid)
+            capability = capability or gpu.compute_capability
+            gpus[last] = msgspec.structs.replace(gpu, name=name, uuid=uuid or gpu.uuid, compute_capability=capability)
         elif mig and last is not None:
             uuid = text.partition("(UUID:")[2].strip(" )") or None
             instances = (*(gpus[last].mig_instances or ())[:64], MigInstance(name=mig[1], uuid=uuid))
@@ -103,10 +114,14 @@ def _in_prose(rows: Iterable[str]) -> dict[int, Gpu]:
 
 def _by_hand(text: str) -> dict[int, Gpu]:
     """'RTX 3090', '2x Tesla V100': a card that a person named."""
-    text = text.strip("`'\" ")
-    if len(text) > 80 or not _CARD.search(text):
-        return {}
-    times = _TIMES.search(text)
-    name = _TIMES.sub("", text).strip() if times else text
-    count = min(int(times[1] or times[2]), 16) if times else 1
-    return {index: Gpu(index=index, name=name) for index in range(count)}
+    found: dict[int, Gpu] = {}
+    # 'RTX 3090, torch 2.8.0': what follows a comma is another card or another matter.
+    for part in re.split(r"[,;]\s", text.replace("**", ""))[:16]:
+        name = part.strip("`'\" .")
+        if len(name) > 80 or not _CARD.search(name):
+            continue
+        times = _TIMES.search(name)
+        name, capability = _apart(_TIMES.sub("", name).strip() if times else name)
+        for _ in range(min(int(times[1] or times[2]), 16) if times else 1):
+            found[len(found)] = Gpu(index=len(found), name=name, compute_capability=capability)
+    return found

@@ -38,7 +38,9 @@ def host(merged: Merged, python: str | None, python_text: str | None) -> Host | 
         (merged.text("sys.platform") or "").split(" ", 1)[0]
     )
     system = system or merged.text("system") or _lightning_system(merged)
-    if system is None and merged.text("wsl"):
+    # 'Windows 11, WSL2 with Ubuntu': what people write about is the Linux in it.
+    prose_only = not any(sheet.layout != "prose" and (sheet.get("os") or sheet.get("platform")) for sheet in merged)
+    if merged.text("wsl") and (system is None or (system == "Windows" and prose_only)):
         system = "Linux"
     windows_machine = re.search(r"\((AMD64|ARM64)\)", python_text or "")
     machine = _first(p.architecture for p in parts) or merged.text("machine")

@@ -89,6 +89,10 @@ _GPU = re.compile(rf"(?<![\w./\\-])(?:NVIDIA[ -])?(?:{'|'.join(_CARDS)})(?![\w/]
 _SHORT = re.compile(r"(?<![\w./\\-])(A10|A16|L4|L20|T4|P4|P40|K80|M40|M60)(?= (?:GPU|card|instance|machine)s?\b)")
 _TIMES = re.compile(r"(\d{1,2})\s?[x\u00d7*]\s?(?:NVIDIA )?$", re.IGNORECASE)
 _CAPABILITY = re.compile(r"[\s(,:]{1,3}(?:cuda |compute )?(?:capability |cc |sm_)\(?(\d{1,2})\.?(\d)\b", re.IGNORECASE)
+_BARE = re.compile(r"([12]\.\d{1,2}\.\d{1,2}\+(?:cu\d{2,3}|cpu))\W{0,3}$")
+"""A line that is nothing but torch's version: no other project writes its builds so."""
+_ROW = re.compile(r"torch\s{2,60}([0-2]\.\d{1,2}\.\d{1,2}[\w.+]{0,60})(?:\s.{0,80})?$")
+"""A row of `pip list` without its header."""
 LAYOUT = "prose"
 
 
@@ -119,10 +123,12 @@ class Prose:
 
     def _place(self, bare: str) -> None:
         """Where it happens: the system, its processor, a container."""
-        system = _SYSTEM.search(bare)
-        if system:
-            self._sheet().put("os", system[1])
-        if _WSL.search(bare):
+        wsl = _WSL.search(bare)
+        for system in _SYSTEM.finditer(bare):
+            # 'Windows 11, WSL2 with Ubuntu 24.04' is about the Linux inside.
+            if not (wsl and system[1].lower().startswith("windows")):
+                self._sheet().put("os", system[1])
+        if wsl:
             self._sheet().put("wsl", "yes")
         if _CONTAINER_PROMPT.search(bare) or _CONTAINER_WORDS.search(bare):
             self._sheet().put("container", "docker")
@@ -131,12 +137,13 @@ class Prose:
             self._sheet().put("machine", {"amd64": "x86_64"}.get(machine[1].lower(), machine[1].lower()))
 
     def _software(self, bare: str) -> None:
-        torch = _TORCH.search(bare)
-        version = values.torch(torch[1].rstrip(".,")) if torch else None
-        if torch and version:
-            local = torch[2] and "+" not in version and torch[2].lower()
+        row = _ROW.match(bare) or _BARE.match(bare)
+        torch = None if row else _TORCH.search(bare)
+        version = values.torch(row[1] if row else torch[1].rstrip(".,") if torch else None)
+        if version:
+            local = torch and torch[2] and "+" not in version and torch[2].lower()
             self._sheet().put("torch.version", f"{version}+{local}" if local else version)
-            if torch[3]:
+            if torch and torch[3]:
                 self._sheet().put("torch.cuda", torch[3])
         for package in _PACKAGE.finditer(bare):
             self._sheet().packages.setdefault(package[1], package[2].rstrip(".,"))

@@ -34,7 +34,7 @@ def find(text: str) -> Snapshot | None:
             return _decode(data)
         except InputError:
             # Braces also open other texts; a snapshot that is broken says that it is one.
-            if marked or _parses(data):
+            if marked or (_parses(data) and not _a_log(data)):
                 raise
             return None
     if marked:
@@ -113,3 +113,11 @@ def _broken(data: bytes, error: Exception) -> str:
     if "truncated" in str(error):
         return f"this JSON is cut off: it ends at byte {len(data)} in the middle of a value."
     return f"this is not JSON that can be read: {error}."
+
+
+def _a_log(data: bytes) -> bool:
+    """Whether a JSON object is a line of a structured log, whose message is text."""
+    record = msgspec.json.decode(data)
+    return isinstance(record, dict) and any(
+        isinstance(record.get(key), str) for key in ("msg", "message", "log", "MESSAGE")
+    )

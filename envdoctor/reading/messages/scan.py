@@ -50,6 +50,8 @@ class Scan(msgspec.Struct, kw_only=True):
     """The whole text where it is short; else its beginning, its end, and what stands around the matches."""
 
 
+TELLING = 0.4
+"""The weight from which on a message whose condition fails speaks against its cause; a mere hint does not."""
 WHOLE = 2 << 20
 """A text up to this size is read for facts as a whole."""
 AROUND = 40
@@ -139,7 +141,8 @@ class _Finder:
             before = tuple(page.lines[max(index - BEFORE, 0) : index])
             after = tuple(page.lines[last + 1 : last + 1 + AFTER])
             if condition is not None and not condition(Occurrence(page.whole_lines(first, end), values, before, after)):
-                self.denied.add(signature.code)
+                if signature.message.weight >= TELLING:
+                    self.denied.add(signature.code)
                 continue
             if match is None:
                 match = Match(

@@ -1,0 +1,157 @@
+"""The build that was asked for lies on another index than the ones that were searched.
+
+What it is
+    PyPI has one build of each torch release. Builds for another CUDA, for ROCm, for the CPU only, and nightlies lie on indexes of
+    download.pytorch.org. `pip install torch==2.1.2+cu121` without that index says 'Could not find a version that satisfies the
+    requirement'. The same holds for conda packages of a channel that was not named.
+
+Told apart by
+    The release itself stands in the installer's own list ('from versions: ..., 2.1.2'), only without the tag behind the plus
+    sign; or a tag or a nightly is asked for and no index is given. When the list holds only newer or older releases, the
+    Python is the matter: `python-unsupported`; when it ended for the platform, `platform-unsupported`.
+
+Repair
+    The same requirement with the index that has it.
+
+Sources
+    pytorch.org/get-started/previous-versions; pip's documentation, '--index-url'; PEP 440, 'Local version identifiers'
+"""
+
+from __future__ import annotations
+
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.refused_install import FAMILY, Refused, Why, is_nightly, published, variant_of, why_refused
+from envdoctor.diagnosis.repairs.python_environment import install_into
+from envdoctor.facts.evidence import fact
+from envdoctor.facts.model import Snapshot
+from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.install_refusals import Refusal
+from envdoctor.reading.messages.message import Message
+
+NIGHTLY = "https://download.pytorch.org/whl/nightly"
+
+MESSAGES = (
+    Message(
+        "Could not find a version that satisfies the requirement torch{name}=={version}+cu{tag} (from versions",
+        "pip",
+        0.5,
+    ),
+    Message(
+        "Could not find a version that satisfies the requirement torch=={version}+{tag} (from versions", "pip", 0.4
+    ),
+    Message("No matching distribution found for torch=={version}+{tag}", "pip", 0.4),
+    Message("No matching distribution found for torchvision=={version}+{tag}", "pip", 0.5),
+    Message("No matching distribution found for torchaudio=={version}+{tag}", "pip", 0.5),
+    Message("there is no version of torch=={version}+{tag}", "uv, resolver", 0.6),
+    Message("torch ({version}+{tag}) which doesn't match any versions", "poetry, resolver", 0.7),
+    Message("Unable to find installation candidates for torch ({version}+{tag})", "poetry, chooser.py", 0.5),
+    Message(
+        "`torch` was found on {index}, but not at the requested version",
+        "uv, hints: a higher index ends the search",
+        0.8,
+    ),
+    Message("A compatible version may be available on a subsequent index", "uv, hints: --index-strategy", 0.8),
+    Message(
+        "PackagesNotFoundError: The following packages are not available from current channels: - pytorch-cuda",
+        "conda: the channels pytorch and nvidia were not named",
+        0.85,
+    ),
+    Message(
+        "PackagesNotFoundError: The following packages are missing from the target environment: - pytorch", "conda", 0.3
+    ),
+    Message("nothing provides requested pytorch-cuda", "libmamba: the channel pytorch was not named", 0.85),
+    Message("pytorch-cuda {spec} does not exist (perhaps a typo or a missing channel)", "mamba", 0.95),
+    Message("pytorch {spec} does not exist (perhaps a typo or a missing channel)", "mamba", 0.85),
+    Message("does not exist (perhaps a typo or a missing channel)", "mamba", 0.4),
+    Message(
+        "is trying to install the nvidia-pyindex package",
+        "nvidia's placeholder packages on PyPI: their index is needed",
+        0.5,
+    ),
+    Message(
+        "This package is just a placeholder project on PyPI.org", "NVIDIA's stubs: pypi.nvidia.com holds the wheel", 0.6
+    ),
+)
+
+
+@diagnosis(
+    "wheel-index-missing",
+    layer=Layer.PYTHON,
+    severity=Severity.ERROR,
+    messages=MESSAGES,
+    remedy=lambda machine, world: (_name_it(machine, world),),
+    fits=lambda machine, world: _fits(machine, world),  # noqa: PLW0108  it stands below
+)
+def wheel_index_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
+    refused = why_refused(machine, world)
+    if refused is None or refused.why is not Why.INDEX:
+        return None
+    return Finding(
+        summary=_summary(refused.refusal),
+        evidence=(fact("messages", refused.refusal.line[:300]),),
+        fixes=_fixes(machine, refused, world),
+        confidence=0.95 if refused.refusal.offered else 0.8,
+    )
+
+
+def _name_it(machine: Snapshot, world: Knowledge) -> Fix:
+    """For a build that the text does not name: where its index would be."""
+    newest = world.torch_releases()[0].version
+    indexes = sorted({build.index_url for build in world.torch_builds(newest) if build.index_url})
+    commands = tuple(
+        install_into(machine, ["torch", "--index-url", url], title="").commands[0]
+        + f"   # torch for {url.rpartition('/')[2]}"
+        for url in indexes
+    )
+    return Fix(title="Name the index that has the build you want; one of these", commands=commands)
+
+
+def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
+    refused = why_refused(machine, world)
+    return None if refused is None else refused.why is Why.INDEX
+
+
+def _summary(refusal: Refusal) -> str:
+    if is_nightly(refusal):
+        return f"{refusal.name}{refusal.spec} is a nightly build, which PyPI does not have."
+    listed = "lists the release without its tag, so it" if refusal.offered else "has no builds with a tag: it"
+    return f"{refusal.name}{refusal.spec} is not on the index that was searched: that one {listed} is not the one that has this."
+
+
+def _fixes(machine: Snapshot, refused: Refused, world: Knowledge) -> tuple[Fix, ...]:
+    refusal, version = refused.refusal, refused.refusal.version
+    if version is None or refusal.name not in FAMILY:
+        return ()
+    if is_nightly(refusal):
+        channel = variant_of(refusal) or world.torch_builds()[0].variant
+        return (
+            install_into(
+                machine,
+                ["--pre", f"{refusal.name}=={version.public}", "--index-url", f"{NIGHTLY}/{channel}"],
+                title="Ask for the nightly on its own index",
+                note="Nightlies are removed after some weeks; without the date, pip takes the newest.",
+            ),
+        )
+    platform = machine.host.platform if machine.host else None
+    builds = published(refusal, world)
+    here = [build for build in builds if build.platform == platform] or list(builds)
+    if not here:
+        return ()
+    build = here[0]
+    url = build.index_url or next(
+        (b.index_url for b in world.torch_builds() if b.variant == build.variant and b.index_url), None
+    )
+    wanted = [f"{refusal.name}=={version.public}"]
+    own = "PyPI's own build of this release is the same one: without the tag, no index is needed."
+    return (
+        install_into(
+            machine,
+            [*wanted, "--index-url", url] if url else wanted,
+            title=f"Ask for it on the index that has it ({build.variant})"
+            if url
+            else "Leave the tag out: PyPI has this build",
+            note=own
+            if build.index_url is None
+            else f"In a requirements file, a line of its own: --extra-index-url {url}",
+        ),
+    )
