@@ -7,7 +7,8 @@ else /usr/local/cuda; a CUDA major other than torch's is refused, another minor 
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.repairs.python_environment import conda_install, quoted, uses_conda
+from envdoctor.diagnosis.repairs.installation import uses_conda
+from envdoctor.diagnosis.repairs.python_environment import conda_install, quoted
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.software import Compiler, Nvcc

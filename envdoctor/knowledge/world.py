@@ -149,6 +149,10 @@ class Knowledge(Catalogue):
             return tuple(build for build in self._builds.all if build.torch == public)
         return tuple(build for build in self._builds.all if build.torch.split(".")[: len(parts)] == parts)
 
+    def torch_index(self, variant: str) -> str:
+        """The address of pytorch.org's index of a variant: "cu128", "rocm7.2", "xpu", "nightly/cu130"."""
+        return self._builds.channels.index.format(variant=variant)
+
     def torch_release(self, version: str) -> TorchRelease | None:
         """The release; "2.14" is its newest patch release. None where the table has none (a future one, or < 1.13)."""
         return self._builds.release(version)

@@ -22,7 +22,8 @@ from __future__ import annotations
 from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.companions import pins
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import install_into, pinned, reinstall, restore_torch, run_python
+from envdoctor.diagnosis.repairs.python_environment import install_into, pinned, reinstall, run_python
+from envdoctor.diagnosis.repairs.torch_install import restore_torch
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Distribution
@@ -161,7 +162,7 @@ def _wheel(machine: Snapshot) -> Distribution | None:
 
 def _reinstall(machine: Snapshot, world: Knowledge) -> Fix:
     names = [f"nvidia-cudnn-cu{major}" for major in (11, 12, 13, 14)]
-    requirements = pinned(machine, names)
+    requirements = pinned(machine, world, names)
     if not requirements:
         return restore_torch(machine, world)
     fix = reinstall(machine, requirements, None, title=f"Install {requirements[0]}, which torch pins")

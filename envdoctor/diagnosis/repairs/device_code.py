@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.model import Fix
 from envdoctor.diagnosis.repairs.driver import install_driver
-from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch, machine_and_wishes
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch, machine_and_wishes
+from envdoctor.diagnosis.repairs.torch_install import install_torch
 from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -34,13 +35,15 @@ def _fixes(machine: Snapshot, world: Knowledge, otherwise: tuple[str, ...], unkn
     why = f"the newest with code for {names}" if known else unknown
     build = fitting_torch(machine, world, device="cuda", otherwise=otherwise)
     if build is not None:
-        return (install_torch(machine, build, why=f"{why} that this driver runs" if machine.driver_version else why),)
+        return (
+            install_torch(machine, world, build, why=f"{why} that this driver runs" if machine.driver_version else why),
+        )
     build = fitting_torch(machine, world, device="cuda", driver=False, otherwise=otherwise)
     if build is None:
         return _no_build(machine, world, names)
     return (
         install_driver(machine, world, minimum=lowest_driver(build, from_snapshot(machine, world), world), update=True),
-        install_torch(machine, build, why=f"{why}, once the driver is new enough"),
+        install_torch(machine, world, build, why=f"{why}, once the driver is new enough"),
     )
 
 

@@ -21,13 +21,16 @@ _ELSEWHERE = re.compile(
     "|".join(
         (
             r"requirement|from versions|no matching distribution|requires?\b|depends? on|was built",
-            r"(?:built|compiled) (?:for|with|against)|(?:pip3?|conda|uv|mamba|poetry)\s+(?:install|add|create)|>=|<=|~=",
+            r"(?:built|compiled) (?:for|with|against)|>=|<=|~=",
             r"expected|supports?\b|please|should (?:be|use)|upgrade to|downgrade|instead of|previous|used to|worked",
             r"works? (?:fine |well )?(?:on|with|in)|collecting |downloading|warning:.{0,40}found gpu|docker (?:pull|run)|^from ",
         )
     ),
     re.IGNORECASE,
 )
+# What is to be installed is not there yet; the machine that it is for is.
+_INSTALLING = re.compile(r"(?:pip3?|conda|uv|mamba|poetry)\s+(?:install|add|create)", re.IGNORECASE)
+_ROW = re.compile(r"torch\s{2,60}([0-2]\.\d{1,2}\.\d{1,2}[\w.+]{0,60})$")
 _YOU_HAVE = re.compile(r"\(you have (?:(?:py)?torch )?([0-2]\.\d{1,2}\.\d{1,2}\S{0,40})\)", re.IGNORECASE)
 _WITH_CUDA = r"(?:with|for|and|built with|,)?\s?cuda[ -]?(\d{1,2}\.\d)"
 _VARIANT = rf"(?:\s{{0,2}}[(,/]?\s{{0,2}}(?:(cu\d{{2,3}}|cpu|rocm[\d.]{{0,6}})\b|{_WITH_CUDA}))?"
@@ -111,7 +114,9 @@ class Prose:
             self._sheet().put("torch.version", have[1])
         if _ELSEWHERE.search(bare):
             return
-        self._software(bare)
+        if not _INSTALLING.search(bare):
+            self._software(bare)
+        self._machine(bare)
         self._gpus(bare)
 
     def _sheet(self) -> Sheet:
@@ -131,6 +136,10 @@ class Prose:
             self._sheet().put("machine", {"amd64": "x86_64"}.get(machine[1].lower(), machine[1].lower()))
 
     def _software(self, bare: str) -> None:
+        row = _ROW.match(bare)
+        if row:  # of pip's list, without its header
+            self._sheet().packages.setdefault("torch", row[1])
+            self._sheet().put("torch.version", row[1])
         torch = _TORCH.search(bare)
         version = values.torch(torch[1].rstrip(".,")) if torch else None
         if torch and version:
@@ -140,10 +149,14 @@ class Prose:
                 self._sheet().put("torch.cuda", torch[3])
         for package in _PACKAGE.finditer(bare):
             self._sheet().packages.setdefault(package[1], package[2].rstrip(".,"))
-        for pattern, key in ((_PYTHON, "python"), (_DRIVER, "driver")):
-            found = pattern.search(bare)
-            if found:
-                self._sheet().put(key, found[1])
+        found = _PYTHON.search(bare)
+        if found:
+            self._sheet().put("python", found[1])
+
+    def _machine(self, bare: str) -> None:
+        found = _DRIVER.search(bare)
+        if found:
+            self._sheet().put("driver", found[1])
 
     def _gpus(self, bare: str) -> None:
         for found in (*_GPU.finditer(bare), *_SHORT.finditer(bare)):
