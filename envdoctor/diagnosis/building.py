@@ -124,11 +124,15 @@ def _system_toolkit(machine: Snapshot, cuda: str) -> Fix:
         commands = (*setup, f"sudo dnf install -y {package}")
     elif setup and kind == "suse":
         commands = (*setup, f"sudo zypper install -y {package}")
-    exports = (f"export CUDA_HOME=/usr/local/cuda-{cuda}", 'export PATH="$CUDA_HOME/bin:$PATH"')
+    exports: tuple[str, ...] = (f"export CUDA_HOME=/usr/local/cuda-{cuda}", 'export PATH="$CUDA_HOME/bin:$PATH"')
+    if machine.host and machine.host.system == "Windows":
+        exports = (f'set "CUDA_HOME=C:\\Program Files\\NVIDIA GPU Computing Toolkit\\CUDA\\v{cuda}"',)
     return Fix(
         title=title,
-        commands=(*commands, *exports) if commands else (),
-        note=None if commands else "Download: https://developer.nvidia.com/cuda-toolkit-archive",
+        commands=(*commands, *exports),
+        note=None
+        if commands
+        else f"Download of {cuda}, to be installed first: https://developer.nvidia.com/cuda-toolkit-archive",
         needs_root=True,
         verify="nvcc --version",
     )

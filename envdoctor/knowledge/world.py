@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from envdoctor.knowledge.architectures import ArchitectureRecord, Architectures
-from envdoctor.knowledge.builds import TorchBuild, TorchRelease
+from envdoctor.knowledge.builds import NEWEST_PYTHON_OF_OLD, TorchBuild, TorchRelease
 from envdoctor.knowledge.catalogue import Catalogue
 from envdoctor.knowledge.compatibility import Compatibility
 from envdoctor.knowledge.drivers import DriverBranch, Drivers, ImageRequirement, Rule, Toolkit
@@ -156,6 +156,10 @@ class Knowledge(Catalogue):
     def torch_release(self, version: str) -> TorchRelease | None:
         """The release; "2.14" is its newest patch release. None where the table has none (a future one, or < 1.13)."""
         return self._builds.release(version)
+
+    def newest_python_of_old(self, version: str) -> str | None:
+        """The newest Python with wheels of a release before the table's ("1.8.1"); None for any other."""
+        return NEWEST_PYTHON_OF_OLD.get(".".join(version.split(".")[:2]))
 
     def torch_releases(self) -> tuple[TorchRelease, ...]:
         """All of them, newest first."""

@@ -149,7 +149,7 @@ def _with_cuda(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     return (
         which_gpu(
             "Replace it by a build with CUDA: which one, the GPU and its driver decide",
-            "For the newest GPUs and drivers it is PyPI's on Linux; on Windows PyPI has none. Where this shows no NVIDIA GPU, the "
-            "CPU build is the right one.",
+            "For the newest GPUs and drivers it is PyPI's on Linux; on Windows PyPI has none. Where this shows no NVIDIA GPU, "
+            "the CPU build is the right one.",
         ),
     )

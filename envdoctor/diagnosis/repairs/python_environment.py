@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -19,10 +20,16 @@ from envdoctor.planning.model import Target, Wishes
 from envdoctor.planning.question import best_build
 from envdoctor.planning.target import from_snapshot, wheel_platform
 
+# Nothing here means anything to a shell between double quotes.
+_PLAIN = re.compile(r"[\w@+=:,./<>~*\[\]() -]+")
+
 
 def quoted(arguments: Iterable[str]) -> str:
-    """A shell command line from its arguments."""
-    return " ".join(shlex.quote(argument) for argument in arguments)
+    """A command line from its arguments, for POSIX shells; where double quotes do, cmd and PowerShell take it as well."""
+    return " ".join(
+        f'"{argument}"' if _PLAIN.fullmatch(argument) and shlex.quote(argument) != argument else shlex.quote(argument)
+        for argument in arguments
+    )
 
 
 def python(interpreter: Interpreter | None) -> str:
@@ -66,15 +73,16 @@ def fitting_torch(
     world: Knowledge,
     *,
     torch: str | None = None,
+    python: str | None = None,
     driver: bool = True,
     device: Literal["any", "cuda", "cpu"] = "any",
     otherwise: tuple[str, ...] = (),
 ) -> TorchBuild | None:
     """The build that `planning` chooses for this machine's GPUs, driver, Python and C library: for CPUs where it has no GPU.
 
-    `torch` narrows the release; `driver=False` asks what there is regardless of the driver. `device`: "cuda" for an error that
-    comes from CUDA, which a machine that shows no GPU cannot have had; "cpu" where no GPU is to be used. `otherwise`: the
-    compute capabilities to run on where the GPUs are not known.
+    `torch` narrows the release; `python` is another than the one that is there; `driver=False` asks what there is regardless of
+    the driver. `device`: "cuda" for an error that comes from CUDA, which a machine that shows no GPU cannot have had; "cpu"
+    where no GPU is to be used. `otherwise`: the compute capabilities to run on where the GPUs are not known.
     """
     target, wishes = machine_and_wishes(snapshot, world)
     if wheel_platform(snapshot) is None or not (device == "cpu" or target.platform.startswith(("linux", "windows"))):
@@ -86,7 +94,7 @@ def fitting_torch(
         target = msgspec.structs.replace(target, gpus=capabilities or None)
     if not driver:
         target = msgspec.structs.replace(target, driver=None)
-    return best_build(target, msgspec.structs.replace(wishes, torch=torch), world)
+    return best_build(target, msgspec.structs.replace(wishes, torch=torch, python=python or wishes.python), world)
 
 
 def machine_and_wishes(snapshot: Snapshot, world: Knowledge) -> tuple[Target, Wishes]:
