@@ -74,7 +74,10 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("gpu-legacy-driver-dropped", "driver-too-old-for-gpu"),
     messages=MESSAGES,
-    remedy=lambda machine, world: (install_driver(machine, world, update=True, flavour="open"),),
+    # Where the words are another's, the GPUs decide.
+    remedy=lambda machine, world: (
+        install_driver(machine, world, update=True, flavour=said[0] if (said := _said(machine)) else None),
+    ),
 )
 def driver_flavour_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     if is_wsl(machine) or in_container(machine):

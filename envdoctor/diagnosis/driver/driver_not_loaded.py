@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.driver.driver_missing import is_driver_package
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.driver import install_driver
+from envdoctor.diagnosis.repairs.driver import install_driver, on_the_host
 from envdoctor.diagnosis.reported_errors import kernel_text
 from envdoctor.diagnosis.snapshot_queries import bus_gpus, in_container, is_wsl
 from envdoctor.facts.evidence import Evidence, fact
@@ -145,7 +145,7 @@ MESSAGES = (
     # A module that finds no GPU which it drives refuses to load.
     follows_from=("gpu-legacy-driver-dropped", "driver-too-old-for-gpu", "driver-flavour-mismatch"),
     messages=MESSAGES,
-    remedy=lambda machine, world: (SEE_WHY, install_driver(machine, world)),
+    remedy=lambda machine, world: (*on_the_host(machine, SEE_WHY), install_driver(machine, world)),
 )
 def driver_not_loaded(machine: Snapshot, world: Knowledge) -> Finding | None:
     driver = machine.driver

@@ -20,7 +20,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.installation import Accelerator, installation
+from envdoctor.diagnosis.repairs.installation import installation
 from envdoctor.diagnosis.repairs.python_environment import fitting_torch
 from envdoctor.diagnosis.repairs.torch_install import for_other_gpus, install_torch, which_gpu
 from envdoctor.diagnosis.snapshot_queries import plain_list
@@ -142,7 +142,7 @@ def _with_cuda(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     """Where only the message is known: which CUDA build is right, the GPU and its driver decide."""
     build = fitting_torch(machine, world, device="cuda")
     here = installation(machine, world)
-    if here.accelerator not in (Accelerator.NVIDIA, Accelerator.UNKNOWN):
+    if here.of_other_gpus:
         return (for_other_gpus(machine, world, here),)
     if build is not None and machine_gpus(machine, world):
         return (install_torch(machine, world, build, why="the newest that runs here"),)

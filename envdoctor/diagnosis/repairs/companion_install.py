@@ -16,7 +16,7 @@ from envdoctor.diagnosis.repairs.python_environment import (
     run_python,
     uninstall_from,
 )
-from envdoctor.diagnosis.repairs.torch_install import TOGETHER
+from envdoctor.diagnosis.repairs.torch_install import TOGETHER, for_other_gpus
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 
@@ -31,6 +31,8 @@ def companion_fixes(snapshot: Snapshot, world: Knowledge, name: str) -> tuple[Fi
     verify = run_python(snapshot, f"import torch, {name}; print(torch.__version__, {name}.__version__)")
     if here.image is not None or here.channel is Channel.OWN_BUILD:
         return (_of_own_build(here, name),)
+    if here.of_other_gpus and (here.variant or "").startswith("cu"):
+        return (for_other_gpus(snapshot, world, here),)
     if here.channel is Channel.NIGHTLY:
         both = quoted([*installer(snapshot), "--pre", "torch", name, "--index-url", here.index_url or ""])
         return (

@@ -20,7 +20,7 @@ DROPPED = {"5.2": "Maxwell", "6.1": "Pascal", "7.0": "Volta"}
 
 def arch_fixes(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     """The newest build for every GPU here; where only the driver stands in its way, with the driver first."""
-    return _fixes(machine, world, (), "the newest there is")
+    return _fixes(machine, world, (), "where the GPU is newer than the code of the torch that is there")
 
 
 def fixes_for_old_gpus(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:

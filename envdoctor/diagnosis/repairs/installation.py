@@ -88,6 +88,11 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     windows: bool = False
 
     @property
+    def of_other_gpus(self) -> bool:
+        """Whether it is for GPUs that CUDA does not drive, so that no build with CUDA is of use."""
+        return self.accelerator in (Accelerator.AMD, Accelerator.INTEL, Accelerator.APPLE)
+
+    @property
     def reinstallable(self) -> bool:
         """Whether this very build can be had from an index that is known."""
         return self.image is None and self.channel in (Channel.PYPI, Channel.INDEX, Channel.NIGHTLY)

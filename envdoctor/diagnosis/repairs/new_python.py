@@ -7,6 +7,7 @@ import re
 from envdoctor.diagnosis.model import Fix
 from envdoctor.diagnosis.repairs.installation import Accelerator, installation
 from envdoctor.diagnosis.repairs.python_environment import fitting_torch, quoted
+from envdoctor.diagnosis.repairs.torch_install import newest_rocm
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter
 from envdoctor.knowledge import Knowledge, TorchRelease
@@ -74,9 +75,14 @@ def _torch(
             else None
         )
         return [f"torch=={named}"], note
+    if here.accelerator is Accelerator.INTEL:
+        return ["torch", "--index-url", world.torch_index("xpu")], None
+    build = None
     if here.accelerator is Accelerator.NVIDIA:
         build = fitting_torch(snapshot, world, python=python)
-        if build is not None:
-            return list(build.pip_arguments("torch")), None
+    elif here.accelerator is Accelerator.AMD and not here.windows:
+        build = newest_rocm(world)
+    if build is not None:
+        return list(build.pip_arguments("torch")), None
     windows = "On Windows PyPI has CPU builds only: `envdoctor recipe venv --gpu NAME` names the command for a GPU."
     return ["torch"], windows if here.windows else None

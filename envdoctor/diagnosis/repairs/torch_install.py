@@ -42,7 +42,7 @@ TOGETHER = "Give what it prints together with the text to `envdoctor explain -`,
 def install_torch(snapshot: Snapshot, world: Knowledge, build: TorchBuild, *, why: str) -> Fix:
     """Replaces torch and what belongs to it by `build`, keeping the companions that are installed now."""
     here = installation(snapshot, world)
-    if build.cuda is not None and here.accelerator in (Accelerator.AMD, Accelerator.INTEL, Accelerator.APPLE):
+    if here.of_other_gpus and build.cuda is not None:
         return for_other_gpus(snapshot, world, here)
     if here.image is not None and not (here.image is Image.JETPACK and snapshot.gpus):
         return _kept_by_image(here.image, f"torch {build.torch} with CUDA {build.cuda}" if build.cuda else build.name)
@@ -93,6 +93,8 @@ def restore_torch(snapshot: Snapshot, world: Knowledge) -> Fix:
     here = installation(snapshot, world)
     if here.image is not None:
         return _kept_by_image(here.image, None)
+    if here.of_other_gpus and (here.variant or "").startswith("cu"):
+        return for_other_gpus(snapshot, world, here)
     if here.channel is Channel.CONDA:
         return conda_install(
             snapshot,
@@ -148,6 +150,8 @@ def which_gpu(title: str, note: str | None = None) -> Fix:
 
 def for_other_gpus(snapshot: Snapshot, world: Knowledge, here: Installation) -> Fix:
     """The build for a GPU that CUDA does not drive."""
+    if here.image is not None:
+        return _kept_by_image(here.image, "another build")
     install, system = installer(snapshot), (wheel_platform(snapshot) or "").partition("_")[0]
     names = ["torch", *(name for name in FAMILY[1:] if name == "torchvision" or _has(snapshot, name))]
     gone = (uninstall_from(snapshot, names),)
@@ -164,22 +168,25 @@ def for_other_gpus(snapshot: Snapshot, world: Knowledge, here: Installation) -> 
             note="The device is called 'xpu' there, not 'cuda'.",
             verify=run_python(snapshot, "import torch; print(torch.xpu.is_available())"),
         )
-    rocm = next((build for build in world.torch_builds() if build.variant.startswith("rocm")), None)
-    if system != "linux" or rocm is None:
+    newest = newest_rocm(world)
+    if system != "linux" or newest is None:
         return Fix(
             title="CUDA does not drive an AMD GPU: take AMD's own build of torch for this system",
             note=f"pytorch.org has builds for AMD's GPUs for Linux only. AMD's page names the GPUs and the command: {ROCM_GPUS}",
         )
-    newest = max(
-        (b for b in world.torch_builds(rocm.torch) if b.variant.startswith("rocm")),
-        key=lambda b: tuple(int(part) for part in b.variant.removeprefix("rocm").split(".")),
-    )
     return Fix(
         title=f"Install torch {newest.torch} for AMD GPUs (the {newest.variant} channel): CUDA does not drive them",
         commands=(*gone, quoted([*install, *newest.pip_arguments(*names)])),
         note=f"The GPUs that ROCm supports: {ROCM_GPUS}",
         verify=run_python(snapshot, "import torch; print(torch.version.hip, torch.cuda.is_available())"),
     )
+
+
+def newest_rocm(world: Knowledge) -> TorchBuild | None:
+    """The newest build for AMD's GPUs whose publication is known."""
+    builds = [build for build in world.torch_builds() if build.variant.startswith("rocm")]
+    newest = [build for build in builds if build.torch == builds[0].torch]
+    return max(newest, key=lambda b: [int(part) for part in b.variant.removeprefix("rocm").split(".")], default=None)
 
 
 def _has(snapshot: Snapshot, name: str) -> bool:
