@@ -30,7 +30,7 @@ def fixes_for_old_gpus(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
 
 def _fixes(machine: Snapshot, world: Knowledge, otherwise: tuple[str, ...], unknown: str) -> tuple[Fix, ...]:
     """otherwise, unknown: the capabilities to look for, and the reason to give, where no GPU is known."""
-    known = [gpu.name for gpu in visible_gpus(machine, world) or ()]
+    known = [gpu.name for gpu in visible_gpus(machine, world) or () if gpu.capability]
     names = plain_list(known) if known else "this GPU"
     why = f"the newest with code for {names}" if known else unknown
     build = fitting_torch(machine, world, device="cuda", otherwise=otherwise)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from envdoctor.diagnosis.model import Fix
 from envdoctor.diagnosis.repairs.failing_package import ONLY_SOURCES, SOURCES_ON_PYPI, failing_package
-from envdoctor.diagnosis.repairs.installation import Image, Installation, installation, satisfies
+from envdoctor.diagnosis.repairs.installation import Image, Installation, Pin, installation
 from envdoctor.diagnosis.repairs.python_environment import install_into, installer, python, quoted, run_python
 from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.model import Snapshot
@@ -32,7 +32,8 @@ def extension_fixes(snapshot: Snapshot, world: Knowledge, names: Sequence[str]) 
         )
     if here.image is not None:
         return (_of_image(here.image, names),)
-    return (*_made_for_torch(snapshot, world, here, names), *_again(snapshot, names))
+    others = [name for name in names if name != "vllm"]
+    return (*_made_for_torch(snapshot, world, here, names), *(_again(snapshot, others) if others else ()))
 
 
 def _of_image(image: Image, names: Sequence[str]) -> Fix:
@@ -49,10 +50,15 @@ def _made_for_torch(snapshot: Snapshot, world: Knowledge, here: Installation, na
     for name in names:
         holding = next((pin for pin in here.pins if pin.package == name), None)
         if name == "vllm" and holding is not None:
-            fixes.append(_as_published(snapshot, name, holding.version, holding.torch))
+            fixes.append(_as_published(here.release, holding))
             continue
         row = _release_for(world, name, here.release)
-        if row is not None:
+        if name == "vllm":
+            version = row.version if row is not None else None
+            fixes.append(
+                _as_published(here.release, Pin(name, version, here.release)) if version else _see_vllm(snapshot)
+            )
+        elif row is not None:
             index = ("--index-url", here.index_url) if here.index_url and name == "xformers" else ()
             fixes.append(
                 Fix(
@@ -71,18 +77,32 @@ def _release_for(world: Knowledge, name: str, torch: str | None) -> Companion | 
     return next((row for row in world.companions(name, torch) if row.torch.startswith("==")), None)
 
 
-def _as_published(snapshot: Snapshot, name: str, version: str, torch: str) -> Fix:
-    have = snapshot.torch.release if snapshot.torch else None
-    fits = have is not None and have[:1].isdigit() and satisfies(have, torch)
+def _as_published(have: str | None, holding: Pin) -> Fix:
+    """vLLM is compiled against one torch, which comes with it: an environment of its own keeps other packages from both."""
+    name, version = holding.package, holding.version
+    known = have is not None and have[:1].isdigit()
+    replaced = (
+        f" torch {have} is there, which another package has put there."
+        if known and not holding.allows(have or "")
+        else ""
+    )
     return Fix(
-        title=f"Install {name} {version} with the torch that it pins, {torch}, in an environment of its own",
+        title=f"Install {name} {version} with the torch that it pins"
+        + (f", {holding.torch}," if holding.torch else "")
+        + " in an environment of its own",
         commands=(
             "uv venv --seed .venv-vllm",
             f"uv pip install --python .venv-vllm {name}=={version} --torch-backend=auto",
         ),
-        note=f"{name} was compiled against torch {torch}"
-        + ("." if fits or have is None else f"; {have} is there: another package has replaced it.")
-        + " uv takes torch from the index that the driver is good for.",
+        note=f"{name} is compiled against one torch.{replaced} uv takes it from the index that the driver is good for.",
+    )
+
+
+def _see_vllm(snapshot: Snapshot) -> Fix:
+    return Fix(
+        title="Give vllm the torch that it pins, in an environment of its own: see which release it is",
+        commands=(quoted([python(snapshot.interpreter), "-m", "pip", "show", "vllm", "torch"]),),
+        note="Then: uv venv --seed .venv-vllm; uv pip install --python .venv-vllm vllm==VERSION --torch-backend=auto",
     )
 
 

@@ -64,11 +64,20 @@ class Image(enum.Enum):
 
 
 class Pin(msgspec.Struct, frozen=True):
-    """A package that decides which torch is here: `torch` is the release that it pins."""
+    """A package that decides which torch is here: `torch` is the release that it pins; None where that is not known."""
 
     package: str
     version: str
-    torch: str
+    torch: str | None
+
+    @property
+    def words(self) -> str:
+        """'torch 2.8.0'."""
+        return f"torch {self.torch}" if self.torch else "its own torch"
+
+    def allows(self, release: str) -> bool:
+        """Whether this release of torch is known to be the one that it pins."""
+        return self.torch is not None and version(release) == version(self.torch)
 
 
 class Installation(msgspec.Struct, frozen=True, kw_only=True):
@@ -284,10 +293,13 @@ def _pins(snapshot: Snapshot, world: Knowledge) -> tuple[Pin, ...]:
         if distribution.version is None or distribution.name in ("torch", "torchvision", "torchaudio"):
             continue
         wanted = next((w for line in distribution.requires if (w := _exact(line)) is not None), None)
-        if wanted is None and distribution.name in PINNING:
-            wanted = _by_table(distribution.name, distribution.version, world)
-        if wanted is not None:
-            found.append(Pin(distribution.name, distribution.version, wanted))
+        if wanted is None and distribution.name in PINNING and not distribution.requires:
+            wanted, pins = _by_table(distribution.name, distribution.version, world)
+            if not pins:
+                continue
+        elif wanted is None:
+            continue
+        found.append(Pin(distribution.name, distribution.version, wanted))
     return tuple(found)
 
 
@@ -302,14 +314,12 @@ def _exact(line: str) -> str | None:
     return next((s.version for s in requirement.specifier if s.operator == "==" and "*" not in s.version), None)
 
 
-def _by_table(name: str, text: str, world: Knowledge) -> str | None:
+def _by_table(name: str, text: str, world: Knowledge) -> tuple[str | None, bool]:
+    """The torch that this release pins, where the table has it, and whether it pins one at all."""
     try:
         row = world.companion(name, text)
     except KnowledgeError:
-        return None
-    return row.torch.removeprefix("==") if row is not None and row.torch.startswith("==") else None
-
-
-def satisfies(release: str, wanted: str) -> bool:
-    """Whether a release of torch is the one that is pinned: '2.8.0' for '2.8'."""
-    return version(release) == version(wanted)
+        return None, False
+    if row is None:
+        return None, True
+    return (row.torch.removeprefix("=="), True) if row.torch.startswith("==") else (None, False)

@@ -17,7 +17,6 @@ from envdoctor.diagnosis.repairs.installation import (
     Manager,
     Pin,
     installation,
-    satisfies,
 )
 from envdoctor.diagnosis.repairs.python_environment import (
     channel_words,
@@ -46,7 +45,7 @@ def install_torch(snapshot: Snapshot, world: Knowledge, build: TorchBuild, *, wh
         return for_other_gpus(snapshot, world, here)
     if here.image is not None and not (here.image is Image.JETPACK and snapshot.gpus):
         return _kept_by_image(here.image, f"torch {build.torch} with CUDA {build.cuda}" if build.cuda else build.name)
-    holding = next((pin for pin in here.pins if not satisfies(build.torch, pin.torch)), None)
+    holding = next((pin for pin in here.pins if not pin.allows(build.torch)), None)
     if holding is not None:
         return _update_holder(snapshot, world, here, holding, build)
     interpreter = snapshot.interpreter
@@ -230,7 +229,7 @@ def _update_holder(snapshot: Snapshot, world: Knowledge, here: Installation, hol
     for row in world.companions(holding.package)[:12]:
         exact = re.fullmatch(r"==(\d[\w.]*)", row.torch)
         fits = fitting_torch(snapshot, world, torch=row.torch, device="cuda") if exact else None
-        if exact and fits is not None and fits.cuda and not satisfies(exact[1], holding.torch):
+        if exact and fits is not None and fits.cuda and not holding.allows(exact[1]):
             install = installer(snapshot)
             if holding.package == "vllm":
                 # vLLM's own instructions: uv takes the torch that vLLM pins from the index that the driver is good for.
@@ -239,13 +238,13 @@ def _update_holder(snapshot: Snapshot, world: Knowledge, here: Installation, hol
             else:
                 backend = ["--index-url", fits.index_url] if fits.index_url else []
             return Fix(
-                title=f"Update {holding.package}, which pins torch {holding.torch}, to {row.version}, which pins {exact[1]}",
+                title=f"Update {holding.package}, which pins {holding.words}, to {row.version}, which pins torch {exact[1]}",
                 commands=(quoted([*install, "--upgrade", f"{holding.package}=={row.version}", *backend]),),
                 note=f"torch alone is not to be replaced: {holding.package} was compiled against the one that it pins.",
                 verify=verify_torch(snapshot),
             )
     return Fix(
-        title=f"Torch alone cannot be replaced here: {holding.package} {holding.version} pins torch {holding.torch}",
+        title=f"torch alone cannot be replaced here: {holding.package} {holding.version} pins {holding.words}",
         note=f"torch {build.name} would run; {holding.package} was compiled against the one that it pins. Take a release of "
         f"{holding.package} for another torch, or give torch {build.torch} an environment without {holding.package}.",
     )
