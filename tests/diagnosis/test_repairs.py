@@ -221,7 +221,7 @@ CASES: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
         (r"-open",),
     ),
     "an old pin on a new Python": (
-        "Python 3.12.3\nERROR: Could not find a version that satisfies the requirement torch==1.9.1 (from versions: 2.2.0, 2.2.1)",
+        "Python 3.12.3\nERROR: Could not find a version that satisfies the requirement torch==1.9.1 (from versions: 2.2.0)",
         "python-unsupported",
         (r"uv venv --python 3\.9", r"torch==1\.9\.1"),
         (),

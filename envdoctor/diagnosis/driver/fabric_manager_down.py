@@ -145,7 +145,7 @@ def _fixes(machine: Snapshot, manager: FabricManager, version: str | None, world
     return (
         Fix(
             title=f"Install Fabric Manager{f' {version}' if version else ''}, exactly the driver's version, and start it",
-            commands=(*install, *start),
+            commands=(*(install or _by_hand(version)), *start),
             needs_root=True,
             note=SAME_REPOSITORY
             if install or version is None
@@ -154,6 +154,12 @@ def _fixes(machine: Snapshot, manager: FabricManager, version: str | None, world
             verify=VERIFY,
         ),
         look,
+    )
+
+
+def _by_hand(version: str | None) -> tuple[str, ...]:
+    return (
+        (f"# first install nvidia-fabricmanager-{version.partition('.')[0]} in version {version}",) if version else ()
     )
 
 

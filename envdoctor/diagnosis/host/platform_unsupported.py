@@ -125,7 +125,7 @@ MESSAGES = (
     layer=Layer.HOST,
     severity=Severity.ERROR,
     messages=MESSAGES,
-    remedy=lambda _machine, _world: (OTHER_MACHINE,),
+    remedy=lambda machine, world: (*_last_for_intel_macs(machine, world), OTHER_MACHINE),
 )
 def platform_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
     host, interpreter = machine.host, machine.interpreter
@@ -176,6 +176,29 @@ def platform_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
                 if platform == "windows_arm64"
                 else "Building from source is possible: github.com/pytorch/pytorch#from-source.",
             ),
+        ),
+    )
+
+
+def _last_for_intel_macs(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
+    """The last release with wheels for Intel's Macs, where the text is from one."""
+    platform = machine.host.platform if machine.host else None
+    said = any(re.search(r"macosx_\d+_\d+_x86_64|\bIntel (?:i?Mac|Mac)", line) for line in machine.messages)
+    if platform != "macos_x86_64" and not said:
+        return ()
+    last = next((release for release in world.torch_releases() if release.python.get("macos_x86_64")), None)
+    if last is None:
+        return ()
+    python = [p for p in last.python["macos_x86_64"] if not p.endswith("t")][-1]
+    return (
+        Fix(
+            title=f"Install torch {last.version}, the last with wheels for Intel's Macs (Python {python} or older)",
+            commands=(
+                f"uv venv --python {python} .venv",
+                f'uv pip install --python .venv/bin/python torch=={last.version} "numpy<2"',
+            ),
+            note="It runs on the processor. Programs that need a newer torch need another machine.",
+            verify='.venv/bin/python -c "import torch; print(torch.__version__)"',
         ),
     )
 

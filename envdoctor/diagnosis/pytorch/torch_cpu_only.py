@@ -142,7 +142,7 @@ def _with_cuda(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     """Where only the message is known: which CUDA build is right, the GPU and its driver decide."""
     build = fitting_torch(machine, world, device="cuda")
     here = installation(machine, world)
-    if here.of_other_gpus:
+    if here.of_other_gpus or here.image is not None:
         return (for_other_gpus(machine, world, here),)
     if build is not None and machine_gpus(machine, world):
         return (install_torch(machine, world, build, why="the newest that runs here"),)

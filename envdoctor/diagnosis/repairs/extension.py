@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.repairs.failing_package import ONLY_SOURCES, SOURCES_ON_PYPI, failing_package
+from envdoctor.diagnosis.repairs.failing_package import (
+    ONLY_SOURCES,
+    SOURCES_ON_PYPI,
+    WITHOUT_SOURCES,
+    failing_package,
+)
 from envdoctor.diagnosis.repairs.installation import Image, Installation, Pin, installation
 from envdoctor.diagnosis.repairs.python_environment import install_into, installer, python, quoted, run_python
 from envdoctor.diagnosis.snapshot_queries import plain_list
@@ -133,6 +138,8 @@ def _again(snapshot: Snapshot, names: Sequence[str]) -> tuple[Fix, ...]:
         title=f"Compile {listed} against the torch that is there (needs nvcc of torch's CUDA version)",
         verify=verify,
     )
+    if set(names) & set(WITHOUT_SOURCES):
+        return (anew,)
     return (build,) if set(names) <= set(SOURCES_ON_PYPI) else (anew, build)
 
 

@@ -44,6 +44,8 @@ SOURCES_ON_PYPI = (
     "torch-spline-conv",
 )  # fmt: skip
 """PyPI has no wheels of them: what pip installs is compiled here, against the torch that the build sees."""
+WITHOUT_SOURCES = ("bitsandbytes", "torchcodec", "sgl-kernel", "vllm", "sglang")
+"""What PyPI has of them is wheels, or sources that take more than pip to build: their own pages say for which GPUs, and how."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}$")
 _OWN = ("torch", "torchgen", "functorch", "nvidia", "triton", "numpy", "torchvision", "torchaudio")
 

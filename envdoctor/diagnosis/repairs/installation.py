@@ -18,6 +18,7 @@ from envdoctor.knowledge import Knowledge, KnowledgeError, TorchBuild
 from envdoctor.knowledge.versions import version
 from envdoctor.planning.machine_gpus import machine_gpus
 from envdoctor.planning.target import wheel_platform
+from envdoctor.reading.other_gpus import other_gpu
 
 
 class Manager(enum.Enum):
@@ -116,15 +117,6 @@ _UV = re.compile(
 )
 _POETRY = re.compile(r"\bpoetry (?:add|install|run|update|lock)\b")
 _CONDA = re.compile(r"\b(?:conda|mamba|micromamba) (?:install|create|activate)\b")
-_AMD = re.compile(
-    r"\bRadeon\b|\bInstinct MI|\bMI(?:2[15]0X?|300[AX]|325X|350X|355X)\b|\bRX ?(?:[4-7]\d0|[5-9]\d{3})(?:\b| ?XT)|"
-    r"\bgfx(?:9|1[0-2])[0-9a-f]{1,3}\b|\bAMD[ -](?:GPU|graphics)|\bGPU\W{1,5}AMD\b|\b[5-9][5-9][05]0 ?XTX?\b",
-    re.IGNORECASE,
-)
-_INTEL = re.compile(r"\bIntel(?:\(R\))? Arc\b|\bArc(?:\(TM\))? [AB]\d{2,3}\b|\bIntel(?:\(R\))? Data Center GPU\b")
-_APPLE = re.compile(
-    r"\bApple (?:M\d|Silicon)\b|\bMacBook\b|\bM[1-5] (?:Pro|Max|Ultra)\b|\bosx-arm64\b|\bmacosx_\d\d_\d_arm64\b"
-)
 _IMAGES = (
     (Image.VLLM, re.compile(r"\bvllm/vllm-openai\b")),
     (Image.SGLANG, re.compile(r"\blmsysorg/sglang\b")),
@@ -199,9 +191,9 @@ def _accelerator(snapshot: Snapshot, text: str, world: Knowledge) -> Accelerator
     if any(device.vendor == "1002" and device.is_gpu for device in snapshot.pci or ()):
         return Accelerator.AMD
     named = "\n".join((text, *_torchs_devices(snapshot)))
-    for accelerator, pattern in ((Accelerator.AMD, _AMD), (Accelerator.INTEL, _INTEL), (Accelerator.APPLE, _APPLE)):
-        if pattern.search(named):
-            return accelerator
+    vendor = other_gpu(named)
+    if vendor is not None:
+        return Accelerator(vendor.value)
     mac = snapshot.host is not None and snapshot.host.system == "Darwin"
     return Accelerator.APPLE if mac else Accelerator.UNKNOWN
 
@@ -218,6 +210,8 @@ def _image(snapshot: Snapshot, text: str, channel: Channel, world: Knowledge) ->
         return Image.JETPACK if _jetson(snapshot, world) else Image.NVIDIA
     if snapshot.variable("NVIDIA_PYTORCH_VERSION"):
         return Image.NVIDIA
+    if _unknown_jetson(snapshot, world):
+        return Image.JETPACK
     places = (torch.location if torch else None, interpreter.prefix if interpreter else None)
     everything = "\n".join((text, *(place for place in places if place)))
     own = channel in (Channel.OWN_BUILD, Channel.UNKNOWN)
@@ -229,6 +223,13 @@ def _image(snapshot: Snapshot, text: str, channel: Channel, world: Knowledge) ->
 def _jetson(snapshot: Snapshot, world: Knowledge) -> bool:
     gpus = machine_gpus(snapshot, world) or ()
     return any(gpu.record is not None and gpu.record.kind == "jetson" for gpu in gpus)
+
+
+def _unknown_jetson(snapshot: Snapshot, world: Knowledge) -> bool:
+    """A Jetson by its kernel or its driver's name, of which no table tells which board it is."""
+    gpus = machine_gpus(snapshot, world) or ()
+    tegra = bool(snapshot.host and "tegra" in (snapshot.host.kernel or ""))
+    return (tegra or any("nvgpu" in gpu.name for gpu in gpus)) and not any(gpu.record for gpu in gpus)
 
 
 def _channel(snapshot: Snapshot, world: Knowledge) -> tuple[Channel, str | None, str | None, TorchBuild | None]:

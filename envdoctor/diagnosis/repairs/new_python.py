@@ -36,7 +36,9 @@ def _python_for(snapshot: Snapshot, world: Knowledge, wanted: str | None, platfo
         older = world.newest_python_of_old(wanted)
         if older is not None:
             return older
-    offered = _offered(release or world.torch_releases()[0], platform)
+    host = snapshot.host
+    named = host is not None and (host.os_name is not None or host.distribution is not None or host.kernel is not None)
+    offered = _offered(release or world.torch_releases()[0], platform, named=named)
     if not offered:
         return "3.12"
     if release is not None and release.version == wanted:
@@ -47,8 +49,10 @@ def _python_for(snapshot: Snapshot, world: Knowledge, wanted: str | None, platfo
     return offered[len(offered) // 2]
 
 
-def _offered(release: TorchRelease, platform: str) -> list[str]:
+def _offered(release: TorchRelease, platform: str, *, named: bool) -> list[str]:
     found = release.python.get(platform) or release.python.get("linux_x86_64") or ()
+    if not named:  # a text that does not say which system it is from
+        found = tuple(python for python in found if python in release.python.get("windows_amd64", found))
     return sorted((python for python in found if not python.endswith("t")), key=_numbers)
 
 

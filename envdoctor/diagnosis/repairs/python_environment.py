@@ -41,19 +41,20 @@ def installer(snapshot: Snapshot) -> list[str]:
     """The arguments that install into the target environment."""
     name = python(snapshot.interpreter)
     by_uv = manager_of(snapshot) is Manager.UV
-    return ["uv", "pip", "install", *_of_uv(name)] if by_uv else [name, "-m", "pip", "install"]
+    return ["uv", "pip", "install", *of_uv(snapshot)] if by_uv else [name, "-m", "pip", "install"]
 
 
 def uninstall_from(snapshot: Snapshot, names: Sequence[str]) -> str:
     """The command that removes distributions from the target environment."""
     name = python(snapshot.interpreter)
     if manager_of(snapshot) is Manager.UV:
-        return quoted(["uv", "pip", "uninstall", *_of_uv(name), *names])
+        return quoted(["uv", "pip", "uninstall", *of_uv(snapshot), *names])
     return quoted([name, "-m", "pip", "uninstall", "-y", *names])
 
 
-def _of_uv(name: str) -> list[str]:
+def of_uv(snapshot: Snapshot) -> list[str]:
     """Which environment uv installs into; by itself it takes the active one, or .venv."""
+    name = python(snapshot.interpreter)
     return [] if name == "python" else ["--python", name]
 
 

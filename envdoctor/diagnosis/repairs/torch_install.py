@@ -23,6 +23,7 @@ from envdoctor.diagnosis.repairs.python_environment import (
     conda_install,
     fitting_torch,
     installer,
+    of_uv,
     python,
     quoted,
     run_python,
@@ -43,7 +44,7 @@ def install_torch(snapshot: Snapshot, world: Knowledge, build: TorchBuild, *, wh
     here = installation(snapshot, world)
     if here.of_other_gpus and build.cuda is not None:
         return for_other_gpus(snapshot, world, here)
-    if here.image is not None and not (here.image is Image.JETPACK and snapshot.gpus):
+    if here.image is not None:
         return _kept_by_image(here.image, f"torch {build.torch} with CUDA {build.cuda}" if build.cuda else build.name)
     holding = next((pin for pin in here.pins if not pin.allows(build.torch)), None)
     if holding is not None:
@@ -233,7 +234,7 @@ def _update_holder(snapshot: Snapshot, world: Knowledge, here: Installation, hol
             install = installer(snapshot)
             if holding.package == "vllm":
                 # vLLM's own instructions: uv takes the torch that vLLM pins from the index that the driver is good for.
-                install = ["uv", "pip", "install", "--python", python(snapshot.interpreter)]
+                install = ["uv", "pip", "install", *of_uv(snapshot)]
                 backend = ["--torch-backend", "auto"]
             else:
                 backend = ["--index-url", fits.index_url] if fits.index_url else []

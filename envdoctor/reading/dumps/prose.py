@@ -32,6 +32,7 @@ _ELSEWHERE = re.compile(
 _INSTALLING = re.compile(r"(?:pip3?|conda|uv|mamba|poetry)\s+(?:install|add|create)", re.IGNORECASE)
 _ROW = re.compile(r"torch\s{2,60}([0-2]\.\d{1,2}\.\d{1,2}[\w.+]{0,60})$")
 _YOU_HAVE = re.compile(r"\(you have (?:(?:py)?torch )?([0-2]\.\d{1,2}\.\d{1,2}\S{0,40})\)", re.IGNORECASE)
+_PIPS_CONFLICT = re.compile(r"but you(?:'ll)? have torch ([0-2]\.\d{1,2}\.\d{1,2}[\w.+]{0,40}) which is incompatible")
 _WITH_CUDA = r"(?:with|for|and|built with|,)?\s?cuda[ -]?(\d{1,2}\.\d)"
 _VARIANT = rf"(?:\s{{0,2}}[(,/]?\s{{0,2}}(?:(cu\d{{2,3}}|cpu|rocm[\d.]{{0,6}})\b|{_WITH_CUDA}))?"
 _GAP = r"(?:\s{0,3}[=:@-]{1,3}\s{0,3}|\s{1,3})v?"
@@ -112,6 +113,10 @@ class Prose:
         have = _YOU_HAVE.search(bare)
         if have and "ython" not in bare[: have.start()]:
             self._sheet().put("torch.version", have[1])
+        pips = _PIPS_CONFLICT.search(bare)
+        if pips:
+            self._sheet().put("torch.version", pips[1])
+            self._sheet().packages.setdefault("torch", pips[1])
         if _ELSEWHERE.search(bare):
             return
         if not _INSTALLING.search(bare):
