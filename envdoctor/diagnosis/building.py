@@ -28,9 +28,9 @@ FAILED_BUILD = (
 SAME_VERSION = Fix(
     title="Install the CUDA toolkit of the version that torch was built with, and let CUDA_HOME name it",
     commands=(
-        'python -c "import torch; print(torch.version.cuda)"   # the version to install',
-        "conda install -c conda-forge cuda-nvcc=VERSION   # without root, in a conda environment",
-        "export CUDA_HOME=/usr/local/cuda-VERSION   # after an installation by the system's packages",
+        'CUDA=$(python -c "import torch; print(torch.version.cuda)")',
+        'conda install -c conda-forge "cuda-nvcc=$CUDA"   # without root, in a conda environment',
+        'export CUDA_HOME="/usr/local/cuda-$CUDA"   # after an installation by the system\'s packages',
         'export PATH="$CUDA_HOME/bin:$PATH"',
     ),
     note="Download: https://developer.nvidia.com/cuda-toolkit-archive",

@@ -296,6 +296,80 @@ CASES: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
         (r"whl/cu13",),
     ),
     "a CPU build, nothing known": (NO_CUDA, "torch-cpu-only", (r"nvidia-smi --query-gpu",), (r"install",)),
+    "a program that wants another cuDNN than torch's": (
+        (
+            "torch 2.6.0, faster-whisper 1.0.3\nCould not load library libcudnn_cnn_infer.so.8. Error: libcudnn_cnn_infer.so.8: "
+            "cannot open shared object file: No such file or directory"
+        ),
+        "cudnn-missing",
+        (r"--upgrade ctranslate2", r"nvidia-cudnn-cu12==8\.\*"),
+        (r"\btorch\b",),
+    ),
+    "podman and CDI": (
+        (
+            "$ podman run --device nvidia.com/gpu=all localhost/mine\nError: setting up CDI devices: unresolvable CDI devices "
+            "nvidia.com/gpu=all"
+        ),
+        "container-no-gpu",
+        (r"nvidia-ctk cdi generate", r"podman run"),
+        (r"docker run",),
+    ),
+    "a pod": (
+        "kubectl logs nvidia-device-plugin-daemonset-x7\nFailed to start nvml with error: could not load NVML library",
+        "container-no-gpu",
+        (r"nvidia\.com/gpu: 1",),
+        (r"--gpus all IMAGE",),
+    ),
+    "an Intel Mac": (
+        "uv: torch==2.7.0 has no wheels with a matching platform tag (e.g., `macosx_14_0_x86_64`)",
+        "platform-unsupported",
+        (r"torch==2\.2\.2",),
+        (),
+    ),
+    "a Jetson with pip's CPU build": (
+        (
+            "PyTorch version: 2.8.0+cpu\nOS: Ubuntu 22.04.4 LTS (aarch64)\n"
+            "Python platform: Linux-5.15.148-tegra-aarch64-with-glibc2.35\nIs CUDA available: False\n"
+            f"GPU models and configuration: GPU 0: Xavier (nvgpu)\n{NO_CUDA}"
+        ),
+        "torch-cpu-only",
+        (r"JetPack",),
+        (r"install",),
+    ),
+    "pip's conflict names the torch that is there": (
+        "torchvision 0.17.1 requires torch==2.2.1, but you have torch 2.4.0 which is incompatible.",
+        "torchvision-mismatch",
+        (r"torchvision==0\.19\.0",),
+        (r"\btorch==",),
+    ),
+    "a module that was not built for this kernel": (
+        (
+            "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n"
+            "modprobe: FATAL: Module nvidia not found in directory /lib/modules/6.8.0-52-generic\nDKMS is used, Ubuntu 24.04"
+        ),
+        "driver-not-loaded",
+        (r"dkms autoinstall",),
+        (),
+    ),
+    "bitsandbytes without code for the GPU": (
+        (
+            "Tesla P40, torch 2.5.1+cu121\n"
+            '  File "/e/lib/python3.11/site-packages/bitsandbytes/functional.py", line 1102, in gemm\n'
+            "Error no kernel image is available for execution on the device at line 380 in file /src/csrc/ops.cu"
+        ),
+        "extension-arch-missing",
+        (r"bitsandbytes",),
+        (r"--no-binary", r"\btorch==", r"NAME"),
+    ),
+    "a toolkit for a torch that is not known": (
+        (
+            "RuntimeError: The detected CUDA version (11.8) mismatches the version that was used to compile PyTorch. "
+            "Please make sure to use the same CUDA versions."
+        ),
+        "toolkit-mismatch",
+        (r"torch\.version\.cuda",),
+        (r"VERSION",),
+    ),
     "no code for a new GPU, conda's torch": (
         (
             "RTX 5090 on Ubuntu 24.04\n# packages in environment at /home/u/miniconda3/envs/t:\n"

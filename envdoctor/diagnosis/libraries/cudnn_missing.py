@@ -156,12 +156,17 @@ def _program(machine: Snapshot) -> str | None:
 
 
 def _of_release(machine: Snapshot, world: Knowledge) -> str | None:
-    """The cuDNN of torch's release for this CUDA, which its builds for other systems have as well."""
+    """The cuDNN of torch's release for this CUDA, which its builds for other systems have as well; where the CUDA is not known,
+    that of any, if all are of one major version."""
     torch = machine.torch
-    if torch is None or torch.cuda is None or torch.release is None:
+    if torch is None or torch.release is None or not torch.release[:1].isdigit():
         return None
-    builds = world.torch_builds(torch.release)
-    return next((b.cudnn for b in builds if b.torch == torch.release and b.cuda == torch.cuda and b.cudnn), None)
+    found = [
+        build.cudnn
+        for build in world.torch_builds(torch.release)
+        if build.torch == torch.release and build.cudnn and torch.cuda in (None, build.cuda)
+    ]
+    return found[0] if found and len({cudnn.partition(".")[0] for cudnn in found}) == 1 else None
 
 
 def _update_program(machine: Snapshot, ours: str | None, wanted: int) -> Fix:

@@ -20,6 +20,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.device_code import arch_fixes
 from envdoctor.diagnosis.repairs.installation import installation
 from envdoctor.diagnosis.repairs.python_environment import fitting_torch
 from envdoctor.diagnosis.repairs.torch_install import for_other_gpus, install_torch, which_gpu
@@ -140,12 +141,11 @@ def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
 
 def _with_cuda(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     """Where only the message is known: which CUDA build is right, the GPU and its driver decide."""
-    build = fitting_torch(machine, world, device="cuda")
     here = installation(machine, world)
     if here.of_other_gpus or here.image is not None:
         return (for_other_gpus(machine, world, here),)
-    if build is not None and machine_gpus(machine, world):
-        return (install_torch(machine, world, build, why="the newest that runs here"),)
+    if any(gpu.capability for gpu in machine_gpus(machine, world) or ()):
+        return arch_fixes(machine, world)
     return (
         which_gpu(
             "Replace it by a build with CUDA: which one, the GPU and its driver decide",

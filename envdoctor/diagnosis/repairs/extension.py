@@ -165,6 +165,12 @@ def compile_for_gpus(snapshot: Snapshot, name: str | None, gpus: Sequence[Machin
     name = name or failing_package(snapshot)
     wanted = ";".join(sorted({gpu.capability for gpu in gpus if gpu.capability})) or CAPABILITIES
     variable = f'export TORCH_CUDA_ARCH_LIST="{wanted}"'
+    if name in WITHOUT_SOURCES:
+        return Fix(
+            title=f"See whether a newer release of {name} has code for this GPU: the one that is installed has not",
+            commands=(quoted([*installer(snapshot), "--upgrade", "--dry-run", "--no-deps", name]),),
+            note=f"The installation page of {name} names its GPUs; for others it is built from its repository, if at all.",
+        )
     checkout = (
         "In a checkout: remove its build folder, then `pip install --no-build-isolation .` with the variable set."
     )
