@@ -11,8 +11,9 @@ from envdoctor.diagnosis.repairs.failing_package import (
     WITHOUT_SOURCES,
     failing_package,
 )
-from envdoctor.diagnosis.repairs.installation import Image, Installation, Pin, installation
+from envdoctor.diagnosis.repairs.installation import Image, Installation, installation
 from envdoctor.diagnosis.repairs.python_environment import install_into, installer, python, quoted, run_python
+from envdoctor.diagnosis.repairs.torch_pins import Pin
 from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Companion, Knowledge

@@ -10,12 +10,11 @@ import enum
 import re
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
 
+from envdoctor.diagnosis.repairs.torch_pins import Pin, torch_pins
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter, Torch
 from envdoctor.knowledge import Knowledge, KnowledgeError, TorchBuild
-from envdoctor.knowledge.versions import version
 from envdoctor.planning.machine_gpus import machine_gpus
 from envdoctor.planning.target import wheel_platform
 from envdoctor.reading.other_gpus import other_gpu
@@ -64,23 +63,6 @@ class Image(enum.Enum):
     NIX = "Nix"
 
 
-class Pin(msgspec.Struct, frozen=True):
-    """A package that decides which torch is here: `torch` is the release that it pins; None where that is not known."""
-
-    package: str
-    version: str
-    torch: str | None
-
-    @property
-    def words(self) -> str:
-        """'torch 2.8.0'."""
-        return f"torch {self.torch}" if self.torch else "its own torch"
-
-    def allows(self, release: str) -> bool:
-        """Whether this release of torch is known to be the one that it pins."""
-        return self.torch is not None and version(release) == version(self.torch)
-
-
 class Installation(msgspec.Struct, frozen=True, kw_only=True):
     """`variant`: 'cu128', 'cpu', 'rocm6.4', 'xpu', None where not known. `index_url`: None for pip's default index, and wherever
     `channel` is CONDA, OWN_BUILD or UNKNOWN. `release`: '2.9.1', without the local part."""
@@ -108,8 +90,6 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         return self.image is None and self.channel in (Channel.PYPI, Channel.INDEX, Channel.NIGHTLY)
 
 
-PINNING = ("vllm", "xformers", "sglang", "torchtext")
-"""Packages with wheels that pin one release of torch (knowledge: companions, and sglang's metadata), whose words people paste."""
 _NIGHTLY = re.compile(r"(?:dev|\.d)20\d{6}")
 _VARIANT = re.compile(r"(?:cu\d{2,3}|cpu|xpu|rocm\d{1,2}\.\d{1,2}(?:\.\d{1,2})?)$")
 _UV = re.compile(
@@ -140,7 +120,7 @@ def installation(snapshot: Snapshot, world: Knowledge) -> Installation:
         release=snapshot.torch.release if snapshot.torch else None,
         image=image,
         build=build,
-        pins=_pins(snapshot, world),
+        pins=torch_pins(snapshot, world),
         windows=bool(snapshot.host and snapshot.host.system == "Windows"),
     )
 
@@ -285,42 +265,3 @@ def _published(
     if listed is not None and listed.version == release and listed.installer != "conda":
         return next((build for build in builds if build.index_url is None), None)
     return None
-
-
-def _pins(snapshot: Snapshot, world: Knowledge) -> tuple[Pin, ...]:
-    """The packages that pin torch to one release, by their own metadata, else by the table of their releases."""
-    found = []
-    for distribution in (snapshot.interpreter.distributions or ()) if snapshot.interpreter else ():
-        if distribution.version is None or distribution.name in ("torch", "torchvision", "torchaudio"):
-            continue
-        wanted = next((w for line in distribution.requires if (w := _exact(line)) is not None), None)
-        if wanted is None and distribution.name in PINNING and not distribution.requires:
-            wanted, pins = _by_table(distribution.name, distribution.version, world)
-            if not pins:
-                continue
-        elif wanted is None:
-            continue
-        found.append(Pin(distribution.name, distribution.version, wanted))
-    return tuple(found)
-
-
-def _exact(line: str) -> str | None:
-    """'2.8.0' of 'torch==2.8.0'."""
-    try:
-        requirement = Requirement(line)
-    except InvalidRequirement:
-        return None
-    if requirement.name != "torch":
-        return None
-    return next((s.version for s in requirement.specifier if s.operator == "==" and "*" not in s.version), None)
-
-
-def _by_table(name: str, text: str, world: Knowledge) -> tuple[str | None, bool]:
-    """The torch that this release pins, where the table has it, and whether it pins one at all."""
-    try:
-        row = world.companion(name, text)
-    except KnowledgeError:
-        return None, False
-    if row is None:
-        return None, True
-    return (row.torch.removeprefix("=="), True) if row.torch.startswith("==") else (None, False)

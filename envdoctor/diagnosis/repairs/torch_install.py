@@ -9,15 +9,7 @@ from __future__ import annotations
 import re
 
 from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.repairs.installation import (
-    Accelerator,
-    Channel,
-    Image,
-    Installation,
-    Manager,
-    Pin,
-    installation,
-)
+from envdoctor.diagnosis.repairs.installation import Accelerator, Channel, Image, Installation, Manager, installation
 from envdoctor.diagnosis.repairs.python_environment import (
     channel_words,
     conda_install,
@@ -30,6 +22,7 @@ from envdoctor.diagnosis.repairs.python_environment import (
     uninstall_from,
     verify_torch,
 )
+from envdoctor.diagnosis.repairs.torch_pins import Pin
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.planning.target import wheel_platform
