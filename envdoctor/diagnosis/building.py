@@ -7,7 +7,8 @@ else /usr/local/cuda; a CUDA major other than torch's is refused, another minor 
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.repairs.python_environment import conda_install, quoted, uses_conda
+from envdoctor.diagnosis.repairs.installation import uses_conda
+from envdoctor.diagnosis.repairs.python_environment import conda_install, quoted
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.software import Compiler, Nvcc
@@ -27,9 +28,9 @@ FAILED_BUILD = (
 SAME_VERSION = Fix(
     title="Install the CUDA toolkit of the version that torch was built with, and let CUDA_HOME name it",
     commands=(
-        'python -c "import torch; print(torch.version.cuda)"   # the version to install',
-        "conda install -c conda-forge cuda-nvcc=VERSION   # without root, in a conda environment",
-        "export CUDA_HOME=/usr/local/cuda-VERSION   # after an installation by the system's packages",
+        'CUDA=$(python -c "import torch; print(torch.version.cuda)")',
+        'conda install -c conda-forge "cuda-nvcc=$CUDA"   # without root, in a conda environment',
+        'export CUDA_HOME="/usr/local/cuda-$CUDA"   # after an installation by the system\'s packages',
         'export PATH="$CUDA_HOME/bin:$PATH"',
     ),
     note="Download: https://developer.nvidia.com/cuda-toolkit-archive",
@@ -123,11 +124,15 @@ def _system_toolkit(machine: Snapshot, cuda: str) -> Fix:
         commands = (*setup, f"sudo dnf install -y {package}")
     elif setup and kind == "suse":
         commands = (*setup, f"sudo zypper install -y {package}")
-    exports = (f"export CUDA_HOME=/usr/local/cuda-{cuda}", 'export PATH="$CUDA_HOME/bin:$PATH"')
+    exports: tuple[str, ...] = (f"export CUDA_HOME=/usr/local/cuda-{cuda}", 'export PATH="$CUDA_HOME/bin:$PATH"')
+    if machine.host and machine.host.system == "Windows":
+        exports = (f'set "CUDA_HOME=C:\\Program Files\\NVIDIA GPU Computing Toolkit\\CUDA\\v{cuda}"',)
     return Fix(
         title=title,
-        commands=(*commands, *exports) if commands else (),
-        note=None if commands else "Download: https://developer.nvidia.com/cuda-toolkit-archive",
+        commands=(*commands, *exports),
+        note=None
+        if commands
+        else f"Download of {cuda}, to be installed first: https://developer.nvidia.com/cuda-toolkit-archive",
         needs_root=True,
         verify="nvcc --version",
     )

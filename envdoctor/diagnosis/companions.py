@@ -9,8 +9,6 @@ from urllib.parse import unquote
 import msgspec
 from packaging.requirements import Requirement
 
-from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.repairs.python_environment import install_into, reinstall, run_python, uninstall_from
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin, Distribution, Interpreter, Torch
 from envdoctor.knowledge import Knowledge
@@ -128,41 +126,3 @@ def sibling_built_for(machine: Snapshot, world: Knowledge, name: str) -> str | N
     made_for = world.torch_for_torchvision if name == "torchvision" else world.torch_for_torchaudio
     expected = made_for(own.version.partition("+")[0])
     return expected if expected != release else None
-
-
-def reinstall_sibling(machine: Snapshot, torch: Torch, world: Knowledge, name: str) -> tuple[Fix, ...]:
-    """The torchvision or torchaudio that goes with the torch that is there, from the same channel."""
-    release = torch.release or ""
-    wanted = world.torchvision_for(release) if name == "torchvision" else world.torchaudio_for(release)
-    if wanted is None:
-        return ()
-    platform = machine.host.platform if machine.host else None
-    local = variant(torch.version)
-    for build in world.torch_builds(release):
-        right = build.variant == local if local else build.cuda == torch.cuda
-        if build.torch == release and build.platform == platform and right:
-            title = f"Install {name} {wanted}, made for torch {release}"
-            return (reinstall(machine, [f"{name}=={wanted}"], build.index_url, title=title),)
-    return ()
-
-
-def siblings_again(machine: Snapshot, world: Knowledge, name: str) -> tuple[Fix, ...]:
-    """The torchvision or torchaudio for this torch; where that is not known, torch and its sibling together from one index."""
-    torch = machine.torch
-    fixes = reinstall_sibling(machine, torch, world, name) if torch is not None else ()
-    if fixes:
-        return fixes
-    return (
-        Fix(
-            title=f"Install torch and {name} together, so that they are made for each other",
-            commands=(
-                uninstall_from(machine, ["torch", name]),
-                install_into(machine, ["torch", name], title="").commands[0],
-            ),
-            note="For another CUDA than PyPI's build: name the index of pytorch.org for both (`envdoctor recipe venv`).",
-            # A distribution may be called anything; what is imported is a name.
-            verify=run_python(machine, f"import torch, {name}; print(torch.__version__, {name}.__version__)")
-            if name.isidentifier()
-            else run_python(machine, "import torch; print(torch.__version__)"),
-        ),
-    )

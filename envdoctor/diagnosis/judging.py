@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from envdoctor.diagnosis.catalogue import all_diagnoses, all_messages
 from envdoctor.diagnosis.conclusion import concluded
+from envdoctor.diagnosis.deciding import with_question
 from envdoctor.diagnosis.engine import UNREADABLE, diagnose, root_of
 from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Fix, MachineSays, Severity
 from envdoctor.diagnosis.ruling_out import ruled_out
@@ -106,7 +107,8 @@ def judge_case(
             for code, f in causes.items()
         }
     minor = [f for f in by_facts.findings if f.severity is Severity.INFO and f.code not in causes]
-    found = replace(by_facts, findings=(*_ordered(causes.values(), chosen), *minor), lines=case.lines)
+    ordered = with_question(_ordered(causes.values(), chosen), context, world)
+    found = replace(by_facts, findings=(*ordered, *minor), lines=case.lines)
     return concluded(found, case, world)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from envdoctor.knowledge.architectures import ArchitectureRecord, Architectures
-from envdoctor.knowledge.builds import TorchBuild, TorchRelease
+from envdoctor.knowledge.builds import NEWEST_PYTHON_OF_OLD, TorchBuild, TorchRelease
 from envdoctor.knowledge.catalogue import Catalogue
 from envdoctor.knowledge.certainty import Certainty
 from envdoctor.knowledge.compatibility import Compatibility
@@ -174,9 +174,17 @@ class Knowledge(Catalogue):
             return tuple(build for build in self._builds.all if build.torch == public)
         return tuple(build for build in self._builds.all if build.torch.split(".")[: len(parts)] == parts)
 
+    def torch_index(self, variant: str) -> str:
+        """The address of pytorch.org's index of a variant: "cu128", "rocm7.2", "xpu", "nightly/cu130"."""
+        return self._builds.channels.index.format(variant=variant)
+
     def torch_release(self, version: str) -> TorchRelease | None:
         """The release; "2.14" is its newest patch release. None where the table has none (a future one, or < 1.13)."""
         return self._builds.release(version)
+
+    def newest_python_of_old(self, version: str) -> str | None:
+        """The newest Python with wheels of a release before the table's ("1.8.1"); None for any other."""
+        return NEWEST_PYTHON_OF_OLD.get(".".join(version.split(".")[:2]))
 
     def torch_releases(self) -> tuple[TorchRelease, ...]:
         """All of them, newest first."""

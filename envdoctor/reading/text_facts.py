@@ -14,6 +14,7 @@ from envdoctor.facts.sections.host import Host
 from envdoctor.facts.sections.interpreter import Interpreter, Torch
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.scan import Scan
+from envdoctor.reading.other_gpus import other_gpu
 
 MOST_MESSAGES = 300
 _DRIVER_CUDA = re.compile(r"too old \(found version (\d{4,6})\)")
@@ -38,7 +39,8 @@ def stated(found: Scan, world: Knowledge) -> tuple[Snapshot, bool]:
         )
     # The readers keep what is no dump; the lines that matched are messages in any case.
     kept = set(snapshot.messages)
-    more = tuple(dict.fromkeys(match.line for match in found.matches if match.line not in kept))
+    others = (line for line in lines[:400] if other_gpu(line) is not None)
+    more = tuple(dict.fromkeys(line for line in (*(m.line for m in found.matches), *others) if line not in kept))
     snapshot = replace(snapshot, messages=(*snapshot.messages, *more)[:MOST_MESSAGES])
     interpreter = snapshot.interpreter
     if interpreter is not None and interpreter.torch is not None and interpreter.torch.build is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from envdoctor.diagnosis.model import Severity
@@ -63,7 +65,8 @@ def test_torch_is_not_said_to_be_missing_where_that_is_not_known(known: Interpre
 
 def test_paths_with_spaces_are_quoted() -> None:
     odd = Interpreter(executable="/home/ada/my env/bin/python", version="3.12", torch_installed=False, pip=True)
-    assert "'/home/ada/my env/bin/python' -m pip" in commands(found("torch-missing", machine(interpreter=odd)))
+    first = commands(found("torch-missing", machine(interpreter=odd))).splitlines()[0]
+    assert shlex.split(first)[:3] == ["/home/ada/my env/bin/python", "-m", "pip"]
 
 
 # --- torch-cpu-only ----------------------------------------------------------------------------------------------------

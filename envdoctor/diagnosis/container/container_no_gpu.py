@@ -23,7 +23,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.container import all_capabilities, describe_anew, install_toolkit, run_with_gpus
+from envdoctor.diagnosis.repairs.container import all_capabilities, gpu_fixes, install_toolkit, run_with_gpus
 from envdoctor.diagnosis.repairs.driver import install_driver
 from envdoctor.diagnosis.reported_errors import cuda_starts
 from envdoctor.diagnosis.snapshot_queries import bus_gpus, in_container
@@ -160,7 +160,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("visible-devices-hidden",),
     messages=MESSAGES,
-    remedy=lambda machine, _: (run_with_gpus(machine), install_toolkit(machine), describe_anew()),
+    remedy=lambda machine, _: gpu_fixes(machine),
     # Words that a machine without a driver has as well ('no CUDA GPUs are available') mean this one in a container.
     fits=lambda machine, _: True if in_container(machine) and not machine.gpus else None,
 )

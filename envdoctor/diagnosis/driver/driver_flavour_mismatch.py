@@ -107,9 +107,12 @@ def driver_flavour_mismatch(machine: Snapshot, world: Knowledge) -> Finding | No
 
 
 def _by_words_alone(machine: Snapshot, world: Knowledge) -> Fix:
-    """The modules that the GPUs here ask for; of a GPU that is not known the open ones, which every newer one takes."""
-    known = from_snapshot(machine, world).gpus
-    return install_driver(machine, world, update=True, flavour=None if known else "open")
+    """The modules that the GPUs here ask for; of a GPU that is not known those that the module's own words ask for, else the open
+    ones, which every newer one takes."""
+    if from_snapshot(machine, world).gpus:
+        return install_driver(machine, world, update=True)
+    said = _said(machine)
+    return install_driver(machine, world, update=True, flavour=said[0] if said else "open")
 
 
 def _flavour(machine: Snapshot) -> tuple[str | None, str]:

@@ -21,7 +21,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.driver import REBOOT
+from envdoctor.diagnosis.repairs.driver import REBOOT, on_the_host
 from envdoctor.diagnosis.reported_errors import DRIVER_MISMATCH, cuda_errors, cuda_starts
 from envdoctor.diagnosis.snapshot_queries import compat_libcuda, in_container, is_wsl
 from envdoctor.facts.evidence import fact
@@ -38,6 +38,17 @@ RELOAD = Fix(
         "sudo modprobe nvidia",
     ),
     needs_root=True,
+    verify="nvidia-smi -L",
+)
+
+OF_IMAGE = Fix(
+    title="Remove the driver's packages from the image, and start the container anew: the host's libraries are mounted into it",
+    commands=(
+        "dpkg -l 2>/dev/null | grep -E 'libnvidia-(compute|ml)|nvidia-utils|cuda-drivers'   # in the container",
+        "rpm -qa 2>/dev/null | grep -E 'nvidia-driver|cuda-drivers'   # in the container",
+    ),
+    note="What they show was installed into the image, by a Dockerfile's `apt-get install` of cuda or nvidia-driver: take it out "
+    "there. Where they show nothing, the host's driver was updated while the container ran. The host itself needs no change.",
     verify="nvidia-smi -L",
 )
 
@@ -95,7 +106,7 @@ MESSAGES = (
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
     messages=MESSAGES,
-    remedy=lambda _machine, _world: (REBOOT, RELOAD),
+    remedy=lambda machine, _: (OF_IMAGE,) if in_container(machine) else on_the_host(machine, REBOOT, RELOAD),
 )
 def driver_library_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     nvml, driver = machine.nvml, machine.driver
@@ -123,13 +134,7 @@ def driver_library_mismatch(machine: Snapshot, world: Knowledge) -> Finding | No
         return Finding(
             summary=f"Driver and libraries do not match in this container: {versions}.",
             evidence=tuple(evidence),
-            fixes=(
-                Fix(
-                    title="Restart the container, so that it gets the host's present libraries; "
-                    "remove driver packages from the image",
-                    verify="nvidia-smi -L",
-                ),
-            ),
+            fixes=(OF_IMAGE,),
         )
     kernel = machine.host.kernel if machine.host else None
     on_disk = [f.version for f in (driver.module_files or () if driver else ()) if f.kernel == kernel and f.version]

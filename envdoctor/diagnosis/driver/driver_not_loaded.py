@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.driver.driver_missing import is_driver_package
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.driver import install_driver
+from envdoctor.diagnosis.repairs.driver import install_driver, on_the_host
 from envdoctor.diagnosis.reported_errors import kernel_text
 from envdoctor.diagnosis.snapshot_queries import bus_gpus, in_container, is_wsl
 from envdoctor.facts.evidence import Evidence, fact
@@ -150,7 +150,7 @@ MESSAGES = (
     # A module that finds no GPU which it drives refuses to load.
     follows_from=("gpu-legacy-driver-dropped", "driver-too-old-for-gpu", "driver-flavour-mismatch"),
     messages=MESSAGES,
-    remedy=lambda machine, world: (SEE_WHY, install_driver(machine, world)),
+    remedy=lambda machine, world: (*on_the_host(machine, SEE_WHY), install_driver(machine, world)),
 )
 def driver_not_loaded(machine: Snapshot, world: Knowledge) -> Finding | None:
     driver = machine.driver
@@ -188,15 +188,20 @@ def _by_nvmls_word(machine: Snapshot) -> Finding | None:
         evidence=(fact("nvml.status", "DRIVER_NOT_LOADED"),),
         fixes=(
             *((_without_nouveau(machine),) if nouveau else ()),
-            Fix(title="Load the module", commands=("sudo modprobe nvidia",), needs_root=True, verify=VERIFY),
-            Fix(
-                title="When that fails: see why",
-                commands=("dkms status", "mokutil --sb-state", "sudo dmesg | grep -iE 'nvrm|nvidia|nouveau'"),
-                note="`envdoctor check` on that machine names the reason.",
-            ),
+            *((_rebuild(machine, Driver(), _kernel(machine)),) if _not_built(machine) else ()),
+            SEE_WHY,
         ),
         confidence=0.8,
     )
+
+
+def _not_built(machine: Snapshot) -> bool:
+    """Whether modprobe finds no module for the running kernel, in a text."""
+    return any("Module nvidia not found" in line for line in machine.messages)
+
+
+def _kernel(machine: Snapshot) -> str:
+    return (machine.host.kernel if machine.host else None) or "$(uname -r)"
 
 
 def _installed(driver: Driver) -> str:
@@ -275,7 +280,7 @@ def _rebuild(machine: Snapshot, driver: Driver, kernel: str) -> Fix:
     }
     package = headers(kind, kernel)
     needed = (f"sudo {install.get(kind, 'dnf install -y')} {package}",) if package else ()
-    if driver.dkms:
+    if driver.dkms or any("dkms" in line.lower() for line in machine.messages):
         build = (f"sudo dkms autoinstall -k {kernel}",)
     elif family(machine) == "ubuntu":
         build = ("sudo ubuntu-drivers install",)

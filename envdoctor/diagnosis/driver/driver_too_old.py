@@ -25,7 +25,8 @@ from packaging.version import Version
 
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.driver import install_driver
-from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch
+from envdoctor.diagnosis.repairs.torch_install import install_torch
 from envdoctor.diagnosis.reported_errors import driver_on_disk
 from envdoctor.diagnosis.snapshot_queries import bus_gpus, driver_platform
 from envdoctor.facts.evidence import fact
@@ -131,7 +132,9 @@ def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
     fixes = [install_driver(machine, world, minimum=needed, update=True)]
     build = fitting_torch(machine, world, device="cuda")
     if build is not None:
-        fixes.insert(0, install_torch(machine, build, why=f"the newest that runs on driver {version}, no root needed"))
+        fixes.insert(
+            0, install_torch(machine, world, build, why=f"the newest that runs on driver {version}, no root needed")
+        )
     return Finding(
         summary=f"torch {torch.version} carries CUDA {torch.cuda}, which needs driver {needed} or newer; "
         f"this machine has {version}.",
@@ -160,7 +163,7 @@ def _by_torchs_word(machine: Snapshot, world: Knowledge) -> Finding | None:
         + (f", and torch was built for {cuda}." if cuda else "."),
         evidence=(fact("torch", said[0]), *((fact("torch.cuda", cuda),) if cuda else ())),
         fixes=(
-            *((install_torch(machine, build, why="the newest that runs on this driver"),) if build else ()),
+            *((install_torch(machine, world, build, why="the newest that runs on this driver"),) if build else ()),
             install_driver(machine, world, minimum=needed, update=True),
         ),
     )

@@ -21,6 +21,8 @@ Sources
 
 from __future__ import annotations
 
+import re
+
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.reported_errors import SYSTEM_NOT_READY, cuda_errors, cuda_starts, driver_on_disk
 from envdoctor.diagnosis.snapshot_queries import in_container
@@ -62,13 +64,16 @@ MESSAGES = (
 )
 
 
+SAME_REPOSITORY = "It is where the driver is from; where that has lost this version, update both to one that it has."
+
+
 @diagnosis(
     "fabric-manager-down",
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
     follows_from=("driver-not-loaded", "driver-library-mismatch", "gpu-lost"),
     messages=MESSAGES,
-    remedy=lambda machine, world: _fixes(machine, FabricManager(), machine.driver_version, world),
+    remedy=lambda machine, world: _fixes(machine, FabricManager(), _driver(machine), world),
 )
 def fabric_manager_down(machine: Snapshot, world: Knowledge) -> Finding | None:
     starts = cuda_starts(machine)
@@ -109,6 +114,12 @@ def fabric_manager_down(machine: Snapshot, world: Knowledge) -> Finding | None:
     )
 
 
+def _driver(machine: Snapshot) -> str | None:
+    """The driver's version, by Fabric Manager's own words where nothing else says it."""
+    said = (re.search(r"match with driver version (\d{3}\.[\d.]*\d)", line) for line in machine.messages)
+    return next((found[1] for found in said if found), None) or machine.driver_version
+
+
 def _fixes(machine: Snapshot, manager: FabricManager, version: str | None, world: Knowledge) -> tuple[Fix, ...]:
     host = machine.host
     virtual = host is not None and host.virtualization not in (None, "none") and not manager.needed
@@ -134,12 +145,21 @@ def _fixes(machine: Snapshot, manager: FabricManager, version: str | None, world
     return (
         Fix(
             title=f"Install Fabric Manager{f' {version}' if version else ''}, exactly the driver's version, and start it",
-            commands=(*install, *start),
+            commands=(*(install or _by_hand(version)), *start),
             needs_root=True,
-            note=None if install else "Take it from the same repository as the driver.",
+            note=SAME_REPOSITORY
+            if install or version is None
+            else f"Version {version}, "
+            f"of the package nvidia-fabricmanager-{version.partition('.')[0]}. {SAME_REPOSITORY}",
             verify=VERIFY,
         ),
         look,
+    )
+
+
+def _by_hand(version: str | None) -> tuple[str, ...]:
+    return (
+        (f"# first install nvidia-fabricmanager-{version.partition('.')[0]} in version {version}",) if version else ()
     )
 
 
@@ -155,9 +175,9 @@ def _install(machine: Snapshot, version: str | None, world: Knowledge) -> tuple[
     if kind in ("ubuntu", "debian"):
         # Above 580 the plain name is the only one in NVIDIA's repository; apt takes whichever exists.
         plain = f" || sudo apt-get install -y 'nvidia-fabricmanager={version}*'" if int(branch) > 580 else ""
-        return ("sudo apt-get update", f"sudo apt-get install -y {package}{plain}")
+        return ("sudo apt-get update", f"sudo apt-get install -y '{package}={version}*'{plain}")
     if kind in ("rhel", "fedora"):
-        return (f"sudo dnf install -y {package} || sudo dnf install -y 'nvidia-fabric*manager-{version}'",)
+        return (f"sudo dnf install -y 'nvidia-fabric*manager-{version}' || sudo dnf install -y '{package}-{version}'",)
     if kind == "suse":
         return (f"sudo zypper install -y {package} || sudo zypper install -y 'nvidia-fabricmanager={version}'",)
     return ()

@@ -24,7 +24,8 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.driver import install_driver
-from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch
+from envdoctor.diagnosis.repairs.torch_install import install_torch
 from envdoctor.diagnosis.reported_errors import COMPAT_NOT_SUPPORTED, DRIVER_MISMATCH, cuda_errors, cuda_starts
 from envdoctor.diagnosis.snapshot_queries import compat_libcuda, in_container
 from envdoctor.facts.evidence import fact
@@ -154,4 +155,4 @@ def _torch(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     torch = machine.torch
     if build is None or build.cuda is None or torch is None or torch.cuda is None or build.cuda == torch.cuda:
         return ()
-    return (install_torch(machine, build, why="the newest that runs on this driver without cuda-compat"),)
+    return (install_torch(machine, world, build, why="the newest that runs on this driver without cuda-compat"),)

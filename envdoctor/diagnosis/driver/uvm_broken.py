@@ -22,7 +22,7 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.driver import REBOOT
+from envdoctor.diagnosis.repairs.driver import REBOOT, on_the_host
 from envdoctor.diagnosis.reported_errors import NOT_INITIALIZED, UNKNOWN, cuda_errors, cuda_starts
 from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl
 from envdoctor.facts.evidence import Evidence, fact
@@ -142,7 +142,8 @@ def _fixes(machine: Snapshot) -> tuple[Fix, ...]:
                 verify=VERIFY,
             ),
         )
-    return (
+    return on_the_host(
+        machine,
         Fix(
             title="Load the module and make its device nodes",
             commands=("sudo modprobe nvidia-uvm", "sudo nvidia-modprobe -u -c=0"),

@@ -140,13 +140,40 @@ def _fixes(machine: Snapshot, denied: list[DeviceNode], by_cgroup: bool) -> tupl
                 verify="nvidia-smi -L",
             ),
         )
-    group = next((n.group for n in denied if n.group not in (None, "root") and _group_may(n)), None)
+    group = next((n.group for n in denied if n.group not in (None, "root") and _group_may(n)), None) or _listed(machine)
+    if group is None and not denied:
+        return (_see_the_group(), *_open_to_all(denied))
     join = Fix(
         title=f"Join the group {group} that owns the nodes; then log out and in again",
         commands=(f'sudo usermod -aG {group} "$USER"',),
         needs_root=True,
         verify=VERIFY,
     )
+    return (join, *_open_to_all(denied)) if group else _open_to_all(denied)
+
+
+def _listed(machine: Snapshot) -> str | None:
+    """The group that `ls -l` shows for a node: 'crw-rw---- 1 root video 195, 0'."""
+    found = (
+        re.search(r"\bcrw-rw-[-r][-w]. +\d+ +\S+ +([a-z_][a-z0-9_-]{0,31}) +195,", line) for line in machine.messages
+    )
+    return next((match[1] for match in found if match and match[1] != "root"), None)
+
+
+def _see_the_group() -> Fix:
+    return Fix(
+        title="Join the group that owns the nodes (video or render on most systems); then log out and in again",
+        commands=(
+            "ls -l /dev/nvidiactl /dev/nvidia-uvm /dev/nvidia0; id -nG   # the fourth column is the group",
+            'sudo usermod -aG "$(stat -c %G /dev/nvidiactl)" "$USER"   # where that group is not root',
+        ),
+        note='A Jetson\'s nodes belong to both: sudo usermod -aG video,render "$USER".',
+        needs_root=True,
+        verify=VERIFY,
+    )
+
+
+def _open_to_all(denied: list[DeviceNode]) -> tuple[Fix, ...]:
     open_to_all = Fix(
         title="Open the nodes to everybody, as the driver does by default",
         commands=(
@@ -158,7 +185,7 @@ def _fixes(machine: Snapshot, denied: list[DeviceNode], by_cgroup: bool) -> tupl
         needs_root=True,
         verify=VERIFY,
     )
-    return (join, open_to_all) if group else (open_to_all,)
+    return (open_to_all,)
 
 
 def _group_may(node: DeviceNode) -> bool:

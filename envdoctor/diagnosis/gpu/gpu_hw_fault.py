@@ -22,8 +22,9 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.driver import on_the_host
 from envdoctor.diagnosis.reported_errors import ECC_UNCORRECTABLE, cuda_errors, cuda_starts, gpu_at, xids
-from envdoctor.diagnosis.snapshot_queries import in_container, plain_list
+from envdoctor.diagnosis.snapshot_queries import is_wsl, plain_list
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
@@ -188,17 +189,16 @@ def _clean(gpu: Gpu) -> bool:
 
 
 def _fixes(machine: Snapshot, faulty: list[int], replace: bool) -> tuple[Fix, ...]:
-    where = "   # on the host" if in_container(machine) else ""
     which = f" -i {','.join(map(str, faulty))}" if faulty else ""
     reset = Fix(
         title="Stop the programs on it and reset the GPU, so that bad memory is taken out of use; or reboot",
-        commands=(f"sudo nvidia-smi --gpu-reset{which}{where}", f"sudo reboot{where}   # where the reset is refused"),
+        commands=(f"sudo nvidia-smi --gpu-reset{which}", "sudo reboot   # on the host, where the reset is refused"),
         needs_root=True,
         verify=VERIFY,
     )
     test = Fix(
         title="Test the GPU before it is used again (NVIDIA DCGM, package datacenter-gpu-manager)",
-        commands=(f"dcgmi diag -r 3{which}{where}",),
+        commands=(f"dcgmi diag -r 3{which}",),
         needs_root=True,
         note="Errors that return after a reset call for another card.",
     )
@@ -212,4 +212,7 @@ def _fixes(machine: Snapshot, faulty: list[int], replace: bool) -> tuple[Fix, ..
         needs_root=True,
     )
     several = len(machine.gpus or ()) > len(faulty) > 0
-    return ((change,) if replace else ()) + (reset, test) + ((others,) if several else ())
+    of_card = (*((change,) if replace else ()), reset, test)
+    # Windows owns a card under WSL: it cannot be reset from there.
+    repairs = (change, test) if is_wsl(machine) else on_the_host(machine, *of_card)
+    return (*repairs, *((others,) if several else ()))

@@ -24,7 +24,8 @@ import re
 from packaging.version import InvalidVersion, Version
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch
+from envdoctor.diagnosis.repairs.torch_install import install_torch
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -116,7 +117,7 @@ def _fixes(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     build = fitting_torch(machine, world) if machine.host and machine.host.glibc else None
     fixes = []
     if build is not None and build.torch != (machine.torch.release if machine.torch else None):
-        fixes.append(install_torch(machine, build, why="the newest built for this system's C library"))
+        fixes.append(install_torch(machine, world, build, why="the newest built for this system's C library"))
     return (
         *fixes,
         Fix(

@@ -128,7 +128,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("wheel-index-missing",),
     messages=MESSAGES,
-    remedy=lambda _machine, _world: (OTHER_MACHINE,),
+    remedy=lambda machine, world: (*_last_for_intel_macs(machine, world), OTHER_MACHINE),
     fits=lambda machine, world: _fits(machine, world),  # noqa: PLW0108  it stands below
 )
 def platform_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
@@ -188,6 +188,29 @@ def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
     """What the installer's own list of releases says."""
     refused = why_refused(machine, world)
     return None if refused is None else refused.why is Why.PLATFORM
+
+
+def _last_for_intel_macs(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
+    """The last release with wheels for Intel's Macs, where the text is from one."""
+    platform = machine.host.platform if machine.host else None
+    said = any(re.search(r"macosx_\d+_\d+_x86_64|\bIntel (?:i?Mac|Mac)", line) for line in machine.messages)
+    if platform != "macos_x86_64" and not said:
+        return ()
+    last = next((release for release in world.torch_releases() if release.python.get("macos_x86_64")), None)
+    if last is None:
+        return ()
+    python = [p for p in last.python["macos_x86_64"] if not p.endswith("t")][-1]
+    return (
+        Fix(
+            title=f"Install torch {last.version}, the last with wheels for Intel's Macs (Python {python} or older)",
+            commands=(
+                f"uv venv --python {python} .venv",
+                f'uv pip install --python .venv/bin/python torch=={last.version} "numpy<2"',
+            ),
+            note="It runs on the processor. Programs that need a newer torch need another machine.",
+            verify='.venv/bin/python -c "import torch; print(torch.__version__)"',
+        ),
+    )
 
 
 def _metal(machine: Snapshot) -> Finding | None:

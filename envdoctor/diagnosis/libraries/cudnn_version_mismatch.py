@@ -23,7 +23,9 @@ from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.architecture import device_code
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.device_code import arch_fixes
-from envdoctor.diagnosis.repairs.python_environment import conda_install, pinned, reinstall, restore_torch, uses_conda
+from envdoctor.diagnosis.repairs.installation import uses_conda
+from envdoctor.diagnosis.repairs.python_environment import conda_install, pinned, reinstall
+from envdoctor.diagnosis.repairs.torch_install import restore_torch
 from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
@@ -142,7 +144,7 @@ def _fixes(machine: Snapshot, world: Knowledge, need: str | None) -> tuple[Fix, 
         return (
             conda_install(machine, [f"cudnn={version}"], title=f"Install cuDNN {version}, which torch was built with"),
         )
-    requirements = pinned(machine, [f"nvidia-cudnn-cu{major}" for major in (11, 12, 13, 14)])
+    requirements = pinned(machine, world, [f"nvidia-cudnn-cu{major}" for major in (11, 12, 13, 14)])
     if requirements:
         return (reinstall(machine, requirements, None, title=f"Install {requirements[0]}, which torch pins"),)
     return (restore_torch(machine, world),)

@@ -22,7 +22,8 @@ from __future__ import annotations
 from envdoctor.diagnosis.companions import pins
 from envdoctor.diagnosis.library_copies import foreign, mapped, own_wheel, path_evidence, steered, without_path
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import conda_install, run_python, uses_conda, verify_torch
+from envdoctor.diagnosis.repairs.installation import uses_conda
+from envdoctor.diagnosis.repairs.python_environment import conda_install, run_python, verify_torch
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge

@@ -17,7 +17,8 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import conda_install, install_into, run_python, uses_conda
+from envdoctor.diagnosis.repairs.installation import uses_conda
+from envdoctor.diagnosis.repairs.python_environment import conda_install, install_into, run_python
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge

@@ -27,16 +27,32 @@ from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.companions import pins
 from envdoctor.diagnosis.library_copies import older, steered
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import reinstall, restore_torch, run_python, uses_conda
+from envdoctor.diagnosis.repairs.installation import uses_conda
+from envdoctor.diagnosis.repairs.python_environment import pinned, reinstall, run_python
+from envdoctor.diagnosis.repairs.torch_install import restore_torch
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin, Distribution, TorchRun
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.conditions import cuda_missing_on_import, torch_lacks_cuda, torch_near
-from envdoctor.reading.messages.loader_errors import LoaderError, loader_errors
+from envdoctor.reading.messages.loader_errors import CUDA_STEMS, LoaderError, loader_errors
 from envdoctor.reading.messages.message import Message
 from envdoctor.reading.messages.tracebacks import importing_torch
 
+PARTS = (
+    "nccl",
+    "nvjitlink",
+    "nvshmem",
+    "cusparselt",
+    "cusparse",
+    "cusolver",
+    "cublas",
+    "cufft",
+    "curand",
+    "cufile",
+    "nvtx",
+)
+"""Of the names of nvidia-* wheels and of what they hold."""
 CHECK = "import torch; print(torch.__version__, torch.cuda.is_available())"
 
 
@@ -100,7 +116,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install",),
     messages=MESSAGES,
-    remedy=lambda machine, world: (restore_torch(machine, world),),
+    remedy=lambda machine, world: _wheel_of(machine, world, None) or (restore_torch(machine, world),),
 )
 def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, interpreter = machine.torch, machine.interpreter
@@ -202,6 +218,7 @@ def _by_error_alone(machine: Snapshot, world: Knowledge, error: LoaderError | No
         + ". A CUDA library of another version than torch's is installed or found first.",
         evidence=(error.said.evidence(),),
         fixes=(
+            *_wheel_of(machine, world, error),
             restore_torch(machine, world),
             Fix(
                 title="Or, when this shows another CUDA folder, take it out of the path",
@@ -210,6 +227,21 @@ def _by_error_alone(machine: Snapshot, world: Knowledge, error: LoaderError | No
         ),
         confidence=0.5,
     )
+
+
+def _wheel_of(machine: Snapshot, world: Knowledge, error: LoaderError | None) -> tuple[Fix, ...]:
+    """The wheel of the library that is missing or of another version, as torch pins it; () where the pins are not known."""
+    error = error or next((e for e in loader_errors(machine) if e.cuda_symbol or e.stem in CUDA_STEMS), None)
+    if error is None:
+        return ()
+    known = f"{error.wanted} {error.provider}" if error.kind == "symbol" else error.library
+    part = next((part for part in PARTS if part in known.lower()), None)
+    wheels = [f"nvidia-{part}-cu{major}" for major in (11, 12, 13, 14)] if part else []
+    wanted = pinned(machine, world, wheels)
+    if not wanted:
+        return ()
+    fix = reinstall(machine, wanted, None, title=f"Install {wanted[0]}, which torch pins")
+    return (Fix(title=fix.title, commands=fix.commands, verify=run_python(machine, CHECK)),)
 
 
 def _wheels_known_good(machine: Snapshot) -> bool:

@@ -19,7 +19,8 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import restore_torch, run_python
+from envdoctor.diagnosis.repairs.python_environment import run_python
+from envdoctor.diagnosis.repairs.torch_install import restore_torch
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge

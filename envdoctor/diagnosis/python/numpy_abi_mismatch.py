@@ -21,14 +21,9 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.companions import major_of, release_of
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import (
-    conda_install,
-    fitting_torch,
-    install_into,
-    install_torch,
-    run_python,
-    uses_conda,
-)
+from envdoctor.diagnosis.repairs.installation import uses_conda
+from envdoctor.diagnosis.repairs.python_environment import conda_install, fitting_torch, install_into, run_python
+from envdoctor.diagnosis.repairs.torch_install import install_torch
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -130,7 +125,7 @@ def numpy_abi_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
         fixes = _below_2(machine)
         newer = fitting_torch(machine, world) if by_versions else None
         if newer is not None:
-            fixes = (*fixes, install_torch(machine, newer, why="compiled for NumPy 2"))
+            fixes = (*fixes, install_torch(machine, world, newer, why="compiled for NumPy 2"))
     return Finding(
         summary=summary,
         evidence=(

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.refused_install import Why, why_refused
+from envdoctor.diagnosis.repairs.new_python import environment_with_python
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter
@@ -131,7 +132,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("wheel-index-missing",),
     messages=MESSAGES,
-    remedy=lambda machine, world: (_environment(machine, world, None),),
+    remedy=lambda machine, world: _remedy(machine, world),  # noqa: PLW0108  it stands below
     fits=lambda machine, world: _fits(machine, world),  # noqa: PLW0108  it stands below
 )
 def python_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
@@ -151,7 +152,7 @@ def python_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
         return Finding(
             summary=f"{interpreter.executable or 'This Python'} is {kind}: torch has no wheels for it.",
             evidence=(*evidence, fact("interpreter.bits", interpreter.bits)),
-            fixes=(_environment(machine, world, None),),
+            fixes=(environment_with_python(machine, world, None, None),),
         )
     if platform is None:
         return None
@@ -161,7 +162,7 @@ def python_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
             return Finding(
                 summary=f"torch {wanted} has no wheel for Python {python} on this system.",
                 evidence=evidence,
-                fixes=(_environment(machine, world, wanted),),
+                fixes=(environment_with_python(machine, world, wanted, asked[2] if asked else None),),
             )
         offered = _pythons(world, platform)
         if not offered:
@@ -174,7 +175,7 @@ def python_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
     return Finding(
         summary=f"No torch that is known (up to {newest}) has a wheel for Python {python} on this system.",
         evidence=evidence,
-        fixes=(_environment(machine, world, None),),
+        fixes=(environment_with_python(machine, world, None, None),),
         confidence=0.8,
     )
 
@@ -203,7 +204,7 @@ def _nothing_offered(machine: Snapshot, world: Knowledge, python: str) -> Findin
                     "python -m pip install torch",
                 ),
             ),
-            _environment(machine, world, None),
+            environment_with_python(machine, world, None, None),
         ),
         confidence=0.5,
     )
@@ -217,20 +218,17 @@ def _pythons(world: Knowledge, platform: str) -> set[str]:
     return {python for release in world.torch_releases() for python in release.python.get(platform, ())}
 
 
-def _asked_for(machine: Snapshot) -> tuple[str | None, Evidence] | None:
-    """pip's refusal, and the release in it: 'No matching distribution found for torch==1.13.1'."""
+def _asked_for(machine: Snapshot) -> tuple[str | None, Evidence, str | None] | None:
+    """The release and the variant in pip's refusal, with its words: 'No matching distribution found for torch==1.13.1+cu117'."""
     said = first_saying(machine, *SAID)
     if said is None:
         return None
     text = said.text.partition("requirement torch")[2] or said.text.partition("found for torch")[2]
     if text[:1].isalpha() or text[:1] == "-":
         return None  # torchvision, torch-scatter
-    version = (
-        text.removeprefix("==").split()[0].split("+")[0]
-        if text.startswith("==") and text.removeprefix("==").split()
-        else None
-    )
-    return version, said.evidence()
+    word = text.removeprefix("==").split()[:1] if text.startswith("==") else []
+    version, _, variant = word[0].partition("+") if word else ("", "", "")
+    return version or None, said.evidence(), variant or None
 
 
 def _release_lacks(world: Knowledge, wanted: str, python: str, platform: str) -> bool:
@@ -249,19 +247,7 @@ def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".") if part.isdecimal()]
 
 
-def _environment(machine: Snapshot, world: Knowledge, wanted: str | None) -> Fix:
-    platform = (machine.host.platform if machine.host else None) or ""
-    release = world.torch_release(wanted) if wanted else None
-    release = release or world.torch_releases()[0]
-    plain = [p for p in release.python.get(platform, ()) if not p.endswith("t")]
-    # Not the newest: extensions follow torch to a new Python only months later.
-    python = plain[len(plain) // 2] if plain else "3.12"
-    windows = platform.startswith("windows")
-    torch = f"torch=={wanted}" if wanted and world.torch_release(wanted) else "torch"
-    folder = ".venv\\Scripts\\python" if windows else ".venv/bin/python"
-    return Fix(
-        title=f"Make an environment with Python {python}, which has wheels",
-        commands=(f"uv venv --python {python} .venv", f"uv pip install --python {folder} {torch}"),
-        note=f"Or with conda: conda create -n torch python={python}",
-        verify=f'{folder} -c "import torch; print(torch.__version__)"',
-    )
+def _remedy(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
+    asked = _asked_for(machine)
+    wanted, variant = (asked[0], asked[2]) if asked else (None, None)
+    return (environment_with_python(machine, world, wanted, variant),)

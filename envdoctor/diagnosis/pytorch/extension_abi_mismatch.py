@@ -24,8 +24,8 @@ from collections.abc import Iterator
 import msgspec
 
 from envdoctor.diagnosis.companions import compiled, distribution_built_for, major_of, pins, release_of
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import install_into, run_python
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.extension import extension_fixes
 from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
@@ -200,7 +200,7 @@ MESSAGES = (
         "toolkit-mismatch",
     ),
     messages=MESSAGES,
-    remedy=lambda machine, _: _fixes(machine, []),
+    remedy=lambda machine, world: extension_fixes(machine, world, []),
 )
 def extension_abi_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch
@@ -217,7 +217,7 @@ def extension_abi_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
             summary=f"A compiled extension was built for another torch: {words}"
             + (f" (torch {torch.version} is installed)." if torch and torch.version else "."),
             evidence=(error.said.evidence(), *(misfit.evidence for misfit in misfits)),
-            fixes=_fixes(machine, [m.name for m in misfits] or _owner(machine, error)),
+            fixes=extension_fixes(machine, world, [m.name for m in misfits]),
             confidence=1.0 if misfits else 0.8,
         )
     if not misfits or torch is None:
@@ -228,7 +228,7 @@ def extension_abi_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
         + " is installed.",
         evidence=(*(m.evidence for m in misfits), fact("torch.version", torch.version)),
         severity=Severity.WARNING if all(m.mild for m in misfits) else None,
-        fixes=_fixes(machine, [m.name for m in misfits]),
+        fixes=extension_fixes(machine, world, [m.name for m in misfits]),
         confidence=0.5 if all(m.mild for m in misfits) else 0.8,
     )
 
@@ -322,46 +322,3 @@ def _of_an_extension(error: LoaderError, torch: Torch | None) -> bool:
     # The runtime of another CUDA than torch's; of the same it only was asked for before torch had loaded it.
     wanted, ours = soname_major(error.library), major_of(torch.cuda if torch else None)
     return error.stem == "libcudart" and wanted is not None and wanted != ours
-
-
-def _owner(machine: Snapshot, error: LoaderError) -> list[str]:
-    """The distribution whose name the failing file begins with: flash_attn_2_cuda of flash-attn."""
-    name = error.stem.replace("_", "-").lower()
-    found = (machine.interpreter.distributions or ()) if machine.interpreter else ()
-    return [d.name for d in found if d.name not in OTHERS and name.startswith(d.name)][:1]
-
-
-def _fixes(machine: Snapshot, names: list[str]) -> tuple[Fix, ...]:
-    if not names:
-        return (
-            Fix(
-                title="Install the extension's build for this torch, or compile it once more against it",
-                commands=(
-                    "# pip uninstall -y NAME",
-                    "# pip install --no-cache-dir --no-build-isolation --no-binary NAME NAME",
-                ),
-                note="The path of the file in the message names the package. Compiling needs nvcc of torch's CUDA version.",
-            ),
-        )
-    verify = run_python(machine, f"import torch, {names[0].replace('-', '_')}")
-    anew = install_into(
-        machine,
-        ["--no-cache-dir", "--force-reinstall", "--no-deps", "--upgrade", *names],
-        title=f"Install the newest {plain_list(names)}, when it has a build for this torch",
-        note="Projects with builds per torch version name the right address on their installation page.",
-        verify=verify,
-    )
-    build = install_into(
-        machine,
-        [
-            "--no-cache-dir",
-            "--force-reinstall",
-            "--no-deps",
-            "--no-build-isolation",
-            *(f"--no-binary={n}" for n in names),
-            *names,
-        ],
-        title="Or compile it against the torch that is there (needs nvcc of torch's CUDA version)",
-        verify=verify,
-    )
-    return anew, build

@@ -18,8 +18,8 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.architecture import CodeSource, device_code, has_code
-from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import install_into
+from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.extension import compile_for_gpus
 from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
@@ -102,7 +102,7 @@ def fits(machine: Snapshot, world: Knowledge) -> bool | None:
     severity=Severity.ERROR,
     follows_from=("gpu-arch-too-new-for-torch", "gpu-arch-too-old-for-torch", "toolkit-mismatch"),
     messages=MESSAGES,
-    remedy=lambda machine, _: (_rebuild(machine, "NAME", []),),
+    remedy=lambda machine, _: (compile_for_gpus(machine, None, ()),),
     fits=fits,
 )
 def extension_arch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
@@ -122,14 +122,14 @@ def extension_arch_missing(machine: Snapshot, world: Knowledge) -> Finding | Non
                     *(fact(f"{gpu.capability_from}.compute_capability", str(gpu)) for gpu in without),
                     *((said.evidence(),) if said else ()),
                 ),
-                fixes=(_rebuild(machine, build.distribution, gpus),),
+                fixes=(compile_for_gpus(machine, build.distribution, gpus),),
             )
     if said is None or not gpus or not _torch_has_code(machine, world, gpus):
         return None
     return Finding(
         summary=f"torch has code for {plain_list(gpus)}, and something else in the process has none: a compiled extension.",
         evidence=(said.evidence(), *_proof(machine)),
-        fixes=(_rebuild(machine, "NAME", gpus),),
+        fixes=(compile_for_gpus(machine, None, gpus),),
         confidence=0.8,
     )
 
@@ -153,19 +153,3 @@ def _proof(machine: Snapshot) -> tuple[Evidence, ...]:
     if torch is not None and torch.run is not None and torch.run.computation == "ok":
         return (fact("torch.run.computation", "ok"),)
     return (fact("torch.arch_flags", " ".join(torch.arch_flags)),) if torch and torch.arch_flags else ()
-
-
-def _rebuild(machine: Snapshot, name: str, gpus: list[MachineGpu]) -> Fix:
-    wanted = ";".join(sorted({gpu.capability for gpu in gpus if gpu.capability}))
-    wanted = wanted or "$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | sort -u | paste -sd ';')"
-    fix = install_into(
-        machine,
-        ["--no-cache-dir", "--force-reinstall", "--no-deps", "--no-build-isolation", f"--no-binary={name}", name],
-        title="",
-    )
-    return Fix(
-        title=f"Compile {'the extension' if name == 'NAME' else name} for the GPUs that are here",
-        commands=(f'export TORCH_CUDA_ARCH_LIST="{wanted}"', fix.commands[0]),
-        note="In a checkout: remove its build folder, then `pip install --no-build-isolation .` with the variable set. "
-        "A newer release may have a wheel with this GPU.",
-    )

@@ -20,7 +20,10 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
+from envdoctor.diagnosis.repairs.device_code import arch_fixes
+from envdoctor.diagnosis.repairs.installation import installation
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch
+from envdoctor.diagnosis.repairs.torch_install import for_other_gpus, install_torch, which_gpu
 from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
@@ -109,9 +112,9 @@ def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
         return None  # no published build runs on this GPU, so it is not a usable one
     fixes = []
     if same is not None:
-        fixes.append(install_torch(machine, same, why="the CUDA build of the release you have"))
+        fixes.append(install_torch(machine, world, same, why="the CUDA build of the release you have"))
     if newest is not None and (same is None or newest.torch != same.torch):
-        fixes.append(install_torch(machine, newest, why="the newest that runs here"))
+        fixes.append(install_torch(machine, world, newest, why="the newest that runs here"))
     names = plain_list([gpu.name for gpu in machine_gpus(machine, world) or ()])
     if not machine.gpus:
         names = "the GPU that its NVIDIA driver is for"
@@ -156,5 +159,16 @@ def _a_cpu_build(machine: Snapshot, world: Knowledge) -> bool | None:
 
 
 def _with_cuda(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
-    build = fitting_torch(machine, world, device="cuda")
-    return () if build is None else (install_torch(machine, build, why="the newest build with CUDA"),)
+    """Where only the message is known: which CUDA build is right, the GPU and its driver decide."""
+    here = installation(machine, world)
+    if here.of_other_gpus or here.image is not None:
+        return (for_other_gpus(machine, world, here),)
+    if any(gpu.capability for gpu in machine_gpus(machine, world) or ()):
+        return arch_fixes(machine, world)
+    return (
+        which_gpu(
+            "Replace it by a build with CUDA: which one, the GPU and its driver decide",
+            "For the newest GPUs and drivers it is PyPI's on Linux; on Windows PyPI has none. Where this shows no NVIDIA GPU, "
+            "the CPU build is the right one.",
+        ),
+    )

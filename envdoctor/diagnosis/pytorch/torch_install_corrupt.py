@@ -20,7 +20,8 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import restore_torch
+from envdoctor.diagnosis.repairs.python_environment import quoted
+from envdoctor.diagnosis.repairs.torch_install import restore_torch
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -194,12 +195,12 @@ def _leftovers(machine: Snapshot) -> tuple[Fix, ...]:
     place = machine.torch.location if machine.torch else None
     if not place or machine.source != "live" or not place.rstrip("/").endswith("/torch"):
         return ()
-    site = place.rstrip("/").rpartition("/")[0]
+    site = quoted([place.rstrip("/").rpartition("/")[0]])
     return (
         Fix(
             title="When the install still says that it is there, remove what is left by hand first",
             commands=(
-                f"ls -d '{site}'/torch '{site}'/torch-*.dist-info '{site}'/~orch* 2>/dev/null   # then rm -r what it shows",
+                f"ls -d {site}/torch {site}/torch-*.dist-info {site}/~orch* 2>/dev/null   # then rm -r what it shows",
             ),
         ),
     )

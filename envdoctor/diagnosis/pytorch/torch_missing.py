@@ -18,7 +18,8 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch
+from envdoctor.diagnosis.repairs.torch_install import install_torch
 from envdoctor.diagnosis.snapshot_queries import bus_gpus
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
@@ -98,4 +99,4 @@ def _install(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     has_gpu = bool(machine_gpus(machine, world)) or bus_gpus(machine)
     build = fitting_torch(machine, world, device="cuda" if has_gpu else "cpu")
     why = "the newest that runs on this machine's GPU and driver" if has_gpu else "no NVIDIA GPU here"
-    return () if build is None else (install_torch(machine, build, why=why),)
+    return () if build is None else (install_torch(machine, world, build, why=why),)

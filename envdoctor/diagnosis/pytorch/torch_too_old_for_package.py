@@ -24,7 +24,8 @@ import re
 from packaging.version import InvalidVersion, Version
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch
+from envdoctor.diagnosis.repairs.torch_install import install_torch
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Torch
@@ -161,4 +162,4 @@ def _newer(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     build = fitting_torch(machine, world, torch=f">={asked[0]}" if asked else None)
     if build is None or machine.torch is None or machine.torch.build is None:
         return ()
-    return (install_torch(machine, build, why="new enough for the library that asks for it"),)
+    return (install_torch(machine, world, build, why="new enough for the library that asks for it"),)

@@ -17,8 +17,9 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.companions import reinstall_sibling, sibling_built_for, siblings_again, variant, variants_clash
+from envdoctor.diagnosis.companions import sibling_built_for, variant, variants_clash
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.companion_install import companion_fixes
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -84,7 +85,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install", "torch-install-corrupt"),
     messages=MESSAGES,
-    remedy=lambda machine, world: siblings_again(machine, world, "torchaudio"),
+    remedy=lambda machine, world: companion_fixes(machine, world, "torchaudio"),
 )
 def torchaudio_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch
@@ -93,7 +94,7 @@ def torchaudio_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     if torch is None or torch.version is None or audio is None or audio.version is None:
         return None if words is None else _by_words(words)
     evidence = (fact("torchaudio.version", audio.version), fact("torch.version", torch.version))
-    fixes = reinstall_sibling(machine, torch, world, "torchaudio")
+    fixes = companion_fixes(machine, world, "torchaudio")
     built_for = sibling_built_for(machine, world, "torchaudio")
     if built_for is not None:
         return Finding(

@@ -18,8 +18,9 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.companions import reinstall_sibling, sibling_built_for, siblings_again, variant, variants_clash
+from envdoctor.diagnosis.companions import sibling_built_for, variant, variants_clash
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.companion_install import companion_fixes
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -106,14 +107,14 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("torch-duplicate-install",),
     messages=MESSAGES,
-    remedy=lambda machine, world: siblings_again(machine, world, "torchvision"),
+    remedy=lambda machine, world: companion_fixes(machine, world, "torchvision"),
 )
 def torchvision_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter, torch = machine.interpreter, machine.torch
     vision = interpreter.distribution("torchvision") if interpreter else None
     if torch is None or torch.version is None or vision is None or vision.version is None:
         return None
-    fixes = reinstall_sibling(machine, torch, world, "torchvision")
+    fixes = companion_fixes(machine, world, "torchvision")
     built_for = sibling_built_for(machine, world, "torchvision")
     if built_for is not None:
         return Finding(

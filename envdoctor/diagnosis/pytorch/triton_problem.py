@@ -22,12 +22,11 @@ from packaging.requirements import Requirement
 
 from envdoctor.diagnosis.companions import pins
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import reinstall, run_python
+from envdoctor.diagnosis.repairs.triton import install_compiler, install_headers, install_triton, newer_ptxas
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin
 from envdoctor.knowledge import Knowledge
-from envdoctor.planning.distributions import family
 from envdoctor.reading.messages.conditions import near
 from envdoctor.reading.messages.loader_errors import Said, first_saying
 from envdoctor.reading.messages.message import Message
@@ -44,6 +43,7 @@ NO_TRITON = (
 )
 WRONG_TRITON = ("from 'triton", "module 'triton' has no attribute", "module 'triton.")
 NO_BACKEND = ("0 active drivers",)
+OLD_PTXAS = ("is not defined for option 'gpu-name'",)
 TOO_OLD = ("too old to be supported by the triton GPU compiler",)
 
 
@@ -153,13 +153,13 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("driver-missing", "driver-not-loaded", "container-no-gpu", "gpu-arch-too-old-for-torch"),
     messages=MESSAGES,
-    remedy=lambda machine, _: (_reinstall(machine, "triton"), _compiler(machine)),
+    remedy=lambda machine, world: _remedy(machine, world),  # noqa: PLW0108  it stands below
 )
 def triton_problem(machine: Snapshot, world: Knowledge) -> Finding | None:
-    return _cannot_compile(machine) or _by_pin(machine) or _by_words(machine)
+    return _cannot_compile(machine) or _by_pin(machine, world) or _by_words(machine, world)
 
 
-def _by_pin(machine: Snapshot) -> Finding | None:
+def _by_pin(machine: Snapshot, world: Knowledge) -> Finding | None:
     for pin, requirement in pins(machine.interpreter, *NAMES):
         if pin.distribution != "torch":
             continue
@@ -178,7 +178,7 @@ def _by_pin(machine: Snapshot) -> Finding | None:
                 fact("interpreter.broken_pins", f"{wanted}, installed {pin.installed or 'none'}"),
                 *((said.evidence(),) if said else ()),
             ),
-            fixes=(_reinstall(machine, wanted),),
+            fixes=(install_triton(machine, world),),
             confidence=1.0 if pin.installed is None else 0.8,
         )
     return None
@@ -192,11 +192,13 @@ def _another_minor(pin: BrokenPin, requirement: Requirement) -> bool:
 def _cannot_compile(machine: Snapshot) -> Finding | None:
     said = first_saying(machine, *NO_COMPILER)
     if said is not None:
-        return _finding(said, "triton found no C compiler to build its launcher with.", _compiler(machine))
+        return _finding(said, "triton found no C compiler to build its launcher with.", install_compiler(machine))
     said = first_saying(machine, *NO_HEADERS)
     if said is not None:
         return _finding(
-            said, "Python's headers (Python.h) are not installed; triton compiles against them.", _headers(machine)
+            said,
+            "Python's headers (Python.h) are not installed; triton compiles against them.",
+            install_headers(machine),
         )
     said = first_saying(machine, *NO_LIBCUDA)
     if said is not None:
@@ -214,13 +216,12 @@ def _cannot_compile(machine: Snapshot) -> Finding | None:
     return None
 
 
-def _by_words(machine: Snapshot) -> Finding | None:
+def _by_words(machine: Snapshot, world: Knowledge) -> Finding | None:
     said = first_saying(machine, *NO_TRITON)
     host = machine.host.system if machine.host else None
     if said is not None and host != "Darwin":
-        name = "triton-windows" if host == "Windows" else "triton"
         return _finding(
-            said, "torch.compile or a kernel needs triton, and it is not installed.", _reinstall(machine, name)
+            said, "torch.compile or a kernel needs triton, and it is not installed.", install_triton(machine, world)
         )
     said = first_saying(machine, *TOO_OLD)
     if said is not None:
@@ -244,7 +245,7 @@ def _by_words(machine: Snapshot) -> Finding | None:
     return _finding(
         said,
         "The installed triton lacks what its caller expects: it is of another version.",
-        _reinstall(machine, "triton"),
+        install_triton(machine, world),
     )
 
 
@@ -252,47 +253,9 @@ def _finding(said: Said, summary: str, fix: Fix) -> Finding:
     return Finding(summary=summary, evidence=(said.evidence(),), fixes=(fix,), confidence=0.8)
 
 
-def _reinstall(machine: Snapshot, name: str) -> Fix:
-    own = machine.interpreter.distribution("torch") if machine.interpreter else None
-    if name == "triton" and own is not None:
-        for line in own.requires:
-            requirement = Requirement(line)
-            if requirement.name in NAMES:
-                name = f"{requirement.name}{requirement.specifier}"
-    fix = reinstall(machine, [name], None, title=f"Install {name}")
-    return Fix(
-        title=fix.title, commands=fix.commands, verify=run_python(machine, "import triton; print(triton.__version__)")
-    )
-
-
-def _compiler(machine: Snapshot) -> Fix:
-    commands = {
-        "ubuntu": ("sudo apt-get update", "sudo apt-get install -y build-essential"),
-        "debian": ("sudo apt-get update", "sudo apt-get install -y build-essential"),
-        "rhel": ("sudo dnf install -y gcc",),
-        "fedora": ("sudo dnf install -y gcc",),
-        "suse": ("sudo zypper install -y gcc",),
-        "arch": ("sudo pacman -S --needed base-devel",),
-    }.get(family(machine) or "", ("conda install -c conda-forge gcc_linux-64   # or gcc from your distribution",))
-    return Fix(
-        title="Install a C compiler", commands=commands, needs_root="conda" not in commands[0], verify="gcc --version"
-    )
-
-
-def _headers(machine: Snapshot) -> Fix:
-    interpreter = machine.interpreter
-    python = ".".join((interpreter.version or "3").split(".")[:2]) if interpreter else "3"
-    commands = {
-        "ubuntu": ("sudo apt-get update", f"sudo apt-get install -y python{python}-dev"),
-        "debian": ("sudo apt-get update", f"sudo apt-get install -y python{python}-dev"),
-        "rhel": (f"sudo dnf install -y python{python}-devel",),
-        "fedora": ("sudo dnf install -y python3-devel",),
-        "suse": (f"sudo zypper install -y python{python.replace('.', '')}-devel",),
-    }.get(family(machine) or "", ("# install the development package of this Python (python3-dev, python3-devel)",))
-    return Fix(
-        title="Install Python's headers",
-        commands=commands,
-        needs_root=True,
-        note="Pythons of uv, conda and python.org bring theirs along.",
-        verify=run_python(machine, "import sysconfig, os; print(os.listdir(sysconfig.get_paths()['include'])[:1])"),
-    )
+def _remedy(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
+    """What a message that names no cause of its own leaves: a ptxas that is too old, no compiler, or another triton."""
+    said = first_saying(machine, *OLD_PTXAS)
+    if said is not None:
+        return newer_ptxas(machine, world, said.text)
+    return install_triton(machine, world), install_compiler(machine)

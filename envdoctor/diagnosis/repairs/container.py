@@ -5,6 +5,8 @@ Source: docs.nvidia.com/datacenter/cloud-native/container-toolkit (install guide
 
 from __future__ import annotations
 
+import re
+
 from envdoctor.diagnosis.model import Fix
 from envdoctor.facts.model import Snapshot
 from envdoctor.planning.distributions import family
@@ -15,7 +17,7 @@ _LIST = "https://nvidia.github.io/libnvidia-container/stable"
 
 def run_with_gpus(snapshot: Snapshot) -> Fix:
     """Starts this kind of container with its GPUs."""
-    kind = snapshot.container.kind if snapshot.container else None
+    kind = _kind(snapshot)
     title = "Start the container with its GPUs"
     if kind == "kubernetes" or (snapshot.container and snapshot.container.kubernetes):
         return Fix(
@@ -43,6 +45,31 @@ def run_with_gpus(snapshot: Snapshot) -> Fix:
         else None,
         verify=VERIFY,
     )
+
+
+_ENGINES = (
+    ("kubernetes", re.compile(r"\bkubectl\b|\bk8s\b|\bkubernetes\b|nvidia-device-plugin|\bkubelet\b|gpu-operator", re.I)),
+    ("podman", re.compile(r"\bpodman\b", re.I)),
+    ("apptainer", re.compile(r"\bapptainer\b|\bsingularity\b|\.sif\b", re.I)),
+    ("containerd", re.compile(r"\bnerdctl\b")),
+    ("systemd-nspawn", re.compile(r"\bsystemd-nspawn\b")),
+)  # fmt: skip
+
+
+def _kind(snapshot: Snapshot) -> str | None:
+    """The engine: as it was seen from inside, else by the words of the text."""
+    seen = snapshot.container.kind if snapshot.container else None
+    if snapshot.source == "live" or seen not in (None, "none", "docker"):
+        return seen
+    text = "\n".join(snapshot.messages)[:100_000]
+    return next((engine for engine, pattern in _ENGINES if pattern.search(text)), seen)
+
+
+def gpu_fixes(snapshot: Snapshot) -> tuple[Fix, ...]:
+    """What a message that a container has no GPU calls for; where CDI is what refuses, its specification comes first."""
+    fixes = (run_with_gpus(snapshot), install_toolkit(snapshot), describe_anew())
+    of_cdi = any("CDI device" in line or "nvidia.com/gpu" in line for line in snapshot.messages)
+    return (fixes[2], fixes[0], fixes[1]) if of_cdi and _kind(snapshot) != "kubernetes" else fixes
 
 
 def all_capabilities() -> Fix:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.model import Fix
 from envdoctor.diagnosis.repairs.driver import install_driver
-from envdoctor.diagnosis.repairs.python_environment import fitting_torch, install_torch, machine_and_wishes
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch, machine_and_wishes
+from envdoctor.diagnosis.repairs.torch_install import install_torch
 from envdoctor.diagnosis.snapshot_queries import plain_list
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -19,7 +20,7 @@ DROPPED = {"5.2": "Maxwell", "6.1": "Pascal", "7.0": "Volta"}
 
 def arch_fixes(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     """The newest build for every GPU here; where only the driver stands in its way, with the driver first."""
-    return _fixes(machine, world, (), "the newest there is")
+    return _fixes(machine, world, (), "where the GPU is newer than the code of the torch that is there")
 
 
 def fixes_for_old_gpus(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
@@ -29,18 +30,20 @@ def fixes_for_old_gpus(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
 
 def _fixes(machine: Snapshot, world: Knowledge, otherwise: tuple[str, ...], unknown: str) -> tuple[Fix, ...]:
     """otherwise, unknown: the capabilities to look for, and the reason to give, where no GPU is known."""
-    known = [gpu.name for gpu in visible_gpus(machine, world) or ()]
+    known = [gpu.name for gpu in visible_gpus(machine, world) or () if gpu.capability]
     names = plain_list(known) if known else "this GPU"
     why = f"the newest with code for {names}" if known else unknown
     build = fitting_torch(machine, world, device="cuda", otherwise=otherwise)
     if build is not None:
-        return (install_torch(machine, build, why=f"{why} that this driver runs" if machine.driver_version else why),)
+        return (
+            install_torch(machine, world, build, why=f"{why} that this driver runs" if machine.driver_version else why),
+        )
     build = fitting_torch(machine, world, device="cuda", driver=False, otherwise=otherwise)
     if build is None:
         return _no_build(machine, world, names)
     return (
         install_driver(machine, world, minimum=lowest_driver(build, from_snapshot(machine, world), world), update=True),
-        install_torch(machine, build, why=f"{why}, once the driver is new enough"),
+        install_torch(machine, world, build, why=f"{why}, once the driver is new enough"),
     )
 
 

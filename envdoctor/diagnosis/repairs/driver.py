@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from envdoctor.diagnosis.model import Fix
 from envdoctor.diagnosis.repairs.driver_packages import DOWNLOADS, driver_commands
 from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.driver_choice import DriverChoice, driver_to_install
+from envdoctor.planning.driver_packages import ubuntu_package
+from envdoctor.planning.kernel_modules import OPEN
 from envdoctor.planning.model import Target
 from envdoctor.planning.target import from_snapshot
 from envdoctor.planning.words import clash_words, driver_words, gpu_words
@@ -58,6 +62,8 @@ def install_driver(
         until = f", {known.designation}, supported until {known.eol}" if known else ""
         wanted += f" (branch {choice.branch}{until})"
     commands, note = driver_commands(snapshot, choice.modules, choice.branch)
+    if not commands and flavour:
+        note = f"{_named_packages(snapshot, flavour, choice.branch)} {note or ''}".rstrip()
     return Fix(
         title=f"{verb} {wanted}" + (f" with the {flavour} kernel modules" if flavour else ""),
         commands=commands,
@@ -65,6 +71,45 @@ def install_driver(
         needs_root=True,
         needs_reboot=True,
         verify="nvidia-smi --query-gpu=name,driver_version --format=csv",
+    )
+
+
+def _named_packages(snapshot: Snapshot, flavour: str, branch: str | None) -> str:
+    """What the kernel modules of a flavour are called, where it is not known which distribution this is."""
+    if snapshot.host and "NixOS" in (snapshot.host.os_name or ""):
+        return f"In configuration.nix: hardware.nvidia.open = {'true' if flavour == OPEN else 'false'};"
+    if branch is None:
+        ending = "ends in -open" if flavour == OPEN else "does not end in -open"
+        return f"On Ubuntu it is a package nvidia-driver-... whose name {ending}."
+    ubuntu = ubuntu_package(branch, flavour, server=False)
+    others = (
+        "nvidia-open in NVIDIA's repositories and on Arch"
+        if flavour == OPEN
+        else "cuda-drivers in NVIDIA's repositories"
+    )
+    return f"The {flavour} modules are {ubuntu} on Ubuntu, {others}."
+
+
+def on_the_host(snapshot: Snapshot, *fixes: Fix) -> tuple[Fix, ...]:
+    """Repairs of the running driver, where they can be done: a container uses its host's driver, and WSL that of Windows."""
+    if is_wsl(snapshot):
+        return (
+            Fix(
+                title="Restart WSL, whose driver is that of Windows; where that does not help, update the driver in Windows",
+                commands=("wsl.exe --shutdown   # ends every WSL program",),
+                note=f"Download: {DOWNLOADS}",
+                verify=LIST,
+            ),
+        )
+    if not in_container(snapshot):
+        return fixes
+    return tuple(
+        msgspec.structs.replace(
+            fix,
+            title=f"{fix.title} (on the host)",
+            commands=tuple(c if c.startswith("#") or "#" in c else f"{c}   # on the host" for c in fix.commands),
+        )
+        for fix in fixes
     )
 
 

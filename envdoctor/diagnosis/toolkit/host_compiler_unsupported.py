@@ -21,7 +21,8 @@ from __future__ import annotations
 from envdoctor.diagnosis.building import builders_compiler, builders_nvcc, building, install_compiler, minor
 from envdoctor.diagnosis.companions import major_of
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import conda_install, uses_conda
+from envdoctor.diagnosis.repairs.installation import uses_conda
+from envdoctor.diagnosis.repairs.python_environment import conda_install
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge

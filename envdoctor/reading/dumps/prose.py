@@ -21,14 +21,17 @@ _ELSEWHERE = re.compile(
     "|".join(
         (
             r"requirement|from versions|no matching distribution|requires?\b|depends? on|was built",
-            r"(?:built|compiled) (?:for|with|against)|(?:pip3?|conda|uv|mamba|poetry)\s+(?:install|add|create)|>=|<=|~=",
+            r"(?:built|compiled) (?:for|with|against)|>=|<=|~=",
             r"expected|supports?\b|please|should (?:be|use)|upgrade to|downgrade|instead of|previous|used to|worked",
             r"works? (?:fine |well )?(?:on|with|in)|collecting |downloading|warning:.{0,40}found gpu|docker (?:pull|run)|^from ",
         )
     ),
     re.IGNORECASE,
 )
+# What is to be installed is not there yet; the machine that it is for is.
+_INSTALLING = re.compile(r"(?:pip3?|conda|uv|mamba|poetry)\s+(?:install|add|create)", re.IGNORECASE)
 _YOU_HAVE = re.compile(r"\(you have (?:(?:py)?torch )?([0-2]\.\d{1,2}\.\d{1,2}\S{0,40})\)", re.IGNORECASE)
+_PIPS_CONFLICT = re.compile(r"but you(?:'ll)? have torch ([0-2]\.\d{1,2}\.\d{1,2}[\w.+]{0,40}) which is incompatible")
 _WITH_CUDA = r"(?:with|for|and|built with|,)?\s?cuda[ -]?(\d{1,2}\.\d)"
 _VARIANT = rf"(?:\s{{0,2}}[(,/]?\s{{0,2}}(?:(cu\d{{2,3}}|cpu|rocm[\d.]{{0,6}})\b|{_WITH_CUDA}))?"
 _GAP = r"(?:\s{0,3}[=:@-]{1,3}\s{0,3}|\s{1,3})v?"
@@ -113,9 +116,15 @@ class Prose:
         have = _YOU_HAVE.search(bare)
         if have and "ython" not in bare[: have.start()]:
             self._sheet().put("torch.version", have[1])
+        pips = _PIPS_CONFLICT.search(bare)
+        if pips:
+            self._sheet().put("torch.version", pips[1])
+            self._sheet().packages.setdefault("torch", pips[1])
         if _ELSEWHERE.search(bare):
             return
-        self._software(bare)
+        if not _INSTALLING.search(bare):
+            self._software(bare)
+        self._machine(bare)
         self._gpus(bare)
 
     def _sheet(self) -> Sheet:
@@ -140,6 +149,8 @@ class Prose:
         row = _ROW.match(bare) or _BARE.match(bare)
         torch = None if row else _TORCH.search(bare)
         version = values.torch(row[1] if row else torch[1].rstrip(".,") if torch else None)
+        if row and version:
+            self._sheet().packages.setdefault("torch", version)
         if version:
             local = torch and torch[2] and "+" not in version and torch[2].lower()
             self._sheet().put("torch.version", f"{version}+{local}" if local else version)
@@ -147,10 +158,14 @@ class Prose:
                 self._sheet().put("torch.cuda", torch[3])
         for package in _PACKAGE.finditer(bare):
             self._sheet().packages.setdefault(package[1], package[2].rstrip(".,"))
-        for pattern, key in ((_PYTHON, "python"), (_DRIVER, "driver")):
-            found = pattern.search(bare)
-            if found:
-                self._sheet().put(key, found[1])
+        found = _PYTHON.search(bare)
+        if found:
+            self._sheet().put("python", found[1])
+
+    def _machine(self, bare: str) -> None:
+        found = _DRIVER.search(bare)
+        if found:
+            self._sheet().put("driver", found[1])
 
     def _gpus(self, bare: str) -> None:
         for found in (*_GPU.finditer(bare), *_SHORT.finditer(bare)):

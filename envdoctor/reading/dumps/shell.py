@@ -27,6 +27,8 @@ _QUOTED = re.compile(r"(?:Out\[\d{1,4}\]: ?)?['\"]?(\d+\.\d+[\w.+-]{0,40})['\"]?
 _BOOL = re.compile(r"(?:Out\[\d{1,4}\]: ?)?(True|False)$")
 _ARCH = re.compile(r"\b(?:sm|compute)_\d{2,3}[a-z]?\b")
 _ECHO = re.compile(r"echo\s+\"?\$\{?([A-Z_]{3,40})\}?\"?$")
+# print(torch.__version__, torch.cuda.get_arch_list(), torch.cuda.get_device_capability()), which envdoctor asks for.
+_CODE = re.compile(r"(\d\.\d+\.\d\S*) \[((?:'(?:sm|compute)_\w{2,5}'(?:, )?)+)\](?: \((\d{1,2}), (\d)\))?$")
 # The expression asked at a prompt -> the name of its answer.
 _ASKED = (
     ("torch.__version__", "torch.version"),
@@ -50,6 +52,9 @@ class Shell:
         bare = line.bare
         if not bare:
             return False
+        if bare[0].isdigit() and "['" in bare and (code := _CODE.match(bare)):
+            self._code(code)
+            return True
         if self.asked:
             answered = self._answer(bare)
             if answered:
@@ -87,6 +92,16 @@ class Shell:
         return bare.startswith(
             ("nvcc: NVIDIA (R) Cuda compiler driver", "Copyright (c) 2005-20", "Built on ", "Build cuda_")
         )
+
+    def _code(self, found: re.Match[str]) -> None:
+        """torch's version, the architectures that it has code for, and the GPU's compute capability, in one line."""
+        self.asked = []
+        sheet = self.findings.current("python session")
+        sheet.put("torch.version", found[1])
+        for arch in _ARCH.findall(found[2]):
+            sheet.add("arches", arch)
+        if found[3]:
+            sheet.put("gpu.capability", f"{found[3]}.{found[4]}")
 
     def _kernel_line(self, bare: str) -> bool:
         """A line of the kernel's log, and /proc/driver/nvidia/version; both stay messages as well."""

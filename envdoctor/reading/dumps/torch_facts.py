@@ -148,6 +148,9 @@ def _devices(merged: Merged) -> tuple[tuple[TorchDevice, ...] | None, bool]:
     if names:
         whole = "lightning" in merged.sheets
         return tuple(TorchDevice(index=index, name=name) for index, name in enumerate(names[:64])), whole
+    session = merged.get("python session")
+    if session is not None and "gpu.capability" in session.values:
+        return (TorchDevice(index=0, compute_capability=session.values["gpu.capability"]),), False
     kind = merged.text("gpu.type")
     if kind and not kind.endswith("available"):
         kind = re.sub(r",\s*\d+ MiB$", "", kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 
 from envdoctor.reading.messages.message import Occurrence
 
@@ -34,7 +35,12 @@ def of_sibling(name: str) -> bool:
 
 def frames(o: Occurrence) -> list[str]:
     """The files of the traceback that stands before the line, the innermost last."""
-    found = (found for line in o.before for found in _FRAME.finditer(line))
+    return frames_in(o.before)
+
+
+def frames_in(lines: Sequence[str]) -> list[str]:
+    """The files that the frames in these lines name, with forward slashes."""
+    found = (found for line in lines for found in _FRAME.finditer(line))
     return [(f[1] or f[2] or f[3]).replace("\\", "/") for f in found]
 
 
