@@ -16,14 +16,14 @@ from envdoctor.knowledge import load
 from envdoctor.reading.dumps import read
 from envdoctor.report.check.data import to_json
 from tests.fakes.machine import needs_compiler
-from tests.machines import container, driver, gpu, healthy, libraries, pasted, python, several, shared, toolkits
+from tests.machines import container, driver, gpu, healthy, libraries, pasted, python, several, shared, toolkits, unexplained
 from tests.machines.simulation import Case, Verdict, check, discard_template, usable_processors
 
 pytestmark = needs_compiler
 
 CASES = [
     case
-    for module in (healthy, driver, gpu, container, libraries, python, toolkits, shared, several, pasted)
+    for module in (healthy, driver, gpu, container, libraries, python, toolkits, shared, several, pasted, unexplained)
     for case in module.CASES
 ]
 every_machine = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -56,6 +56,8 @@ def test_the_verdict_is_right(case: Case, verdict_of: Callable[[Case], Verdict])
     assert verdict.report["primary"] == case.primary, (verdict.codes, verdict.stderr)
     assert verdict.code == int(broken)
     assert verdict.report["ok"] is not broken
+    if case.text is None:
+        assert verdict.report["verdict"] == ("broken" if broken else "unknown" if case.unknown else "healthy")
     assert not set(verdict.codes) & {*case.near, *case.never}, verdict.codes
     assert [p for p in verdict.report["snapshot"].get("probes", []) if p["outcome"] != "ok"] == []
     assert verdict.stderr == ""

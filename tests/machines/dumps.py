@@ -1,0 +1,94 @@
+"""What a person pastes from a machine: torch.utils.collect_env's output, as it is written there, and the errors that were printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from envdoctor.facts.model import Snapshot
+
+NOT_COLLECTED = "Could not collect"
+# The rows that collect_env takes from pip list (its DEFAULT_PIP_PATTERNS).
+LISTED = ("torch", "numpy", "triton", "nvidia", "mypy", "flake8", "onnx", "optree")
+# NVML's errors in the words of nvidia-smi.
+SMI = {
+    "LIB_RM_VERSION_MISMATCH": "Failed to initialize NVML: Driver/library version mismatch",
+    "DRIVER_NOT_LOADED": "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest "
+    "NVIDIA driver is installed and running.",
+    "LIBRARY_NOT_FOUND": "bash: nvidia-smi: command not found",
+    "NO_PERMISSION": "Failed to initialize NVML: Insufficient Permissions",
+    "GPU_IS_LOST": "Unable to determine the device handle for GPU0000:17:00.0: GPU is lost.  Reboot the system to recover this GPU",
+    "UNKNOWN": "Failed to initialize NVML: Unknown Error",
+}
+
+
+def paste(machine: Snapshot) -> str:
+    """The dump and, behind it, what torch, nvidia-smi and the kernel said."""
+    return "\n".join((*_dump(machine), "", *_errors(machine), ""))
+
+
+def _dump(machine: Snapshot) -> Iterator[str]:
+    torch, host, python = machine.torch, machine.host, machine.interpreter
+    run = torch.run if torch else None
+    imported = torch is not None and run is not None and run.outcome == "ok"
+    yield "Collecting environment information..."
+    yield f"PyTorch version: {torch.version if imported and torch else 'N/A'}"
+    yield f"Is debug build: {'False' if imported else 'N/A'}"
+    yield f"CUDA used to build PyTorch: {(torch.cuda if imported and torch else None) or ('Could not collect' if imported else 'N/A')}"
+    yield f"ROCM used to build PyTorch: {(torch.hip if torch else None) or 'N/A'}"
+    yield ""
+    yield f"OS: {(host.os_name if host else None) or 'N/A'} ({host.architecture if host else 'x86_64'})"
+    yield f"Libc version: {f'glibc-{host.glibc}' if host and host.glibc else 'N/A'}"
+    yield ""
+    yield f"Python version: {(python.version if python else None) or 'N/A'} (main) [GCC 11.4.0] (64-bit runtime)"
+    kernel = host.kernel if host else None
+    yield f"Python platform: Linux-{kernel}-{host.architecture if host else 'x86_64'}-with-glibc{(host.glibc if host else None) or '2.35'}"
+    yield f"Is CUDA available: {str(bool(run and run.cuda_available)) if imported else 'N/A'}"
+    nvcc = (machine.toolkit.nvcc or ()) if machine.toolkit else ()
+    yield f"CUDA runtime version: {(nvcc[0].version if nvcc else None) or NOT_COLLECTED}"
+    gpus = machine.gpus or ()
+    names = [f"GPU {gpu.index}: {gpu.name}" for gpu in gpus if gpu.name]
+    yield f"GPU models and configuration: {(names[0] if len(names) == 1 else '') if names else NOT_COLLECTED}"
+    yield from names if len(names) > 1 else ()
+    nvml = machine.nvml
+    yield f"Nvidia driver version: {(nvml.driver_version if nvml and nvml.working else None) or NOT_COLLECTED}"
+    yield f"cuDNN version: {NOT_COLLECTED}"
+    yield "Is XNNPACK available: " + ("True" if imported else "N/A")
+    yield ""
+    yield "Versions of relevant libraries:"
+    for distribution in sorted((python.distributions or ()) if python else (), key=lambda d: d.name):
+        if any(word in distribution.name for word in LISTED):
+            version = torch.version if distribution.name == "torch" and torch else distribution.version
+            yield f"[pip3] {distribution.name}=={version}"
+    conda = (python.conda_packages or ()) if python else ()
+    for package in conda:
+        yield f"[conda] {package.name:25} {package.version:20} {package.build or ''} {package.channel or ''}"
+    if not conda:
+        yield "[conda] Could not collect"
+
+
+def _errors(machine: Snapshot) -> Iterator[str]:
+    torch, nvml = machine.torch, machine.nvml
+    run = torch.run if torch else None
+    interpreter = machine.interpreter
+    if torch is None and interpreter is not None and interpreter.torch_installed is False:
+        yield "ModuleNotFoundError: No module named 'torch'"
+    if run is not None:
+        yield from (f"UserWarning: {warning}" for warning in run.warnings)
+        if run.outcome == "crash":
+            yield {"SIGSEGV": "Segmentation fault (core dumped)", "SIGILL": "Illegal instruction (core dumped)"}.get(
+                run.signal or "", f"Aborted: {run.signal}"
+            )
+        raised = (run.error, run.cuda_error, run.computation, run.cudnn_error, run.cudnn_convolution, run.numpy, run.torchvision)
+        for text in dict.fromkeys(text for text in raised if text not in (None, "ok")):
+            yield f"AssertionError: the result is {text}" if text == "wrong" else _as_printed(text or "")
+    if nvml is not None and nvml.status in SMI:
+        yield f"$ nvidia-smi\n{SMI[nvml.status]}"
+    yield from (line.text for line in (machine.logs.lines if machine.logs else ()))
+
+
+def _as_printed(text: str) -> str:
+    """An error in the form of a traceback: its frames, then what it says."""
+    lines = text.splitlines()
+    frames = [f"  {line}" for line in lines if line.startswith("File ")]
+    said = [line for line in lines if not line.startswith("File ")]
+    return "\n".join((["Traceback (most recent call last):"] if frames or said else []) + frames + said)
