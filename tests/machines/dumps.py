@@ -23,7 +23,7 @@ SMI = {
 
 def paste(machine: Snapshot) -> str:
     """The dump and, behind it, what torch, nvidia-smi and the kernel said."""
-    return "\n".join((*_dump(machine), "", *_errors(machine), ""))
+    return "\n".join((*_dump(machine), "", *_commands(machine), *_errors(machine), ""))
 
 
 def _dump(machine: Snapshot) -> Iterator[str]:
@@ -66,8 +66,43 @@ def _dump(machine: Snapshot) -> Iterator[str]:
         yield "[conda] Could not collect"
 
 
+def _commands(machine: Snapshot) -> Iterator[str]:
+    """What people look at besides: the variables, the bus, the driver, the packages. In a container the prompt is its own."""
+    inside = machine.container is not None and machine.container.inside
+    prompt = "root@3f9c2d1e7a4b:/workspace# " if inside else "$ "
+    telling = {k: v for k, v in (machine.environment or {}).items() if k.startswith(("CUDA", "NVIDIA", "LD_", "PYTHON", "SLURM"))}
+    if telling:
+        yield f"{prompt}env | grep -E 'CUDA|NVIDIA|LD_|PYTHON|SLURM'"
+        yield from (f"{name}={value}" for name, value in telling.items())
+    cards = [device for device in machine.pci or () if device.is_nvidia_gpu]
+    for card in cards:
+        yield f"{prompt}lspci -nnk -s {card.address}" if card is cards[0] else ""
+        yield f"{card.address[5:]} VGA compatible controller [0300]: NVIDIA Corporation Device [10de:{card.device}] (rev a1)"
+        yield from (f"\tKernel driver in use: {card.driver}",) if card.driver else ()
+    nvml = machine.nvml
+    if nvml is not None and (cards or machine.gpus):
+        lost = [gpu for gpu in machine.gpus or () if gpu.lost]
+        said = SMI.get(nvml.status or "") or (
+            f"Unable to determine the device handle for GPU{lost[0].pci_address}: GPU is lost.  Reboot the system to recover "
+            "this GPU"
+            if lost
+            else ""
+        )
+        yield from (f"{prompt}nvidia-smi", said) if said else ()
+    others = [
+        f"{distribution.name:25} {distribution.version}"
+        for distribution in (machine.interpreter.distributions or () if machine.interpreter else ())
+        if not any(word in distribution.name for word in LISTED)
+    ]
+    if others:
+        yield from (f"{prompt}pip list", f"{'Package':25} Version", f"{'-' * 25} -------", *others)
+    run = machine.torch.run if machine.torch else None
+    if run is not None and run.device_count is not None and run.cuda_available:
+        yield from (">>> import torch", ">>> torch.cuda.device_count()", str(run.device_count))
+
+
 def _errors(machine: Snapshot) -> Iterator[str]:
-    torch, nvml = machine.torch, machine.nvml
+    torch = machine.torch
     run = torch.run if torch else None
     interpreter = machine.interpreter
     if torch is None and interpreter is not None and interpreter.torch_installed is False:
@@ -81,8 +116,6 @@ def _errors(machine: Snapshot) -> Iterator[str]:
         raised = (run.error, run.cuda_error, run.computation, run.cudnn_error, run.cudnn_convolution, run.numpy, run.torchvision)
         for text in dict.fromkeys(text for text in raised if text not in (None, "ok")):
             yield f"AssertionError: the result is {text}" if text == "wrong" else _as_printed(text or "")
-    if nvml is not None and nvml.status in SMI:
-        yield f"$ nvidia-smi\n{SMI[nvml.status]}"
     yield from (line.text for line in (machine.logs.lines if machine.logs else ()))
 
 

@@ -54,7 +54,7 @@ class Case:
     """Root causes besides the primary one that this machine really has, in the report's order."""
     options: tuple[str, ...] = ()
     unknown: bool = False
-    """Nothing is found, and too little is known to call the machine healthy."""
+    """There is no error, and too little is shown to call the machine healthy."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.driver.driver_flavour_mismatch import driver_flavour_mismatch
 from envdoctor.diagnosis.driver.driver_too_old_for_gpu import driver_too_old_for_gpu
 from envdoctor.diagnosis.driver.gpu_legacy_driver_dropped import gpu_legacy_driver_dropped
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
@@ -47,6 +48,7 @@ ENDINGS = {
     143: "GPU initialization error",
     158: "GPU fatal timeout",
 }
+UNDRIVEN = (driver_flavour_mismatch, driver_too_old_for_gpu, gpu_legacy_driver_dropped)
 DEAD = ("GPU_IS_LOST", "RESET_REQUIRED")
 VERIFY = "nvidia-smi -L && sudo dmesg | grep -i xid"
 
@@ -192,8 +194,8 @@ def _failed_to_start(machine: Snapshot, world: Knowledge) -> Evidence | None:
     # A batch system hides the GPUs of other jobs by control groups: some missing says nothing there.
     if machine.gpus and (nodes is None or shared or any(node.error in ("EPERM", "EACCES") for node in nodes)):
         return None
-    # A card that this driver does not know, or no longer, has a cause of its own.
-    if driver_too_old_for_gpu.check(machine, world) or gpu_legacy_driver_dropped.check(machine, world):
+    # A card that this driver, or this flavour of it, does not drive has a cause of its own.
+    if any(cause.check(machine, world) for cause in UNDRIVEN):
         return None
     return fact(
         "pci",
