@@ -11,7 +11,7 @@ from envdoctor.diagnosis.seen_failures import lacks_gpu, seen_failure
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Torch
 from envdoctor.knowledge import Knowledge
-from envdoctor.planning.machine_gpus import visible_gpus
+from envdoctor.planning.machine_gpus import own_devices, visible_gpus
 from envdoctor.reading.case import Case, Origin
 from envdoctor.reading.failures import Failure, is_programs_own
 
@@ -61,7 +61,8 @@ def missing_proof(case: Case, world: Knowledge) -> tuple[Unknown, ...]:
     if run is not None and run.computation == "ok":
         return ()
     if torch.build == "cuda":
-        return (*_missing_for_cuda(facts, torch, world, looked=looked), *failed)
+        counted = () if looked or _counts_agree(facts) else (Unknown.GPU,)
+        return (*(_missing_for_cuda(facts, torch, world, looked=looked) or counted), *failed)
     if torch.build is None:
         return (Unknown.TORCH, *failed)
     if run is None:
@@ -70,6 +71,14 @@ def missing_proof(case: Case, world: Knowledge) -> tuple[Unknown, ...]:
         return (Unknown.TORCH_RUN, *failed)
     sees_none = (torch.build == "rocm" and not run.cuda_available) or (torch.build == "xpu" and not run.xpu_available)
     return ((Unknown.GPU,) if sees_none else ()) + failed
+
+
+def _counts_agree(facts: Snapshot) -> bool:
+    """Whether the bus, the driver and torch name as many GPUs each, as far as a text tells."""
+    run = facts.torch.run if facts.torch else None
+    own, listed = own_devices(facts), facts.gpus
+    seen = run.device_count if run is not None and facts.variable("CUDA_VISIBLE_DEVICES") is None else None
+    return len({number for number in (own and len(own), listed and len(listed), seen) if number}) < 2
 
 
 def _missing_for_cuda(facts: Snapshot, torch: Torch, world: Knowledge, *, looked: bool) -> tuple[Unknown, ...]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from envdoctor.diagnosis.catalogue import all_diagnoses, all_messages
 from envdoctor.diagnosis.conclusion import concluded
 from envdoctor.diagnosis.engine import UNREADABLE, diagnose, root_of
-from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Fix, MachineSays, Severity
+from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Fix, Layer, MachineSays, Severity
 from envdoctor.diagnosis.ruling_out import ruled_out
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
@@ -28,6 +28,9 @@ from envdoctor.reading.messages.scan import Match
 
 LEAST = 0.2
 """Less confident causes are noise."""
+AGAINST_FACTS = 0.28
+"""A driver's fault that the facts rule out counts only where the text names it outright. Of other causes even a hint stays: a
+lost GPU may be back, and the tables of architectures may err, but a CUDA that starts has a driver."""
 LIKELY = 0.45
 """From here on a cause that was only heard is named for a failure that a machine showed."""
 UNEXPLAINED = "torch-failure-unexplained"
@@ -140,6 +143,8 @@ def _cause(d: Diagnosis, case: Case, by_facts: Diagnosed, context: Snapshot, wor
         confidence = max(confidence + (0.05 if heard else 0.0), said)
     elif (borne_out := _borne_out(d, case, world)) is not None:
         confidence = max(confidence, 0.7) if borne_out else confidence * 0.3
+        if not borne_out and confidence < AGAINST_FACTS and d.layer is Layer.DRIVER:
+            return None
     best = max(heard, key=lambda match: (match.message.weight, match.last_line_number), default=None)
     quote, line = (best.line, best.line_number) if best else _quoted(finding, case)
     summary, fixes = _words(d, finding, context, world)

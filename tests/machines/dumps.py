@@ -1,4 +1,4 @@
-"""What a person pastes from a machine: torch.utils.collect_env's output, as it is written there, and the errors that were printed."""
+"""What a person pastes from a machine: the output of torch.utils.collect_env, and what else was printed there."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ LISTED = ("torch", "numpy", "triton", "nvidia", "mypy", "flake8", "onnx", "optre
 # NVML's errors in the words of nvidia-smi.
 SMI = {
     "LIB_RM_VERSION_MISMATCH": "Failed to initialize NVML: Driver/library version mismatch",
-    "DRIVER_NOT_LOADED": "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest "
-    "NVIDIA driver is installed and running.",
+    "DRIVER_NOT_LOADED": "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the "
+    "latest NVIDIA driver is installed and running.",
     "LIBRARY_NOT_FOUND": "bash: nvidia-smi: command not found",
     "NO_PERMISSION": "Failed to initialize NVML: Insufficient Permissions",
-    "GPU_IS_LOST": "Unable to determine the device handle for GPU0000:17:00.0: GPU is lost.  Reboot the system to recover this GPU",
+    "GPU_IS_LOST": "Unable to determine the device handle for GPU0000:17:00.0: GPU is lost.  Reboot the system to recover "
+    "this GPU",
     "UNKNOWN": "Failed to initialize NVML: Unknown Error",
 }
 
@@ -33,15 +34,16 @@ def _dump(machine: Snapshot) -> Iterator[str]:
     yield "Collecting environment information..."
     yield f"PyTorch version: {torch.version if imported and torch else 'N/A'}"
     yield f"Is debug build: {'False' if imported else 'N/A'}"
-    yield f"CUDA used to build PyTorch: {(torch.cuda if imported and torch else None) or ('Could not collect' if imported else 'N/A')}"
+    cuda = torch.cuda if imported and torch else None
+    yield f"CUDA used to build PyTorch: {cuda or (NOT_COLLECTED if imported else 'N/A')}"
     yield f"ROCM used to build PyTorch: {(torch.hip if torch else None) or 'N/A'}"
     yield ""
     yield f"OS: {(host.os_name if host else None) or 'N/A'} ({host.architecture if host else 'x86_64'})"
     yield f"Libc version: {f'glibc-{host.glibc}' if host and host.glibc else 'N/A'}"
     yield ""
     yield f"Python version: {(python.version if python else None) or 'N/A'} (main) [GCC 11.4.0] (64-bit runtime)"
-    kernel = host.kernel if host else None
-    yield f"Python platform: Linux-{kernel}-{host.architecture if host else 'x86_64'}-with-glibc{(host.glibc if host else None) or '2.35'}"
+    kernel, machines = (host.kernel, host.architecture) if host else (None, None)
+    yield f"Python platform: Linux-{kernel}-{machines}-with-glibc{(host.glibc if host else None) or '2.35'}"
     yield f"Is CUDA available: {str(bool(run and run.cuda_available)) if imported else 'N/A'}"
     nvcc = (machine.toolkit.nvcc or ()) if machine.toolkit else ()
     yield f"CUDA runtime version: {(nvcc[0].version if nvcc else None) or NOT_COLLECTED}"
@@ -70,7 +72,11 @@ def _commands(machine: Snapshot) -> Iterator[str]:
     """What people look at besides: the variables, the bus, the driver, the packages. In a container the prompt is its own."""
     inside = machine.container is not None and machine.container.inside
     prompt = "root@3f9c2d1e7a4b:/workspace# " if inside else "$ "
-    telling = {k: v for k, v in (machine.environment or {}).items() if k.startswith(("CUDA", "NVIDIA", "LD_", "PYTHON", "SLURM"))}
+    telling = {
+        k: v
+        for k, v in (machine.environment or {}).items()
+        if k.startswith(("CUDA", "NVIDIA", "LD_", "PYTHON", "SLURM"))
+    }
     if telling:
         yield f"{prompt}env | grep -E 'CUDA|NVIDIA|LD_|PYTHON|SLURM'"
         yield from (f"{name}={value}" for name, value in telling.items())
@@ -113,7 +119,15 @@ def _errors(machine: Snapshot) -> Iterator[str]:
             yield {"SIGSEGV": "Segmentation fault (core dumped)", "SIGILL": "Illegal instruction (core dumped)"}.get(
                 run.signal or "", f"Aborted: {run.signal}"
             )
-        raised = (run.error, run.cuda_error, run.computation, run.cudnn_error, run.cudnn_convolution, run.numpy, run.torchvision)
+        raised = (
+            run.error,
+            run.cuda_error,
+            run.computation,
+            run.cudnn_error,
+            run.cudnn_convolution,
+            run.numpy,
+            run.torchvision,
+        )
         for text in dict.fromkeys(text for text in raised if text not in (None, "ok")):
             yield f"AssertionError: the result is {text}" if text == "wrong" else _as_printed(text or "")
     yield from (line.text for line in (machine.logs.lines if machine.logs else ()))

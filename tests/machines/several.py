@@ -61,7 +61,7 @@ CASES = [
             gpu("Tesla V100-SXM2-16GB"),
             to_cuda_1=NO_KERNEL,
             unknown=True,
-    ),
+        ),
         near=("gpu-arch-too-new-for-torch",),
     ),
     Case(

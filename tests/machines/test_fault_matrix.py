@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from envdoctor.diagnosis.catalogue import select
@@ -13,6 +15,7 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import load
 from envdoctor.report.check.data import to_json
 from envdoctor.report.check.headline import headline
+from tests.cli.test_errors import run
 from tests.machines.fault_matrix import Fault, broken, faults
 from tests.machines.near_misses import near_misses
 
@@ -69,3 +72,36 @@ def test_a_cause_that_was_not_asked_for_makes_no_machine_healthy() -> None:
 def test_an_empty_snapshot_is_not_healthy() -> None:
     _, judged = judge_content(b'{"schema": "envdoctor.snapshot/1"}', WORLD)
     assert judged.verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "code"),
+    [
+        ("workstation: convolution: wrong", "broken", 1),
+        ("8x H100: cuInit answers 3, --fast", "broken", 1),
+        ("workstation: NVML and cuInit out of time, --fast", "unknown", 0),
+        ("workstation: nothing known", "unknown", 0),
+        ("workstation", "healthy", 0),
+        ("8x H100, --fast", "healthy", 0),
+        ("a CUDA build and no GPU", "healthy", 0),
+    ],
+)
+def test_a_snapshots_verdict_and_exit_code_are_the_machines(name: str, verdict: str, code: int, tmp_path: Path) -> None:
+    machine = SOUND[name] if name in SOUND else next(m for n, m, _ in BROKEN if n == name)
+    file = tmp_path / "snapshot.json"
+    file.write_bytes(msgspec.json.encode(machine))
+    done, stdout, stderr = run("check", "--from", file, "--format", "json")
+    report = json.loads(stdout)
+    assert (done, report["verdict"], report["ok"], stderr) == (code, verdict, code == 0, "")
+    assert report["verdict"] == judge_machine(machine, WORLD).verdict.value
+    assert (report["primary"] is not None) is (verdict == "broken")
+
+
+def test_a_warning_under_wsl_1_does_not_claim_that_all_works() -> None:
+    """'It works, but: CUDA does not work' contradicts itself."""
+    machine = SOUND["WSL without an NVIDIA GPU"]
+    assert machine.host
+    first = msgspec.structs.replace(machine, host=msgspec.structs.replace(machine.host, wsl=1))
+    judged = judge_machine(first, WORLD)
+    assert [f.code for f in judged.findings] == ["wsl-driver-problem"]
+    assert "works, but" not in headline(first, judged).text

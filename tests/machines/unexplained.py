@@ -1,4 +1,4 @@
-"""Failures that no known cause explains, and machines of which too little can be seen: an error or no verdict, and never green."""
+"""Failures that no known cause explains, and machines of which too little can be seen: an error, or no verdict; never green."""
 
 from __future__ import annotations
 
@@ -41,7 +41,13 @@ def with_torchvision(target: Target) -> None:
 CASES = [
     # --- CUDA does not start beside a GPU ------------------------------------------------------------------------------
     Case("cuInit fails as torch does", ubuntu(CARD), CODE, driver=driver(CARD, errors={"cuInit": 3}), torch=quoting(3)),
-    Case("cuInit fails with a number nobody knows", ubuntu(CARD), CODE, driver=driver(CARD, errors={"cuInit": 7777}), torch=torch()),
+    Case(
+        "cuInit fails with a number nobody knows",
+        ubuntu(CARD),
+        CODE,
+        driver=driver(CARD, errors={"cuInit": 7777}),
+        torch=torch(),
+    ),
     Case(
         "cuInit fails, and torch is not tried",
         ubuntu(CARD),
@@ -60,7 +66,9 @@ CASES = [
         torch=torch(),
     ),
     # --- torch fails with a GPU that it sees ---------------------------------------------------------------------------
-    Case("a convolution with wrong numbers", ubuntu(CARD), CODE, driver=driver(CARD), torch={**WORKS, "conv2d": "wrong"}),
+    Case(
+        "a convolution with wrong numbers", ubuntu(CARD), CODE, driver=driver(CARD), torch={**WORKS, "conv2d": "wrong"}
+    ),
     Case(
         "an error inside cuDNN",
         ubuntu(CARD),
@@ -68,7 +76,9 @@ CASES = [
         driver=driver(CARD),
         torch={**WORKS, "conv2d": f"raise {INTERNAL.removeprefix('RuntimeError: ')}"},
     ),
-    Case("is_available raises", ubuntu(CARD), CODE, driver=driver(CARD), torch={**WORKS, "is_available": "raise no idea"}),
+    Case(
+        "is_available raises", ubuntu(CARD), CODE, driver=driver(CARD), torch={**WORKS, "is_available": "raise no idea"}
+    ),
     Case("properties raise", ubuntu(CARD), CODE, driver=driver(CARD), torch={**WORKS, "properties": "raise no idea"}),
     Case("torch sees one card of two", ubuntu(*TWO), CODE, driver=driver(*TWO), torch=WORKS),
     Case(

@@ -147,6 +147,11 @@ MESSAGES = (
 )
 
 
+def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
+    """Words of a missing GPU or driver, in a container that shows neither."""
+    return True if in_container(machine) and not machine.gpus and cuda_starts(machine) is not True else None
+
+
 @diagnosis(
     "container-no-gpu",
     layer=Layer.CONTAINER,
@@ -154,6 +159,7 @@ MESSAGES = (
     follows_from=("visible-devices-hidden",),
     messages=MESSAGES,
     remedy=lambda machine, _: (run_with_gpus(machine), install_toolkit(machine), describe_anew()),
+    fits=_fits,
 )
 def container_no_gpu(machine: Snapshot, world: Knowledge) -> Finding | None:
     refused = next(
