@@ -25,9 +25,11 @@ def explained(failure: Failure, snapshot: Snapshot) -> tuple[Diagnosed, ...]:
     _, found = judge_text(io.BytesIO(text.encode("utf-8", "replace")), load(), snapshot)
     return tuple(
         _diagnosed(candidate)
-        for candidate in found.findings[:MOST]
-        if candidate.confidence >= SURE_ENOUGH and candidate.machine is not MachineSays.RULES_OUT
-    )
+        for candidate in found.findings
+        if candidate.confidence >= SURE_ENOUGH
+        and candidate.consequence_of is None
+        and candidate.machine is not MachineSays.RULES_OUT
+    )[:MOST]
 
 
 def diagnosed(failure: Failure, snapshot: Snapshot, causes: tuple[Diagnosed, ...] = ()) -> tuple[Diagnosed, ...]:

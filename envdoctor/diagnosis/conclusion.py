@@ -5,11 +5,13 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from envdoctor.diagnosis.architecture import has_code
+from envdoctor.diagnosis.engine import UNREADABLE
 from envdoctor.diagnosis.model import Diagnosed, Severity, Unknown, Verdict
+from envdoctor.diagnosis.seen_failures import lacks_gpu, seen_failure
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Torch
 from envdoctor.knowledge import Knowledge
-from envdoctor.planning.machine_gpus import visible_gpus
+from envdoctor.planning.machine_gpus import own_devices, visible_gpus
 from envdoctor.reading.case import Case, Origin
 from envdoctor.reading.failures import Failure, is_programs_own
 
@@ -18,9 +20,12 @@ def concluded(found: Diagnosed, case: Case, world: Knowledge) -> Diagnosed:
     """The same findings with the verdict, what is missing for a better one, and the failures that no finding accounts for."""
     if any(f.severity is Severity.ERROR and f.consequence_of is None for f in found.findings):
         return replace(found, verdict=Verdict.BROKEN)
-    unknown = missing_proof(case, world)
+    try:
+        unknown, readable = missing_proof(case, world), True
+    except UNREADABLE:  # a fact that is no version, of a damaged snapshot
+        unknown, readable = (), False
     own, strange = _unexplained(found, case)
-    healthy = not unknown and not strange and not found.unjudged
+    healthy = readable and not unknown and not strange and not found.unjudged
     return replace(
         found,
         verdict=Verdict.HEALTHY if healthy else Verdict.UNKNOWN,
@@ -50,10 +55,14 @@ def missing_proof(case: Case, world: Knowledge) -> tuple[Unknown, ...]:
     if torch is None:
         return (Unknown.TORCH, *failed)
     run = torch.run
+    # Some of the causes may not have been asked for: what failed before our eyes is never healthy.
+    if looked and seen_failure(facts, world) is not None:
+        return (Unknown.TORCH_RUN, *failed)
     if run is not None and run.computation == "ok":
         return ()
     if torch.build == "cuda":
-        return (*_missing_for_cuda(facts, torch, world, looked=looked), *failed)
+        counted = () if looked or _counts_agree(facts) else (Unknown.GPU,)
+        return (*(_missing_for_cuda(facts, torch, world, looked=looked) or counted), *failed)
     if torch.build is None:
         return (Unknown.TORCH, *failed)
     if run is None:
@@ -64,6 +73,14 @@ def missing_proof(case: Case, world: Knowledge) -> tuple[Unknown, ...]:
     return ((Unknown.GPU,) if sees_none else ()) + failed
 
 
+def _counts_agree(facts: Snapshot) -> bool:
+    """Whether the bus, the driver and torch name as many GPUs each, as far as a text tells."""
+    run = facts.torch.run if facts.torch else None
+    own, listed = own_devices(facts), facts.gpus
+    seen = run.device_count if run is not None and facts.variable("CUDA_VISIBLE_DEVICES") is None else None
+    return len({number for number in (own and len(own), listed and len(listed), seen) if number}) < 2
+
+
 def _missing_for_cuda(facts: Snapshot, torch: Torch, world: Knowledge, *, looked: bool) -> tuple[Unknown, ...]:
     run, cuda = torch.run, facts.cuda_driver
     if run is not None and run.outcome != "ok":
@@ -72,7 +89,7 @@ def _missing_for_cuda(facts: Snapshot, torch: Torch, world: Knowledge, *, looked
     gpus = visible_gpus(facts, world)
     if not starts:
         # A GPU build on a machine that is known to have no NVIDIA GPU computes on the CPU, as it should.
-        if looked and facts.nvidia_devices == () and not gpus and run is not None:
+        if looked and run is not None and lacks_gpu(facts, world):
             return ()
         return tuple(
             part for part, known in ((Unknown.GPU, bool(gpus)), (Unknown.DRIVER, False)) if not known

@@ -249,6 +249,8 @@ def _with_heard(found: Diagnosed, case: Case, world: Knowledge, diagnoses: tuple
     if not likely:
         return found
     first = max(likely, key=lambda f: f.confidence)
+    if not first.evidence:  # what was heard stands in what was seen
+        first = replace(first, evidence=found.findings[0].evidence)
     rest = [replace(f, consequence_of=first.code) if f.code == UNEXPLAINED else f for f in found.findings]
     findings = sorted([first, *rest], key=lambda f: (f.consequence_of is not None, _rank(f)))
     return replace(found, findings=tuple(findings))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from packaging.version import InvalidVersion, Version
 
 from envdoctor.diagnosis.reported_errors import cuda_starts
-from envdoctor.diagnosis.snapshot_queries import driver_platform, in_container
+from envdoctor.diagnosis.snapshot_queries import bus_gpus, driver_platform, in_container
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import visible_gpus
 
-# With any of these CUDA does not start.
+# With any of these CUDA does not start. A GPU is lost while programs run, after the machine was looked at, or beside others.
 _NO_CUDA = (
     "driver-missing", "driver-not-loaded", "driver-library-mismatch", "driver-flavour-mismatch", "driver-too-old",
     "driver-too-old-for-gpu", "gpu-legacy-driver-dropped", "forward-compat-broken", "fabric-manager-down", "uvm-broken",
     "container-no-gpu", "container-gpu-detached", "device-permission", "visible-devices-hidden", "wsl-driver-problem",
-    "gpu-lost", "mig-misconfigured",
+    "mig-misconfigured",
 )  # fmt: skip
 _IN_CONTAINERS = ("container-no-gpu", "container-gpu-detached")
 _OF_A_KERNEL_MODULE = ("driver-not-loaded", "driver-flavour-mismatch", "uvm-broken")
@@ -34,8 +34,8 @@ def _by_driver(code: str, machine: Snapshot, world: Knowledge) -> str | None:
     torch = machine.torch
     if code == "driver-missing" and version is not None:
         return f"driver {version} is installed"
-    if code == "driver-not-loaded" and module is not None and module.loaded and machine.nvml and machine.nvml.working:
-        return f"the driver's module is loaded ({module.version or version})"
+    if code == "driver-not-loaded" and machine.nvml is not None and machine.nvml.working and machine.gpus:
+        return f"the driver's module is loaded ({(module.version if module else None) or version})"
     if code == "driver-too-old" and torch is not None and torch.cuda is not None and version is not None:
         needed = world.minimum_driver(torch.cuda, driver_platform(machine) or "linux_x86_64")
         try:
@@ -52,6 +52,10 @@ def _by_place(code: str, machine: Snapshot) -> str | None:
         return "this is no container"
     if code in _OF_A_KERNEL_MODULE and host is not None and host.wsl:
         return "under WSL the kernel's part of the driver is Windows' own"
+    if code == "driver-missing" and in_container(machine):
+        return "in a container the driver is the host's"
+    if code == "driver-missing" and machine.nvidia_devices and bus_gpus(machine) == 0:
+        return "every GPU here is handed to a virtual machine"
     if code == "wsl-driver-problem" and host is not None and host.wsl == 0:
         return "this is not WSL"
     if code == "windows-dll-missing" and host is not None and host.system not in (None, "Windows"):

@@ -24,6 +24,11 @@ def is_wsl(snapshot: Snapshot) -> bool:
     return bool(snapshot.host and snapshot.host.wsl)
 
 
+def is_tegra(snapshot: Snapshot) -> bool:
+    """Whether the kernel is that of a Jetson, whose GPU is on no PCI bus ('5.15.148-tegra')."""
+    return bool(snapshot.host and "tegra" in (snapshot.host.kernel or ""))
+
+
 def driver_platform(snapshot: Snapshot) -> str | None:
     """The platform whose driver numbers count: under WSL it is Windows' driver."""
     if is_wsl(snapshot):

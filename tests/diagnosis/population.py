@@ -45,11 +45,11 @@ WITHOUT_TORCH = Interpreter(
 
 def healthy() -> dict[str, Snapshot]:
     """Machines on which nothing is wrong, with as many facts as a live look gives."""
-    workstation = _machine(1, "NVIDIA GeForce RTX 4090", "2684", "8.9")
-    server = _machine(8, "NVIDIA H100 80GB HBM3", "2330", "9.0")
+    workstation = computing(1, "NVIDIA GeForce RTX 4090", "2684", "8.9")
+    server = computing(8, "NVIDIA H100 80GB HBM3", "2330", "9.0")
     return {
         "workstation": workstation,
-        "two old cards": _machine(2, "Tesla T4", "1eb8", "7.5"),
+        "two old cards": computing(2, "Tesla T4", "1eb8", "7.5"),
         "NVSwitch server": _with_fabric(server),
         "container": _in_container(server),
         "torch not imported": replace(workstation, interpreter=_interpreter(None)),
@@ -60,7 +60,10 @@ def healthy() -> dict[str, Snapshot]:
     }
 
 
-def _machine(number: int, name: str, device: str, capability: str) -> Snapshot:
+def computing(
+    number: int, name: str, device: str, capability: str, version: str = "2.15.0+cu132", flags: str = FLAGS_2_15
+) -> Snapshot:
+    """A machine whose `number` GPUs torch computes on; `flags`: what that torch has code for."""
     gpus = tuple(_gpu(index, name, device, capability) for index in range(number))
     bare = Snapshot(
         source="live",
@@ -107,7 +110,7 @@ def _machine(number: int, name: str, device: str, capability: str) -> Snapshot:
         environment={"PATH": "/home/ada/venv/bin:/usr/bin", "VIRTUAL_ENV": "/home/ada/venv"},
         probes=(ProbeReport(name="nvml", outcome="ok", seconds=0.1),),
     )  # fmt: skip
-    return replace(bare, interpreter=_interpreter(_run(number, bare)))
+    return replace(bare, interpreter=_interpreter(_run(number, bare), version, flags))
 
 
 def _gpu(index: int, name: str, device: str, capability: str) -> Gpu:
@@ -184,7 +187,7 @@ def _run(number: int, machine: Snapshot) -> TorchRun:
     )  # fmt: skip
 
 
-def _interpreter(run: TorchRun | None, version: str = "2.15.0+cu132") -> Interpreter:
+def _interpreter(run: TorchRun | None, version: str = "2.15.0+cu132", flags: str = FLAGS_2_15) -> Interpreter:
     variant = version.partition("+cu")[2]
     return Interpreter(
         executable="/home/ada/venv/bin/python", chosen_by="VIRTUAL_ENV", version="3.12.3", implementation="cpython",
@@ -200,7 +203,7 @@ def _interpreter(run: TorchRun | None, version: str = "2.15.0+cu132") -> Interpr
         torch=Torch(
             version=version, location=f"{SITE}/torch", build="cuda" if variant else "cpu", debug=False,
             cuda=f"{variant[:-1]}.{variant[-1]}" if variant else None,
-            arch_flags=tuple(FLAGS_2_15.split()), cxx11_abi=True, run=run,
+            arch_flags=tuple(flags.split()), cxx11_abi=True, run=run,
         ),
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from envdoctor.diagnosis.model import Severity
+from envdoctor.diagnosis.model import Severity, Verdict
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import DeviceNode, Driver, KernelModule
 from envdoctor.facts.sections.gpu import CudaDriver, Gpu, GpuProcess, MigInstance, Nvml
@@ -56,9 +56,10 @@ def test_a_gpu_that_nvml_calls_lost_is_reset_or_power_cycled() -> None:
     assert said.severity is not Severity.WARNING and primary(seen) == "gpu-lost"
 
 
-def test_one_lost_gpu_of_two_is_a_warning_while_cuda_works() -> None:
+def test_one_lost_gpu_of_two_is_an_error_while_cuda_works() -> None:
     both = nvml(gpu(pci_address=SLOT), gpu(index=1, lost=True, pci_address="0000:02:00.0"))
-    assert found("gpu-lost", machine(nvml=both)).severity is Severity.WARNING
+    judged = judge(machine(nvml=both))
+    assert judged.primary is not None and judged.primary.code == "gpu-lost" and judged.verdict is Verdict.BROKEN
 
 
 def test_a_gpu_that_requires_a_reset_is_told_so() -> None:

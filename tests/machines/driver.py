@@ -142,7 +142,7 @@ CASES = [
         "driver-not-loaded",
         driver=FakeDriver("580.159.04", "13.0", errors={"nvmlInit": 9, "cuInit": 100}),
         torch=torch("2.9.1+cu128", **NO_GPU),
-        near=("driver-missing", "torch-failure-unexplained"),
+        near=("driver-missing",),
     ),
     Case(
         "a driver whose card was taken out",

@@ -126,6 +126,7 @@ CASES = [
         bare(change=radeon),
         torch=torch("2.15.0+rocm7.14"),
         furnish=version_file("2.15.0+rocm7.14", hip="7.14.60850"),
+        unknown=True,
         near=("torch-cpu-only", "driver-missing"),
     ),
     Case(
@@ -133,6 +134,7 @@ CASES = [
         bare(change=arc),
         torch=torch("2.15.0+xpu"),
         furnish=version_file("2.15.0+xpu", xpu="20250302"),
+        unknown=True,
         near=("torch-cpu-only",),
     ),
     Case(

@@ -53,6 +53,8 @@ class Case:
     also: tuple[str, ...] = ()
     """Root causes besides the primary one that this machine really has, in the report's order."""
     options: tuple[str, ...] = ()
+    unknown: bool = False
+    """There is no error, and too little is shown to call the machine healthy."""
 
 
 @dataclass(frozen=True)

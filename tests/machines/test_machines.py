@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from envdoctor.diagnosis.catalogue import all_diagnoses
-from envdoctor.diagnosis.judging import judge_snapshot
+from envdoctor.diagnosis.judging import judge_content, judge_snapshot, judge_text
+from envdoctor.diagnosis.model import Severity
+from envdoctor.diagnosis.model import Verdict as Judged
 from envdoctor.facts.redaction import redact
 from envdoctor.knowledge import load
 from envdoctor.reading.dumps import read
@@ -27,12 +30,27 @@ from tests.machines import (
     several,
     shared,
     toolkits,
+    unexplained,
 )
+from tests.machines.dumps import paste
 from tests.machines.simulation import Case, Verdict, check, discard_template, usable_processors
 
 CASES = [
     case
-    for module in (healthy, driver, gpu, container, libraries, python, toolkits, shared, several, pasted, installs)
+    for module in (
+        healthy,
+        driver,
+        gpu,
+        container,
+        libraries,
+        python,
+        toolkits,
+        shared,
+        several,
+        pasted,
+        installs,
+        unexplained,
+    )
     for case in module.CASES
 ]
 every_machine = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -65,6 +83,8 @@ def test_the_verdict_is_right(case: Case, verdict_of: Callable[[Case], Verdict])
     assert verdict.report["primary"] == case.primary, (verdict.codes, verdict.stderr)
     assert verdict.code == int(broken)
     assert verdict.report["ok"] is not broken
+    if case.text is None:
+        assert verdict.report["verdict"] == ("broken" if broken else "unknown" if case.unknown else "healthy")
     assert not set(verdict.codes) & {*case.near, *case.never}, verdict.codes
     assert [p for p in verdict.report["snapshot"].get("probes", []) if p["outcome"] != "ok"] == []
     assert verdict.stderr == ""
@@ -85,6 +105,7 @@ def test_a_snapshot_gives_the_same_findings_as_the_machine(case: Case, verdict_o
     snapshot = read(json.dumps(live["snapshot"]))
     again = json.loads(to_json(snapshot, judge_snapshot(snapshot, load())))
     assert [_judged(f) for f in again["findings"]] == [_judged(f) for f in live["findings"]]
+    assert case.text is not None or again["verdict"] == live["verdict"]
 
 
 def _judged(finding: dict[str, Any]) -> dict[str, Any]:
@@ -99,6 +120,63 @@ def test_a_redacted_snapshot_gives_the_same_verdict(case: Case, verdict_of: Call
     again = json.loads(to_json(snapshot, judge_snapshot(snapshot, load())))
     assert (again["ok"], again["primary"]) == (live["ok"], live["primary"])
     assert [f["code"] for f in again["findings"]] == [f["code"] for f in live["findings"]]
+
+
+# What a paste cannot tell apart, by machine: the words are those of the other cause as well, and the facts that decide are not in
+# a dump. A machine that leaves this list is a gain; one that joins it is a loss, and needs a reason.
+ALIKE = {
+    # "No CUDA GPUs are available", and nothing that says why
+    "a Blackwell card on driver 550": "visible-devices-hidden",
+    "a Pascal card on driver 595": "visible-devices-hidden",
+    "a Pascal card under the open module": "visible-devices-hidden",
+    "MIG is on and nothing was made of it": "visible-devices-hidden",
+    "a stub of libcuda in LD_LIBRARY_PATH": "visible-devices-hidden",
+    "a driver whose card was taken out": "visible-devices-hidden",
+    # "No module named 'torch'" comes first; whether one could be installed is not looked for in a text
+    "no driver and no torch": "torch-missing",
+    "Alpine without torch": "torch-missing",
+    "a RISC-V board without torch": "torch-missing",
+    "a Python for which there are no wheels yet": "torch-missing",
+    # the loader's words, without the path, the sizes and the copies that a live look sees
+    "an older nvJitLink in LD_LIBRARY_PATH": "nvidia-wheels-mismatch",
+    "two torches, and the first cannot be imported": "torch-install-corrupt",
+    "an install that was cut off": "extension-abi-mismatch",
+    "an image that brings libcuda of another driver": "forward-compat-broken",
+    "NVML fails, and torch sees no GPU": "container-gpu-detached",
+    "an error inside cuDNN": "cudnn-version-mismatch",
+    # who pastes a CPU build's dump wonders why it sees no GPU
+    "a server without a GPU": "torch-cpu-only",
+    "ROCm": "torch-cpu-only",
+    "a card that is handed to a virtual machine": "torch-cpu-only",
+    "a container without GPUs for a CPU build": "torch-cpu-only",
+    "Alpine with a torch that works": "torch-cpu-only",
+    "a torch from a build folder, without metadata": "torch-cpu-only",
+    "a card too old for any torch, with its driver": "torch-cpu-only",
+    "a card too old for any torch in a machine without a driver": "driver-missing",
+    # a log that is of another moment
+    "a card that was lost and reset since": "gpu-lost",
+}
+
+
+@every_machine
+def test_what_a_person_pastes_from_the_machine_has_the_same_cause_or_too_little(
+    case: Case, verdict_of: Callable[[Case], Verdict]
+) -> None:
+    if case.text is not None:
+        pytest.skip("a paste itself")
+    machine = read(json.dumps(verdict_of(case).report["snapshot"]))
+    text = paste(machine).encode()
+    _, checked = judge_content(text, load())
+    _, explained = judge_text(io.BytesIO(text), load())
+    assert [f.code for f in explained.findings] == [f.code for f in checked.findings]
+    error = next((f.code for f in checked.findings if f.severity is Severity.ERROR and f.consequence_of is None), None)
+    if case.name in ALIKE:
+        assert error == ALIKE[case.name]
+    elif case.primary is None or case.level != "error":
+        assert error is None, (error, text.decode())
+    else:
+        assert error in (case.primary, None)
+        assert checked.verdict is not Judged.HEALTHY, text.decode()
 
 
 def test_every_diagnosis_is_made_on_a_machine_that_has_its_fault() -> None:

@@ -154,6 +154,11 @@ MESSAGES = (
 )
 
 
+def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
+    """Words of a missing GPU or driver, in a container that shows neither."""
+    return True if in_container(machine) and not machine.gpus and cuda_starts(machine) is not True else None
+
+
 @diagnosis(
     "container-no-gpu",
     layer=Layer.CONTAINER,
@@ -161,8 +166,7 @@ MESSAGES = (
     follows_from=("visible-devices-hidden",),
     messages=MESSAGES,
     remedy=lambda machine, _: gpu_fixes(machine),
-    # Words that a machine without a driver has as well ('no CUDA GPUs are available') mean this one in a container.
-    fits=lambda machine, _: True if in_container(machine) and not machine.gpus else None,
+    fits=_fits,
 )
 def container_no_gpu(machine: Snapshot, world: Knowledge) -> Finding | None:
     refused = next(

@@ -42,6 +42,8 @@ LOOK = Fix(
     note="An index counts from 0, and after CUDA_VISIBLE_DEVICES from the first GPU that it names.",
 )
 UNSET = Fix(title="Show CUDA all GPUs", commands=("unset CUDA_VISIBLE_DEVICES",), verify="nvidia-smi -L")
+NO_DEVICES = ("none", "void")
+"""What the container runtime takes for: no GPU."""
 MESSAGES = (
     *unavailable(0.25),
     Message("No CUDA GPUs are available", "torch/csrc/cuda/Module.cpp, c10: torch 1.8 and later", 0.6),
@@ -79,11 +81,20 @@ MESSAGES = (
 )
 
 
+def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
+    """Words that may mean this cause mean another where no variable chooses devices."""
+    known = machine.environment is not None and machine.environment_complete and not machine.messages
+    given = (machine.variable("NVIDIA_VISIBLE_DEVICES") or "all").strip().lower()
+    chosen = machine.variable("CUDA_VISIBLE_DEVICES") is not None or given in NO_DEVICES
+    return False if known and not chosen else None
+
+
 @diagnosis(
     "visible-devices-hidden",
     layer=Layer.ENVIRONMENT,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    fits=_fits,
     remedy=lambda _machine, _world: (LOOK, UNSET),
 )
 def visible_devices_hidden(machine: Snapshot, world: Knowledge) -> Finding | None:
@@ -128,7 +139,7 @@ def _by_cuda(machine: Snapshot) -> Finding | None:
 
 def _by_container(machine: Snapshot) -> Finding | None:
     value = machine.variable("NVIDIA_VISIBLE_DEVICES")
-    if value is None or value.strip().lower() not in ("none", "void") or not in_container(machine):
+    if value is None or value.strip().lower() not in NO_DEVICES or not in_container(machine):
         return None
     if not bus_gpus(machine) or machine.gpus:
         return None

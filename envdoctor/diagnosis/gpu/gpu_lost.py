@@ -8,7 +8,9 @@ What it is
 
 Told apart by
     NVML's own word for that GPU (GPU_IS_LOST, RESET_REQUIRED), 'Unable to determine the device handle', or an Xid of
-    this boot that ends a GPU, for a GPU that NVML no longer lists. A GPU that works again since is not lost.
+    this boot that ends a GPU, for a GPU that NVML no longer lists; or a card on the bus that NVML does not list, though the
+    running driver knows its kind. A GPU that works again since is not lost. One of several is an error too: the work that was
+    given to it fails, and what else is wrong with it (power, heat) rarely stays with one.
     Application errors (Xid 13, 31, 43, 45) leave the GPU alone. Memory errors are `gpu-hw-fault`.
 
 Repair
@@ -21,12 +23,16 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.driver.driver_flavour_mismatch import driver_flavour_mismatch
+from envdoctor.diagnosis.driver.driver_too_old_for_gpu import driver_too_old_for_gpu
+from envdoctor.diagnosis.driver.gpu_legacy_driver_dropped import gpu_legacy_driver_dropped
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.reported_errors import cuda_starts, gpu_at, undriven, xids
 from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl, plain_list
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
+from envdoctor.facts.sections.host import PciDevice
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.conditions import near, nvidia_near
 from envdoctor.reading.messages.message import Message
@@ -42,6 +48,7 @@ ENDINGS = {
     143: "GPU initialization error",
     158: "GPU fatal timeout",
 }
+UNDRIVEN = (driver_flavour_mismatch, driver_too_old_for_gpu, gpu_legacy_driver_dropped)
 DEAD = ("GPU_IS_LOST", "RESET_REQUIRED")
 VERIFY = "nvidia-smi -L && sudo dmesg | grep -i xid"
 
@@ -125,7 +132,7 @@ def gpu_lost(machine: Snapshot, world: Knowledge) -> Finding | None:
         evidence.append(fact("nvml.message", nvml.message if nvml else None))
         names, confidence = ["A GPU"], 0.8
     if not names:
-        failed = _failed_to_start(machine)
+        failed = _failed_to_start(machine, world)
         if failed is None:
             return None
         evidence.append(failed)
@@ -142,7 +149,6 @@ def gpu_lost(machine: Snapshot, world: Knowledge) -> Finding | None:
     )
     return Finding(
         summary=f"{plain_list(names)} {what}." + (f" The other {len(working)} still work." if working else ""),
-        severity=Severity.WARNING if working and cuda_starts(machine) else None,
         evidence=tuple(evidence),
         fixes=_fixes(machine, lost),
         confidence=confidence,
@@ -175,9 +181,9 @@ def _no_handle(machine: Snapshot) -> bool:
     return nvml is not None and "unable to determine the device handle" in (nvml.message or "").lower()
 
 
-def _failed_to_start(machine: Snapshot) -> Evidence | None:
-    """A GPU that the nvidia driver holds and NVML does not list, where nobody keeps it from us."""
-    held = [device for device in undriven(machine) if device.driver == "nvidia"]
+def _failed_to_start(machine: Snapshot, world: Knowledge) -> Evidence | None:
+    """A GPU that the nvidia driver holds, or refused to hold, and NVML does not list, where nobody keeps it from us."""
+    held = [device for device in undriven(machine) if device.driver == "nvidia" or _refused(machine, device)]
     if not held or machine.nvml is None or not machine.nvml.working or cuda_starts(machine) is None:
         return None
     for line in machine.logs.lines if machine.logs else ():
@@ -188,7 +194,21 @@ def _failed_to_start(machine: Snapshot) -> Evidence | None:
     # A batch system hides the GPUs of other jobs by control groups: some missing says nothing there.
     if machine.gpus and (nodes is None or shared or any(node.error in ("EPERM", "EACCES") for node in nodes)):
         return None
-    return fact("pci", ", ".join(f"{device.address} (not listed by NVML)" for device in held[:4]))
+    # A card that this driver, or this flavour of it, does not drive has a cause of its own.
+    if any(cause.check(machine, world) for cause in UNDRIVEN):
+        return None
+    return fact(
+        "pci",
+        ", ".join(
+            f"{device.address} (not listed by NVML{'' if device.driver else ', no driver bound'})"
+            for device in held[:4]
+        ),
+    )
+
+
+def _refused(machine: Snapshot, device: PciDevice) -> bool:
+    """Whether no driver is bound to the card beside others that NVML lists: the driver runs, and failed to start this one."""
+    return device.driver == "" and bool(machine.gpus)
 
 
 def _fixes(machine: Snapshot, lost: list[Gpu]) -> tuple[Fix, ...]:

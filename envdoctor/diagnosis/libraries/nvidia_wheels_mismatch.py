@@ -130,7 +130,8 @@ def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
     gone = _gone(machine) if run is None or run.outcome != "ok" else ()
     if not unfit and not gone:
         return _by_error_alone(machine, world, error)
-    refused = any(requirement.name.startswith("nvidia-cudnn") for _, requirement in unfit)
+    convolves = run is not None and run.cudnn_convolution == "ok"
+    refused = not convolves and any(requirement.name.startswith("nvidia-cudnn") for _, requirement in unfit)
     works = run is not None and run.outcome == "ok" and run.computation in (None, "ok") and not refused
     said = (error.said.evidence(),) if error else ()
     if gone and not unfit:
@@ -164,7 +165,6 @@ def _unfit(
     """The broken pins of torch, and of what it needs, that break or may break it."""
     proven = run is not None and (run.computation == "ok" or run.cudnn_convolution == "ok")
     imported = run is not None and run.outcome == "ok"
-    run_cudnn = run.cudnn_convolution if run else None
     for pin, requirement in pins(machine.interpreter, "cuda-toolkit", prefix="nvidia-"):
         if pin.distribution != "torch" and not pin.distribution.startswith(("nvidia-", "cuda-toolkit")):
             continue
@@ -177,11 +177,12 @@ def _unfit(
         specifiers = [s for s in requirement.specifier if s.operator in ("==", ">=", "~=")]
         need = specifiers[0].version.removesuffix(".*") if specifiers else None
         if cudnn:
-            if cudnn_facts.fits(pin.installed, need) is False and run_cudnn != "ok":
+            if cudnn_facts.fits(pin.installed, need) is False:
                 yield pin, requirement
             continue
         other_major = need is not None and pin.installed.partition(".")[0] != need.partition(".")[0]
-        if not proven and (other_major or older(pin.installed, need) or error is not None):
+        # A small computation proves little of the libraries that it does not call: those stay a risk.
+        if other_major or older(pin.installed, need) or (error is not None and not proven):
             yield pin, requirement
 
 

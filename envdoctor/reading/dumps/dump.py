@@ -11,6 +11,7 @@ from envdoctor.reading.dumps import gpu_facts, interpreter_facts, machine_facts
 from envdoctor.reading.dumps.banners import Banners
 from envdoctor.reading.dumps.labelled_values import Labelled
 from envdoctor.reading.dumps.lightning import Lightning
+from envdoctor.reading.dumps.lspci import Lspci, pci
 from envdoctor.reading.dumps.merging import Merged
 from envdoctor.reading.dumps.messages import Messages
 from envdoctor.reading.dumps.nvidia_smi import NvidiaSmi
@@ -42,7 +43,9 @@ def read(text: str) -> Snapshot:
     messages = Messages(findings)
     config = TorchConfig(findings)
     prose = Prose(findings)
+    bus = Lspci(findings)
     readers: tuple[Reader, ...] = (
+        bus,
         NvidiaSmi(findings),
         config,
         Lightning(findings),
@@ -60,6 +63,7 @@ def read(text: str) -> Snapshot:
             if line.bare:
                 prose.take(line)
                 messages.take(line)
+    bus.end()
     snapshot = _assemble(Merged(findings), messages.result())
     if snapshot is None:
         raise InputError(f"nothing is recognised in this text ({len(text):,} characters); {ACCEPTED}.")
@@ -85,6 +89,7 @@ def _assemble(merged: Merged, messages: tuple[str, ...]) -> Snapshot | None:
         environment.setdefault("PYTORCH_CUDA_ALLOC_CONF", allocator)
     facts = Snapshot(
         host=host,
+        pci=pci(merged),
         driver=machine_facts.driver(merged, system),
         nvml=gpu_facts.nvml(merged, system, hip),
         cuda_driver=machine_facts.cuda_driver(merged),

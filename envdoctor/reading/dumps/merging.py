@@ -25,6 +25,7 @@ ORDER = (
     "compiler",
     "ldd",
     "uname",
+    "lspci",
     "os-release",
     "environment",
     "pip list",

@@ -24,6 +24,7 @@ _MODULE = re.compile(
 _KERNEL = re.compile(r"\bNVRM: |\bXid \(")
 _PROMPT = re.compile(r"(?:>>>|In \[\d{1,4}\]:|\(Pdb\)|\$|#|\S{1,60}[@:]\S{0,120}[$#])\s?(.{1,300})$")
 _QUOTED = re.compile(r"(?:Out\[\d{1,4}\]: ?)?['\"]?(\d+\.\d+[\w.+-]{0,40})['\"]?$")
+_COUNT = re.compile(r"(?:Out\[\d{1,4}\]: ?)?(\d{1,3})$")
 _BOOL = re.compile(r"(?:Out\[\d{1,4}\]: ?)?(True|False)$")
 _ARCH = re.compile(r"\b(?:sm|compute)_\d{2,3}[a-z]?\b")
 _ECHO = re.compile(r"echo\s+\"?\$\{?([A-Z_]{3,40})\}?\"?$")
@@ -38,6 +39,7 @@ _ASKED = (
     ("torch.backends.cudnn.version()", "cudnn.number"),
     ("torch.cuda.get_device_name", "device"),
     ("torch.cuda.get_arch_list()", "arches"),
+    ("torch.cuda.device_count()", "torch.device_count"),
 )
 
 
@@ -163,7 +165,7 @@ class Shell:
         taken = False
         for key, word in zip(keys, words, strict=False):
             answer = word.strip("(),")
-            form = _BOOL if key == "torch.cuda_available" else _QUOTED
+            form = {"torch.cuda_available": _BOOL, "torch.device_count": _COUNT}.get(key, _QUOTED)
             found = form.match(answer)
             if key == "arches" and "sm_" in bare:
                 for arch in _ARCH.findall(bare):

@@ -112,7 +112,7 @@ def _run(merged: Merged, sheet: Sheet | None) -> TorchRun | None:
     return TorchRun(
         outcome="ok",
         cuda_available=available,
-        device_count=len(devices) if devices and whole else None,
+        device_count=merged.first("torch.device_count", int) or (len(devices) if devices and whole else None),
         devices=devices,
         cudnn_version=runtime or number,
         xpu_available=merged.first("torch.xpu_available", values.boolean),

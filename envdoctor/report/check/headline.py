@@ -56,12 +56,20 @@ def headline(snapshot: Snapshot, diagnosed: Diagnosed) -> Headline:
         return Headline("bad", f"{errors[0].title}{more}")
     if warnings:
         more = f" (and {_count(len(warnings) - 1, 'more warning')})" if len(warnings) > 1 else ""
-        works = "It works, but: " if diagnosed.verdict is Verdict.HEALTHY else ""
-        return Headline("warning", f"{works}{warnings[0].title}{more}")
+        return Headline("warning", f"{_works(snapshot, diagnosed)}{warnings[0].title}{more}")
     if diagnosed.verdict is Verdict.HEALTHY:
         own = "; the error in the text is the program's own" if diagnosed.own_errors else ""
         return Headline("good", _healthy(snapshot) + own)
     return Headline("unknown", _not_known(diagnosed))
+
+
+def _works(snapshot: Snapshot, diagnosed: Diagnosed) -> str:
+    """What a warning's headline begins with where it is known that torch works, and on what."""
+    if diagnosed.verdict is not Verdict.HEALTHY:
+        return ""
+    torch = snapshot.torch
+    without_gpu = torch is not None and torch.build == "cuda" and torch.run is not None and not torch.run.cuda_available
+    return "It works on the CPU, but: " if without_gpu else "It works, but: "
 
 
 def _not_known(diagnosed: Diagnosed) -> str:
