@@ -45,8 +45,11 @@ def test_a_match_has_what_scripts_rely_on() -> None:
 def test_without_a_gpu_to_look_at_each_cause_has_a_repair_of_its_own() -> None:
     found = explained("RuntimeError: CUDA error: no kernel image is available for execution on the device", ALONE)
     fixes = {match["code"]: match["fixes"][0] for match in found["matches"]}
-    new, old = fixes["gpu-arch-too-new-for-torch"], fixes["gpu-arch-too-old-for-torch"]
-    assert "the newest there is" in new["title"] and "Maxwell, Pascal and Volta" in old["title"]
+    question, new = found["matches"][0]["fixes"][:2]
+    assert found["matches"][0]["code"] == "gpu-arch-too-new-for-torch"
+    assert "torch.cuda.get_device_capability()" in question["commands"][0]
+    old = fixes["gpu-arch-too-old-for-torch"]
+    assert "Maxwell, Pascal and Volta" in old["title"]
     assert new["commands"] != old["commands"] and any("whl/cu126" in line for line in old["commands"])
     assert "nvidia-smi --query-gpu=compute_cap" in fixes["extension-arch-missing"]["commands"][0]
 

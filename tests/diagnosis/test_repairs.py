@@ -305,6 +305,27 @@ CASES: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
         (r"--upgrade ctranslate2", r"nvidia-cudnn-cu12==8\.\*"),
         (r"\btorch\b",),
     ),
+    "cuDNN 8 for a program that nothing names": (
+        "Could not load library libcudnn_ops_infer.so.8. Error: libcudnn_ops_infer.so.8: cannot open shared object file",
+        "cudnn-missing",
+        (r"nvidia-cudnn-cu12==8\.\*",),
+        (r"\btorch\b",),
+    ),
+    "a driver whose version no table has": (
+        "UserWarning: CUDA initialization: The NVIDIA driver on your system is too old (found version 5050).",
+        "driver-too-old",
+        (r"driver",),
+        (r"install torch",),
+    ),
+    "an extension's library named after the package": (
+        (
+            "ImportError: /e/lib/python3.11/site-packages/exllamav3_ext.cpython-311-x86_64-linux-gnu.so: undefined symbol: "
+            "_ZNK3c106SymInt6sym_neERKS0_"
+        ),
+        "extension-abi-mismatch",
+        (r"exllamav3\b",),
+        (r"exllamav3-ext", r"NAME"),
+    ),
     "podman and CDI": (
         (
             "$ podman run --device nvidia.com/gpu=all localhost/mine\nError: setting up CDI devices: unresolvable CDI devices "

@@ -157,7 +157,8 @@ def _by_torchs_word(machine: Snapshot, world: Knowledge) -> Finding | None:
     known = cuda_version(int(said[1]))
     cuda = machine.torch.cuda if machine.torch else None
     needed = world.minimum_driver(cuda, driver_platform(machine) or "linux_x86_64") if cuda else None
-    build = fitting_torch(machine, world, device="cuda")
+    # Which build runs on a driver, its version tells.
+    build = fitting_torch(machine, world, device="cuda") if machine.driver_version else None
     return Finding(
         summary=f"torch says that the NVIDIA driver is too old for it: the driver knows CUDA {known}"
         + (f", and torch was built for {cuda}." if cuda else "."),

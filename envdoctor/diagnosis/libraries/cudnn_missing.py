@@ -80,6 +80,8 @@ MESSAGES = (
     Message("cuDNN failed to initialize", "tensorflow, projects' summaries of CUDNN_STATUS_NOT_INITIALIZED", 0.3),
 )
 
+NEWEST_MAJOR = 9
+"""Of cuDNN. Source: knowledge, torch's releases since 2.4."""
 PROGRAMS = (
     ("ctranslate2", "ctranslate2"), ("faster_whisper", "ctranslate2"), ("faster-whisper", "ctranslate2"),
     ("whisperx", "ctranslate2"), ("onnxruntime", "onnxruntime-gpu"),
@@ -144,9 +146,13 @@ def _by_error(machine: Snapshot, world: Knowledge, error: LoaderError) -> Findin
 
 def _for_whom(machine: Snapshot, world: Knowledge, wanted: int | None) -> tuple[Fix, ...]:
     """A program with a cuDNN of its own asks for the major that it was made with; torch brings the one that it needs."""
-    if wanted is None or machine.torch is not None or _program(machine) is None:
+    if wanted is None or machine.torch is not None:
         return (_reinstall(machine, world),)
-    return (_update_program(machine, None, wanted), _other_major(machine, wanted))
+    update, own = _update_program(machine, None, wanted), _other_major(machine, wanted)
+    of_program = (update, own) if update.commands else (own, update)
+    # Nothing says who asks. No torch that has wheels for today's Pythons wants cuDNN 8.
+    asks = _program(machine) is not None or wanted < NEWEST_MAJOR
+    return of_program if asks else (_reinstall(machine, world), *of_program)
 
 
 def _program(machine: Snapshot) -> str | None:
@@ -190,7 +196,7 @@ def _other_major(machine: Snapshot, major: int) -> Fix:
         use = f'set "PATH={folder}\\nvidia\\cudnn\\bin;%PATH%"'
     fix = install_into(machine, ["--target", "FOLDER", "--no-deps", f"{name}=={major}.*"], title="")
     return Fix(
-        title=f"Or give it a cuDNN {major} of its own, beside torch's",
+        title=f"Give the program that asks for it a cuDNN {major} of its own, beside torch's",
         commands=(
             fix.commands[0].replace("FOLDER", f'"{folder}"'),
             use,

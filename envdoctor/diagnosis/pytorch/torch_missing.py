@@ -18,8 +18,9 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.python_environment import fitting_torch
-from envdoctor.diagnosis.repairs.torch_install import install_torch
+from envdoctor.diagnosis.repairs.installation import installation
+from envdoctor.diagnosis.repairs.python_environment import fitting_torch, installer, quoted, run_python
+from envdoctor.diagnosis.repairs.torch_install import for_other_gpus, install_torch
 from envdoctor.diagnosis.snapshot_queries import bus_gpus
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
@@ -28,15 +29,6 @@ from envdoctor.planning.machine_gpus import machine_gpus
 from envdoctor.reading.messages.conditions import ends_there
 from envdoctor.reading.messages.message import Message
 
-INTO_THIS = Fix(
-    title="Install torch into the Python that runs the program",
-    commands=(
-        "python -m pip install torch torchvision",
-        'python -c "import sys; print(sys.executable)"   # which Python that is',
-    ),
-    note="Name the program's own Python in place of `python`. For an older driver or GPU: `envdoctor recipe venv`.",
-    verify='python -c "import torch; print(torch.__version__, torch.cuda.is_available())"',
-)
 MESSAGES = (
     Message("No module named 'torch'", "CPython, ModuleNotFoundError", 0.95),
     Message("No module named torch", "CPython 2, ImportError", 0.9, when=ends_there),
@@ -69,7 +61,7 @@ MESSAGES = (
     severity=Severity.ERROR,
     follows_from=("platform-unsupported", "python-unsupported"),
     messages=MESSAGES,
-    remedy=lambda machine, world: _install(machine, world) or (INTO_THIS,),
+    remedy=lambda machine, world: _remedy(machine, world),  # noqa: PLW0108  it stands below
 )
 def torch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     interpreter = machine.interpreter
@@ -84,7 +76,7 @@ def torch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
             fact("interpreter.torch", None),
         ),
         fixes=(
-            *_install(machine, world),
+            *_remedy(machine, world),
             Fix(
                 title="Name the environment that has it",
                 commands=("envdoctor check --python PATH_OF_ENVIRONMENT_OR_PYTHON",),
@@ -94,9 +86,56 @@ def torch_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
 
 
 def _install(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
-    if machine.interpreter is None:
-        return ()
+    """The build for this machine, where it is known which GPU it has, or that it has none."""
     has_gpu = bool(machine_gpus(machine, world)) or bus_gpus(machine)
+    if has_gpu is None:
+        return ()
     build = fitting_torch(machine, world, device="cuda" if has_gpu else "cpu")
     why = "the newest that runs on this machine's GPU and driver" if has_gpu else "no NVIDIA GPU here"
     return () if build is None else (install_torch(machine, world, build, why=why),)
+
+
+def _remedy(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
+    """For this machine where enough of it is known, else into the Python that the program runs in."""
+    here = installation(machine, world)
+    if here.of_other_gpus:
+        return (for_other_gpus(machine, world, here),)
+    if machine.torch is not None and machine.torch.version is not None:
+        return (
+            Fix(
+                title=f"Run the program with the Python that has torch {machine.torch.version}, or install torch into its own",
+                commands=('python -c "import sys; print(sys.executable)"   # which Python runs now',),
+                note="Another Python than the one that was asked for torch runs the program.",
+            ),
+        )
+    fixes = _install(machine, world)
+    if fixes:
+        return fixes
+    note = "For an older driver or GPU: `envdoctor recipe venv --gpu NAME`."
+    if here.windows:
+        note = (
+            "On Windows this is the CPU build: for an NVIDIA GPU `envdoctor recipe venv --gpu NAME` names the command."
+        )
+    if any("externally-managed-environment" in line for line in machine.messages):
+        return (
+            Fix(
+                title="Install torch into an environment of its own: this Python belongs to the operating system",
+                commands=(
+                    "python3 -m venv ~/.venvs/torch",
+                    "~/.venvs/torch/bin/python -m pip install torch torchvision",
+                ),
+                note=f"Run the program with ~/.venvs/torch/bin/python. {note}",
+                verify='~/.venvs/torch/bin/python -c "import torch; print(torch.__version__)"',
+            ),
+        )
+    return (
+        Fix(
+            title="Install torch into the Python that runs the program",
+            commands=(
+                quoted([*installer(machine), "torch", "torchvision"]),
+                run_python(machine, "import sys; print(sys.executable)") + "   # which Python that is",
+            ),
+            note=f"Name the program's own Python in place of `python`. {note}",
+            verify=run_python(machine, "import torch; print(torch.__version__, torch.cuda.is_available())"),
+        ),
+    )

@@ -17,7 +17,7 @@ _DISTRIBUTIONS = {
     "deform_conv_cuda": "mmcv-full", "pyg_lib": "pyg-lib", "causal_conv1d_cuda": "causal-conv1d",
     "selective_scan_cuda": "mamba-ssm", "flashinfer": "flashinfer-python",
 }  # fmt: skip
-_BUILDS = re.compile(r"(?:^lib|(?:_\d)?_cuda$|_cpu$|_cuda\d*\w*$|_core\d+$|_pybind_ops\d+$|_custom_ops\d+$|\d+$)")
+_BUILDS = re.compile(r"(?:^lib|_ext$|(?:_\d)?_cuda$|_cpu$|_cuda\d*\w*$|_core\d+$|_pybind_ops\d+$|_custom_ops\d+$)")
 # Words that one package alone writes.
 _WORDS = (
     ("xformers", re.compile(r"\bxformers\b", re.IGNORECASE)),

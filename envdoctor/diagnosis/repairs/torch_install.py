@@ -25,10 +25,13 @@ from envdoctor.diagnosis.repairs.python_environment import (
 from envdoctor.diagnosis.repairs.torch_pins import Pin
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge, TorchBuild
+from envdoctor.planning.machine_gpus import visible_gpus
 from envdoctor.planning.target import wheel_platform
 
 FAMILY = ("torch", "torchvision", "torchaudio")
 ROCM_GPUS = "https://rocm.docs.amd.com/projects/radeon-ryzen/en/latest/"
+OLDEST_SURE = (7, 5)
+"""Turing: the oldest compute capability that serving engines' newest releases are updated to without a second thought."""
 TOGETHER = "Give what it prints together with the text to `envdoctor explain -`, which then names the command."
 
 
@@ -220,7 +223,10 @@ def _kept_by_image(image: Image, wanted: str | None) -> Fix:
 
 def _update_holder(snapshot: Snapshot, world: Knowledge, here: Installation, holding: Pin, build: TorchBuild) -> Fix:
     """A package that pins torch is updated to a release that pins one which fits; torch alone is not replaced under it."""
-    for row in world.companions(holding.package)[:12]:
+    capabilities = [gpu.capability for gpu in visible_gpus(snapshot, world) or () if gpu.capability]
+    # Whether its newer releases still have kernels for GPUs that old, no table says.
+    old = any(tuple(map(int, capability.split("."))) < OLDEST_SURE for capability in capabilities)
+    for row in world.companions(holding.package)[:12] if not old else ():
         exact = re.fullmatch(r"==(\d[\w.]*)", row.torch)
         fits = fitting_torch(snapshot, world, torch=row.torch, device="cuda") if exact else None
         if exact and fits is not None and fits.cuda and not holding.allows(exact[1]):
@@ -238,7 +244,7 @@ def _update_holder(snapshot: Snapshot, world: Knowledge, here: Installation, hol
                 verify=verify_torch(snapshot),
             )
     return Fix(
-        title=f"torch alone cannot be replaced here: {holding.package} {holding.version} pins {holding.words}",
+        title=f"torch alone cannot be replaced here: {f'{holding.package} {holding.version}'.strip()} pins {holding.words}",
         note=f"torch {build.name} would run; {holding.package} was compiled against the one that it pins. Take a release of "
         f"{holding.package} for another torch, or give torch {build.torch} an environment without {holding.package}.",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -11,6 +13,12 @@ from envdoctor.knowledge.versions import version
 
 PINNING = ("vllm", "xformers", "sglang", "torchtext")
 """Packages with wheels that pin one release of torch (knowledge: companions, and sglang's metadata), whose words people paste."""
+
+_RUNS = (
+    ("vllm", re.compile(r"-packages[/\\]vllm[/\\]|\bvllm serve\b|\bvllm\.entrypoints\b|^pip install vllm\b", re.M)),
+    ("sglang", re.compile(r"-packages[/\\]sglang[/\\]|\bsglang\.launch_server\b", re.M)),
+)
+"""What shows that a text is of such a package's program, where no list of packages stands in it."""
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -44,6 +52,9 @@ def torch_pins(snapshot: Snapshot, world: Knowledge) -> tuple[Pin, ...]:
         elif wanted is None:
             continue
         found.append(Pin(distribution.name, distribution.version, wanted))
+    named = {pin.package for pin in found}
+    text = "\n".join(snapshot.messages)[:100_000] if snapshot.source != "live" else ""
+    found += [Pin(name, "", None) for name, runs in _RUNS if name not in named and runs.search(text)]
     return tuple(found)
 
 

@@ -34,7 +34,7 @@ CHOOSE = Fix(
     title="Let PATH, CUDA_HOME and the build name the same toolkit: the one of torch's CUDA version",
     commands=(
         "ls -d /usr/local/cuda*; which -a nvcc; echo $CUDA_HOME",
-        "export CUDA_HOME=/usr/local/cuda-VERSION",
+        """export CUDA_HOME="/usr/local/cuda-$(python -c 'import torch; print(torch.version.cuda)')\"""",
         'export PATH="$CUDA_HOME/bin:$PATH"',
     ),
     verify="nvcc --version",
