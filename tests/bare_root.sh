@@ -26,12 +26,14 @@ system() { # the tar file of the bare system, made where it is not there
   local tar
   tar=$cache/$SUITE-$(echo "$SUITE $PACKAGES" | sha256sum | cut -c1-12).tar
   if [ ! -e "$tar" ]; then
-    rm -rf "$cache/making"
-    debootstrap --variant=minbase "--include=$PACKAGES" "$SUITE" "$cache/making" >"$cache/debootstrap.log" 2>&1 ||
+    rm -rf --one-file-system "$cache/making"
+    # It mounts this machine's /proc. One that is killed would leave that there, for whoever removes the folder next.
+    unshare --mount --pid --fork --kill-child \
+      debootstrap --variant=minbase "--include=$PACKAGES" "$SUITE" "$cache/making" >"$cache/debootstrap.log" 2>&1 ||
       fail "debootstrap failed: $(tail -n 5 "$cache/debootstrap.log")"
     rm -rf "$cache"/making/var/cache/apt/archives/*.deb
     tar -C "$cache/making" --numeric-owner -cf "$tar.unfinished" .
-    rm -rf "$cache/making"
+    rm -rf --one-file-system "$cache/making"
     mv "$tar.unfinished" "$tar"
   fi
   echo "$tar"

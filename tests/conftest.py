@@ -1,10 +1,21 @@
-"""What decides, before each test, whether its groups can run here: groups.py."""
+"""Puts tests into groups, and decides before each test whether its groups can run here: groups.py."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from tests import groups, real_torch
+
+SLOW = {Path(__file__).parent / name for name in groups.SLOW}
+assert all(file.exists() for file in SLOW), "groups.SLOW names a module that is not there"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path in SLOW:
+            item.add_marker("slow")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -17,6 +17,33 @@ PROGRAMS = ("buildah", "crun", "debootstrap", "dpkg-deb", "g++")
 """What the group `system` needs besides root; `make system-packages` installs it."""
 
 
+SLOW = (
+    "bench/test_history.py",
+    "bench/test_on_a_gpu.py",
+    "bench/test_statistics.py",
+    "cli/test_bench.py",
+    "cli/test_bench_faults.py",
+    "cli/test_errors.py",
+    "cli/test_explain.py",
+    "cli/test_recipe.py",
+    "cli/test_train.py",
+    "diagnosis/test_properties.py",
+    "diagnosis/test_signatures.py",
+    "facts/probes/test_interpreter.py",
+    "facts/readers/test_properties.py",
+    "facts/test_redaction.py",
+    "knowledge/test_refresh.py",
+    "machines/test_machines.py",
+    "planning/test_properties.py",
+    "rendering/test_ansible.py",
+    "rendering/test_apply.py",
+    "rendering/test_driver.py",
+    "rendering/test_python_targets.py",
+    "test_packaging.py",
+)
+"""The group `slow`: modules that start hundreds of processes or draw thousands of examples, three quarters of the time."""
+
+
 def required(group: str) -> bool:
     named = os.environ.get("ENVDOCTOR_TEST_REQUIRE")
     return bool(os.environ.get("CI")) if named is None else group in named.split()

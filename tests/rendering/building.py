@@ -131,6 +131,8 @@ def _system() -> Path:
         root, unfinished = kept.with_suffix(".root"), kept.with_suffix(".unfinished")
         shutil.rmtree(root, ignore_errors=True)
         made = [
+            # It mounts the machine's /proc. One that is killed would leave that there, for whoever removes the folder next.
+            *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
             tool("debootstrap"),
             "--variant=minbase",
             f"--include={','.join(PACKAGES)}",
@@ -138,7 +140,7 @@ def _system() -> Path:
             str(root),
             *_mirror(),
         ]
-        done = subprocess.run(made, check=False, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(made, check=False, capture_output=True, text=True, timeout=1800)
         if done.returncode:
             pytest.fail(f"debootstrap failed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
         for folder in UNNEEDED:

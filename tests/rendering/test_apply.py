@@ -259,4 +259,6 @@ def test_an_interrupt_at_any_moment_leaves_nothing_behind(how: signal.Signals, m
         child.send_signal(how)
         assert child.wait(timeout=30) == 130
     assert not directory.exists()
-    assert running_in(directory) == []
+    while running_in(directory):  # what was killed takes a moment to be gone on a busy machine
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

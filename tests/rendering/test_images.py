@@ -24,7 +24,7 @@ from tests.rendering.pip_inside import (
 )
 from tests.rendering.stand_ins import PYTHON, extension, torch_for_cuda
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(2400)]
 NEW_TORCH, NEW_TORCHVISION, NEW_CUDA = "2.15.0", "0.29.2", "13.2"
 
 
