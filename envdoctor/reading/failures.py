@@ -78,6 +78,11 @@ def failures_of(messages: tuple[str, ...]) -> tuple[Failure, ...]:
     return failures_in("\n".join(messages), messages)
 
 
+def is_raised(line: str) -> bool:
+    """Whether a line reports an exception."""
+    return _RAISED.match(line[:LONGEST]) is not None
+
+
 def is_programs_own(failure: Failure) -> bool:
     """Whether the failure is known to be the program's own: a shape, a value, a key, a request over the network."""
     return is_own(failure.text)

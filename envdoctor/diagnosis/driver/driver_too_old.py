@@ -135,9 +135,9 @@ def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
         fixes.insert(
             0, install_torch(machine, world, build, why=f"the newest that runs on driver {version}, no root needed")
         )
+    name = f"torch {torch.version}" if torch.version else "torch"
     return Finding(
-        summary=f"torch {torch.version} carries CUDA {torch.cuda}, which needs driver {needed} or newer; "
-        f"this machine has {version}.",
+        summary=f"{name} carries CUDA {torch.cuda}, which needs driver {needed} or newer; this machine has {version}.",
         evidence=(
             fact("driver.version", version),
             fact("torch.cuda", torch.cuda),

@@ -86,10 +86,6 @@ MESSAGES = (
     Message("module 'numpy' has no attribute 'bool'", "a NumPy newer than the package: the name was removed", 0.5),
     Message("module 'numpy' has no attribute 'int'", "a NumPy newer than the package: the name was removed", 0.5),
     Message("module 'numpy' has no attribute 'object'", "a NumPy newer than the package: the name was removed", 0.5),
-    Message("module 'numpy' has no attribute 'float_'", "a NumPy newer than the package: the name was removed", 0.5),
-    Message("module 'numpy' has no attribute 'product'", "a NumPy newer than the package: the name was removed", 0.5),
-    Message("module 'numpy' has no attribute 'bool8'", "a NumPy newer than the package: the name was removed", 0.5),
-    Message("module 'numpy' has no attribute 'typeDict'", "a NumPy newer than the package: the name was removed", 0.5),
 )
 
 

@@ -21,6 +21,7 @@ from envdoctor.reading.dumps.raw_values import Findings
 from envdoctor.reading.dumps.shell import Shell
 from envdoctor.reading.dumps.text import Line, lines, unprefixed
 from envdoctor.reading.dumps.torch_config import TorchConfig
+from envdoctor.reading.failures import is_raised
 
 ACCEPTED = (
     "accepted are: an envdoctor snapshot, report or bench file (JSON); the output of `python -m torch.utils.collect_env`, of "
@@ -55,7 +56,7 @@ def read(text: str) -> Snapshot:
         Banners(findings),
     )
     feeds = tuple(reader.feed for reader in readers)
-    for line in unprefixed(lines(text)):
+    for findings.line, line in enumerate(unprefixed(lines(text)), 1):
         for feed in feeds:
             if feed(line):
                 break
@@ -63,6 +64,8 @@ def read(text: str) -> Snapshot:
             if line.bare:
                 prose.take(line)
                 messages.take(line)
+                if is_raised(line.bare):
+                    findings.failed_at = findings.line
     bus.end()
     snapshot = _assemble(Merged(findings), messages.result())
     if snapshot is None:

@@ -23,6 +23,7 @@ _ELSEWHERE = re.compile(
             r"requirement|from versions|no matching distribution|requires?\b|depends? on|was built",
             r"(?:built|compiled) (?:for|with|against)|>=|<=|~=",
             r"expected|supports?\b|please|should (?:be|use)|upgrade to|downgrade|instead of|previous|used to|worked",
+            r"unusable|no wheels?\b|we can conclude|unsatisfiable|candidates for|version solving|doesn't match any",
             r"works? (?:fine |well )?(?:on|with|in)|collecting |downloading|warning:.{0,40}found gpu|docker (?:pull|run)|^from ",
         )
     ),
@@ -92,6 +93,7 @@ _GPU = re.compile(rf"(?<![\w./\\-])(?:NVIDIA[ -])?(?:{'|'.join(_CARDS)})(?![\w/]
 _SHORT = re.compile(r"(?<![\w./\\-])(A10|A16|L4|L20|T4|P4|P40|K80|M40|M60)(?= (?:GPU|card|instance|machine)s?\b)")
 _TIMES = re.compile(r"(\d{1,2})\s?[x\u00d7*]\s?(?:NVIDIA )?$", re.IGNORECASE)
 _CAPABILITY = re.compile(r"[\s(,:]{1,3}(?:cuda |compute )?(?:capability |cc |sm_)\(?(\d{1,2})\.?(\d)\b", re.IGNORECASE)
+_CONDA_CUDA = re.compile(r"(?:conda|mamba) install\b.{0,200}\b(?:cudatoolkit|pytorch-cuda)=(\d{1,2}\.\d)\b")
 _BARE = re.compile(r"([12]\.\d{1,2}\.\d{1,2}\+(?:cu\d{2,3}|cpu))\W{0,3}$")
 """A line that is nothing but torch's version: no other project writes its builds so."""
 _ROW = re.compile(r"torch\s{2,60}([0-2]\.\d{1,2}\.\d{1,2}[\w.+]{0,60})(?:\s.{0,80})?$")
@@ -120,6 +122,9 @@ class Prose:
         if pips:
             self._sheet().put("torch.version", pips[1])
             self._sheet().packages.setdefault("torch", pips[1])
+        conda = _CONDA_CUDA.search(bare)
+        if conda:
+            self._sheet().put("torch.cuda", conda[1])
         if _ELSEWHERE.search(bare):
             return
         if not _INSTALLING.search(bare):

@@ -27,6 +27,8 @@ class Sheet:
     gpus: dict[int, Gpu] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     """Lists that were seen to end."""
+    first_line: int = 0
+    last_line: int = 0
 
     def put(self, key: str, value: str) -> None:
         self.values.setdefault(key, value[:LONGEST_VALUE].strip())
@@ -65,20 +67,33 @@ class Findings:
     """All sheets of a text, in the order in which their layouts first appeared."""
 
     sheets: list[Sheet] = field(default_factory=list)
+    line: int = 0
+    """The number of the line that is being read."""
+    failed_at: int | None = None
+    """The line of the last exception between the dumps."""
 
     def of(self, layout: str) -> Sheet | None:
-        """The fullest dump of a layout: the first one with four facts or more, else the largest."""
+        """The dump of a layout that counts. Of those with four facts or more the one nearest to the text's error, which people
+        paste beside the environment that it is from; without an error the first. Where none is so full, the largest."""
         same = [sheet for sheet in self.sheets if sheet.layout == layout]
-        return next((s for s in same if s.size >= 4), None) or max(same, key=lambda s: s.size, default=None)
+        full = [sheet for sheet in same if sheet.size >= 4]
+        if len(full) > 1 and self.failed_at is not None:
+            return min(full, key=self._distance)
+        return full[0] if full else max(same, key=lambda s: s.size, default=None)
+
+    def _distance(self, sheet: Sheet) -> int:
+        """Lines between a dump and the error."""
+        return max(sheet.first_line - (self.failed_at or 0), (self.failed_at or 0) - sheet.last_line, 0)
 
     def current(self, layout: str, *, start: str | None = None) -> Sheet:
         """The sheet that a layout writes to; a new one where `start`, its first value, comes again."""
         for sheet in reversed(self.sheets):
             if sheet.layout == layout:
                 if start is None or start not in sheet.values:
+                    sheet.last_line = self.line
                     return sheet
                 break
-        sheet = Sheet(layout)
+        sheet = Sheet(layout, first_line=self.line, last_line=self.line)
         if len(self.sheets) < 200:
             self.sheets.append(sheet)
         return sheet
