@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from envdoctor.diagnosis.architecture import has_code
-from envdoctor.diagnosis.snapshot_queries import is_tegra, is_wsl
+from envdoctor.diagnosis.snapshot_queries import is_tegra, is_wsl, plain_list
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import CudaDriver, Gpu
@@ -91,7 +91,7 @@ def _on_the_gpu(machine: Snapshot, run: TorchRun, world: Knowledge) -> Seen | No
         return None
     return Seen(
         f"The driver shows {len(expected)} GPUs, and torch sees {len(run.devices)} of them.",
-        (fact("nvml.gpus", ", ".join(gpu.name or f"GPU {gpu.index}" for gpu in expected)),
+        (fact("nvml.gpus", plain_list([gpu.name or f"GPU {gpu.index}" for gpu in expected])),
          fact("torch.run.devices", len(run.devices))),
     )  # fmt: skip
 

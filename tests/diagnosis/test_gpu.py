@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from envdoctor.diagnosis.model import Severity, Verdict
 from envdoctor.facts.model import Snapshot
@@ -60,6 +61,30 @@ def test_one_lost_gpu_of_two_is_an_error_while_cuda_works() -> None:
     both = nvml(gpu(pci_address=SLOT), gpu(index=1, lost=True, pci_address="0000:02:00.0"))
     judged = judge(machine(nvml=both))
     assert judged.primary is not None and judged.primary.code == "gpu-lost" and judged.verdict is Verdict.BROKEN
+
+
+UNBOUND = PciDevice(address="0000:02:00.0", vendor="10de", device="2684", class_code="030000", driver="")
+BESIDE = PciDevice(address=SLOT, vendor="10de", device="2684", class_code="030000", driver="nvidia")
+NODES = Driver(module=KernelModule(loaded=True, version="580.159.04", flavour="open"), device_nodes=())
+
+
+def test_a_card_without_a_driver_beside_one_that_works_did_not_start() -> None:
+    seen = machine(pci=(BESIDE, UNBOUND), nvml=nvml(gpu(pci_address=SLOT)), driver=NODES)
+    said = found("gpu-lost", seen)
+    assert "does not start" in said.summary and said.severity is Severity.ERROR
+    assert "no driver bound" in said.evidence[-1].value
+
+
+def test_a_card_that_the_driver_does_not_know_has_a_cause_of_its_own() -> None:
+    """A GTX 780 is driven up to branch 470 only; beside a card that works it is no GPU that was lost."""
+    old = replace(UNBOUND, device="1004")
+    proprietary = replace(NODES, module=KernelModule(loaded=True, version="580.159.04", flavour="proprietary"))
+    judged = judge(machine(pci=(BESIDE, old), nvml=nvml(gpu(pci_address=SLOT)), driver=proprietary))
+    assert [f.code for f in judged.findings] == ["gpu-legacy-driver-dropped"]
+
+
+def test_a_card_without_a_driver_where_no_gpu_is_listed_is_not_called_lost() -> None:
+    assert finding("gpu-lost", machine(pci=(UNBOUND,), nvml=Nvml(status="DRIVER_NOT_LOADED"))) is None
 
 
 def test_a_gpu_that_requires_a_reset_is_told_so() -> None:

@@ -60,9 +60,9 @@ CASES = [
             CARD,
             gpu("Tesla V100-SXM2-16GB"),
             to_cuda_1=NO_KERNEL,
-            unknown=True,
         ),
         near=("gpu-arch-too-new-for-torch",),
+        unknown=True,
     ),
     Case(
         "a Volta card that the program leaves alone",

@@ -101,12 +101,22 @@ MESSAGES = (
 )
 
 
+def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
+    """Words that may mean this cause mean another where the module and every library are known to be of one version."""
+    driver = machine.driver
+    if driver is None or driver.module is None or machine.nvml is None or not machine.nvml.working:
+        return None
+    found = {*driver.library_versions("libcuda.so.1"), *driver.library_versions("libnvidia-ml.so.1")} - {None}
+    return False if driver.module.version is not None and found == {driver.module.version} else None
+
+
 @diagnosis(
     "driver-library-mismatch",
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
     messages=MESSAGES,
     remedy=lambda machine, _: (OF_IMAGE,) if in_container(machine) else on_the_host(machine, REBOOT, RELOAD),
+    fits=_fits,
 )
 def driver_library_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     nvml, driver = machine.nvml, machine.driver

@@ -66,6 +66,12 @@ MESSAGES = (
 )
 
 
+def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
+    """Error 803 and its like are not of a compat package where the loader is known to pick another libcuda."""
+    loaded = machine.cuda_driver.library if machine.cuda_driver else None
+    return False if loaded is not None and compat_libcuda(machine) is None else None
+
+
 @diagnosis(
     "forward-compat-broken",
     layer=Layer.DRIVER,
@@ -77,6 +83,7 @@ MESSAGES = (
         *_torch(machine, world),
         install_driver(machine, world, update=True),
     ),
+    fits=_fits,
 )
 def forward_compat_broken(machine: Snapshot, world: Knowledge) -> Finding | None:
     errors = cuda_errors(machine, {COMPAT_NOT_SUPPORTED: NOT_SUPPORTED, DRIVER_MISMATCH: MISMATCHED})

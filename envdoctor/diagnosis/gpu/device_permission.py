@@ -79,6 +79,13 @@ MESSAGES = (
 )
 
 
+def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
+    """Words that may mean this cause mean another where every node is known to be open to this user."""
+    nodes = [node for node in (machine.driver.device_nodes or () if machine.driver else ()) if node.exists]
+    opened = all(node.readable and node.writable and node.error is None for node in nodes)
+    return False if nodes and opened and machine.nvml is not None and machine.nvml.working else None
+
+
 @diagnosis(
     "device-permission",
     layer=Layer.GPU,
@@ -86,6 +93,7 @@ MESSAGES = (
     follows_from=("container-gpu-detached", "container-no-gpu"),
     messages=MESSAGES,
     remedy=lambda machine, _: _fixes(machine, [], by_cgroup=False),
+    fits=_fits,
 )
 def device_permission(machine: Snapshot, world: Knowledge) -> Finding | None:
     if cuda_starts(machine):

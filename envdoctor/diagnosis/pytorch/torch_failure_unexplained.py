@@ -40,5 +40,4 @@ def torch_failure_unexplained(machine: Snapshot, world: Knowledge) -> Finding | 
         summary=seen.summary,
         evidence=(*((fact("torch.version", version),) if version else ()), *seen.evidence),
         fixes=(ASK,),
-        confidence=0.5,
     )

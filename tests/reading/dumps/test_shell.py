@@ -232,3 +232,36 @@ def test_the_banner_of_ultralytics() -> None:
     assert (torch.run.cuda_available, torch.run.devices[0].name) == (True, "NVIDIA L4")
     torch = torch_of(read("YOLOv5 \U0001f680 v6.0 torch 1.10.0+cpu CPU\n"))
     assert torch.build == "cpu"
+
+
+LSPCI = """\
+17:00.0 VGA compatible controller [0300]: NVIDIA Corporation AD102 [GeForce RTX 4090] [10de:2684] (rev a1)
+\tSubsystem: ASUSTeK Computer Inc. Device [1043:889f]
+\tKernel driver in use: nvidia
+\tKernel modules: nvidiafb, nouveau, nvidia
+17:00.1 Audio device [0403]: NVIDIA Corporation AD102 High Definition Audio Controller [10de:22ba] (rev a1)
+0000:28:00.0 3D controller [0302]: NVIDIA Corporation GA100 [A100 PCIe 40GB] [10de:20f1] (rev a1)
+\tSubsystem: NVIDIA Corporation Device [10de:145f]
+\tKernel modules: nvidiafb, nouveau
+41:00.0 3D controller [0302]: NVIDIA Corporation GA100 [A100 PCIe 40GB] [10de:20f1] (rev a1)
+"""
+
+
+def test_lspci_shows_the_gpus_and_the_drivers_bound_to_them() -> None:
+    found = [(d.address, d.device, d.driver) for d in read(LSPCI).nvidia_devices or ()]
+    assert found == [
+        ("0000:17:00.0", "2684", "nvidia"),
+        ("0000:28:00.0", "20f1", ""),  # what could drive it is listed, and nothing does
+        ("0000:41:00.0", "20f1", None),  # without -k nothing is known
+    ]
+
+
+def test_a_bus_without_nvidia_devices_in_an_excerpt_stays_unknown() -> None:
+    other = "03:00.0 VGA compatible controller [0300]: Advanced Micro Devices [AMD/ATI] Navi 31 [1002:744c] (rev c8)\n"
+    assert read(other + "Python 3.12.3\n>>> import torch\n>>> torch.__version__\n'2.8.0'\n").pci is None
+
+
+def test_how_many_gpus_torch_counts() -> None:
+    run = torch_of(read(">>> import torch\n>>> torch.__version__\n'2.8.0'\n>>> torch.cuda.is_available()\nTrue\n"
+                        ">>> torch.cuda.device_count()\n3\n")).run  # fmt: skip
+    assert run is not None and run.device_count == 3
