@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -141,7 +141,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     follows_from: tuple[str, ...]
     """Codes of the causes that, where present, explain this one away; ('*',) for every other error."""
     check: Check
-    messages: tuple[Message, ...] = ()
+    messages: Sequence[Message] = ()
     """The wordings that this cause is reported in, across versions."""
     remedy: Remedy | None = None
     """The fixes of this cause where its wording is all that is known (with what else the snapshot holds)."""
@@ -155,7 +155,7 @@ def diagnosis(
     layer: Layer,
     severity: Severity,
     follows_from: tuple[str, ...] = (),
-    messages: tuple[Message, ...] = (),
+    messages: Sequence[Message] = (),
     remedy: Remedy | None = None,
     fits: Fits | None = None,
 ) -> Callable[[Check], Diagnosis]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -28,7 +28,7 @@ _NUMBERS = re.compile(r"\berror ?[ =(](46|214|802|803|804|999)\b", re.IGNORECASE
 _XID = re.compile(r"NVRM: Xid \((?:PCI:)?([0-9a-f:.]+)\): (\d+)", re.IGNORECASE)
 
 
-def cuda_errors(snapshot: Snapshot, named: Mapping[int, tuple[Message, ...]]) -> dict[int, Evidence]:
+def cuda_errors(snapshot: Snapshot, named: Mapping[int, Sequence[Message]]) -> dict[int, Evidence]:
     """CUDA's errors, each with where it was said: by cuInit's result, by its number in a text, or in the words that a
     diagnosis knows it by (`named`)."""
     found: dict[int, Evidence] = {}

@@ -28,20 +28,12 @@ from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 WORDS = "failed to initialize nvml: unknown error"
 
 
-MESSAGES = (
-    Message(
-        "Failed to initialize NVML: Unknown Error",
-        "NVIDIA container-toolkit troubleshooting: containers losing access to GPUs",
-        0.9,
-    ),
-    Message("NVML: Unknown Error", "nvidia-smi in a container after a daemon reload", 0.8),
-    Message("NVMLError_Unknown: Unknown Error", "pynvml", 0.75),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -24,8 +24,7 @@ from envdoctor.diagnosis.snapshot_queries import in_container
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import worker_died
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 DEFAULT = 64 << 20
 WORDS = (
@@ -41,48 +40,9 @@ WITHOUT_WORKERS = Fix(
     commands=("# DataLoader(..., num_workers=0)",),
     note="torch.multiprocessing.set_sharing_strategy('file_system') does not help: it uses /dev/shm as well.",
 )
-MESSAGES = (
-    Message(
-        "Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm)",
-        "torch/csrc/DataLoader.cpp",
-    ),
-    Message(
-        "dataloader's workers are out of shared memory",
-        "torch/utils/data/_utils/signal_handling.py",
-    ),
-    Message("DataLoader worker (pid {pid}) is killed by signal: Bus error", "torch/utils/data: SIGBUS"),
-    Message("unable to write to file </torch_{name}>", "ATen/MapAllocator.cpp", 0.95),
-    Message("unable to open shared memory object </torch_{name}> in read-write mode", "ATen/MapAllocator.cpp", 0.8),
-    Message("unable to resize file </torch_{name}> to the right size", "ATen/MapAllocator.cpp", 0.9),
-    Message("unable to mmap {size} bytes from file </torch_{name}>", "ATen/MapAllocator.cpp", 0.85),
-    Message(
-        "Error while creating shared memory segment /dev/shm/nccl-{name} (size {size})", "NCCL, src/misc/shmutils.cc"
-    ),
-    Message("Error while attaching to shared memory segment /dev/shm/nccl-{name}", "NCCL, src/misc/shmutils.cc", 0.9),
-    Message("Call to posix_fallocate failed : No space left on device", "NCCL, src/misc/shmutils.cc", 0.95),
-    Message("Error: failed to extend /dev/shm/nccl-{name} to {size} bytes", "NCCL, src/misc/shmutils.cc"),
-    Message(
-        "The SHMEM allocation limit for this container is set to the default of 64MB",
-        "NVIDIA NGC images, entrypoint.d",
-        0.9,
-    ),
-    Message(
-        "This may be insufficient for PyTorch. NVIDIA recommends the use of the following flags",
-        "NVIDIA NGC images, entrypoint.d",
-        0.9,
-    ),
-    Message("The object store is using /tmp instead of /dev/shm because /dev/shm has only", "ray, services.py", 0.9),
-    Message("OSError: [Errno 28] No space left on device: '/dev/shm", "CPython, shared_memory", 0.95),
-    Message("OSError: [Errno 28] No space left on device: '/torch_", "torch shared memory", 0.95),
-    Message("No space left on device{x}/dev/shm", "programs that name the folder after the reason", 0.85),
-    Message("Failed to open shared memory /dev/shm/nccl-{name}", "NCCL, src/misc/shmutils.cc", 0.7),
-    Message(
-        "The SHMEM allocation limit is set to the default of 64MB",
-        "NVIDIA's containers, entrypoint",
-        0.9,
-        when=worker_died,
-    ),
-)
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -29,8 +29,7 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.distributions import family
 from envdoctor.planning.visible_devices import select_devices
-from envdoctor.reading.messages.conditions import wsl_near
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 HOME = "/usr/lib/wsl"
 VERIFY = "/usr/lib/wsl/lib/nvidia-smi -L && ldconfig -p | grep libcuda.so.1"
@@ -47,56 +46,9 @@ UPDATE_WINDOWS = Fix(
     needs_reboot=True,
     verify=VERIFY,
 )
-MESSAGES = (
-    Message(
-        "Failed to initialize NVML: GPU access blocked by the operating system",
-        "nvml.h: NVML_ERROR_OPERATING_SYSTEM under WSL",
-        0.9,
-    ),
-    Message("GPU access blocked by the operating system", "nvml.h: NVML_ERROR_OPERATING_SYSTEM", 0.85),
-    Message("CUDA Version: ERR!", "nvidia-smi: a libcuda that does not answer", 0.85),
-    Message("dxgkio_query_adapter_info: Ioctl failed", "WSL kernel, dxgkrnl", 0.6),
-    Message("misc dxg: dxgk: {function}: Ioctl failed", "WSL kernel, dxgkrnl", 0.6),
-    Message(
-        "nvidia-container-cli: initialization error: WSL environment detected but no adapters were found",
-        "libnvidia-container, src/nvc.c",
-    ),
-    Message("WSL environment detected but no adapters were found", "libnvidia-container"),
-    Message("Failed to properly shut down NVML: Driver Not Loaded", "nvidia-smi", 0.4),
-    Message("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system", "nvidia-smi", 0.9, when=wsl_near),
-    Message(
-        "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver",
-        "nvidia-smi",
-        0.95,
-        when=wsl_near,
-    ),
-    Message("Found no NVIDIA driver on your system", "torch", 0.9, when=wsl_near),
-    Message("libcuda.so{version}: cannot open shared object file", "glibc", 0.9, when=wsl_near),
-    Message("No CUDA GPUs are available", "torch/csrc/cuda/Module.cpp", 0.75, when=wsl_near),
-    Message("no CUDA-capable device is detected", "cuda_runtime_api.h: cudaErrorNoDevice (100)", 0.75, when=wsl_near),
-    Message(
-        "Error 500: named symbol not found",
-        "c10/cuda/CUDAFunctions.cpp, cudaErrorSymbolNotFound: Windows' driver and WSL's libcuda do not agree",
-        0.75,
-    ),
-    Message("Failed to initialize NVML: N/A", "nvidia-smi: a Linux driver's programs inside WSL", 0.6),
-    Message("Failed to properly shut down NVML: N/A", "nvidia-smi: a Linux driver's programs inside WSL", 0.5),
-    Message("Driver Version: 0 ", "numba, torch: cuDriverGetVersion without a driver", 0.8, when=wsl_near),
-    Message("libdxcore.so: cannot open shared object file", "glibc", 0.95),
-    Message(
-        "nvidia-container-cli: initialization error: driver error: failed to process request",
-        "libnvidia-container",
-        0.85,
-        when=wsl_near,
-    ),
-    Message(
-        "CUDA_ERROR_NOT_FOUND: named symbol not found",
-        "cuInit: Windows' driver and the libcuda inside do not agree",
-        0.7,
-    ),
-    Message("cuda driver library init failure: 500", "ollama: cuInit under WSL", 0.7),
-    Message("CUDA error: named symbol not found", "torch: cudaGetDeviceCount under WSL", 0.45),
-)
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

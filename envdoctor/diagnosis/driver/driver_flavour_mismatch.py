@@ -31,42 +31,14 @@ from envdoctor.planning.driver_limits import branch_number
 from envdoctor.planning.gpu_list import gpu_of_pci
 from envdoctor.planning.kernel_modules import refuses
 from envdoctor.planning.target import from_snapshot
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 NEEDS_OPEN = "requires use of the NVIDIA open kernel modules"
 NEEDS_PROPRIETARY = "does not include the required GPU System Processor"
 OTHER = {"open": "proprietary", "proprietary": "open"}
 
 
-MESSAGES = (
-    Message("requires use of the NVIDIA open kernel modules", "NVRM, osinit.c: Blackwell on the proprietary modules"),
-    Message("installed in this system requires use of the NVIDIA open", "NVRM, nv.c"),
-    Message("not supported by the NVIDIA open kernel modules", "NVRM, open-gpu-kernel-modules: GPUs without GSP", 0.95),
-    Message(
-        "installed in this system is not supported by open nvidia.ko because it does not include the "
-        "required GPU System Processor (GSP)",
-        "NVRM, open-gpu-kernel-modules, nv.c",
-    ),
-    Message("Open nvidia.ko is only ready for use on Data Center GPUs", "NVRM, open-gpu-kernel-modules 515 to 555"),
-    Message(
-        "To force use of Open nvidia.ko on other GPUs, see the 'OpenRmEnableUnsupportedGpus' kernel module parameter",
-        "NVRM, open-gpu-kernel-modules",
-    ),
-    Message("RmInitAdapter failed! (0x22:0x56:{line})", "NVRM: adapter not supported by this module", 0.6),
-    Message("RmInitAdapter failed! (0x62:0xffff:{line})", "NVRM", 0.3),
-    Message("installed in this vGPU host system is not supported by open nvidia.ko", "NVRM, osinit.c"),
-    Message("installed in this system is not supported by open nvidia.ko", "NVRM, osinit.c"),
-    Message(
-        "Please see the 'Open Linux Kernel Modules' and 'GSP Firmware' sections in the driver README",
-        "NVRM, osinit.c",
-        0.95,
-    ),
-    Message(
-        "probe with driver nvidia failed with error -1",
-        "Linux, drivers/base/dd.c: Blackwell on the proprietary modules",
-        0.45,
-    ),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

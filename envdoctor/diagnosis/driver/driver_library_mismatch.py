@@ -27,8 +27,7 @@ from envdoctor.diagnosis.snapshot_queries import compat_libcuda, in_container, i
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import near
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 RELOAD = Fix(
     title="Reload the module, when nothing uses the GPU (no desktop, no job)",
@@ -53,54 +52,6 @@ OF_IMAGE = Fix(
 )
 
 
-NAMED = (
-    Message(
-        "system has unsupported display driver / cuda driver combination",
-        "cuda_runtime_api.h: cudaErrorSystemDriverMismatch (803)",
-        0.5,
-    ),
-)
-MESSAGES = (
-    *NAMED,
-    Message(
-        "Failed to initialize NVML: Driver/library version mismatch",
-        "nvml.h: NVML_ERROR_LIB_RM_VERSION_MISMATCH, every driver",
-    ),
-    Message("Driver/library version mismatch", "nvml.h: NVML_ERROR_LIB_RM_VERSION_MISMATCH"),
-    Message("NVMLError_LibRmVersionMismatch", "pynvml"),
-    Message("RM has detected an NVML/RM version mismatch", "nvml.h"),
-    Message(
-        "NVML library version: {nvml}",
-        "nvidia-smi since 530, after the mismatch line",
-        0.3,
-        when=near("version mismatch"),
-    ),
-    Message("NVRM: API mismatch: the client has the version {client}", "NVRM, nv.c"),
-    Message(
-        "NVRM: API mismatch: the NVIDIA kernel module has version {kernel}, but this NVIDIA driver "
-        "component has version {client}",
-        "NVRM, nv.c, drivers before 340",
-    ),
-    Message(
-        "but this kernel module has the version {kernel}. Please make sure that "
-        "this kernel module and all NVIDIA driver components have the same version",
-        "NVRM, nv.c",
-    ),
-    Message(
-        "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch", "libnvidia-container"
-    ),
-    Message("kernel version {kernel} does not match DSO version {dso}", "tensorflow, cuda_diagnostics.cc"),
-    Message("API mismatch: the client '{client}' (pid {pid}) has the version", "NVRM, nv.c: driver 555 and later"),
-    Message("nvidia-driver-{branch} : Depends: nvidia-{part}-{same}", "apt: packages of two driver versions", 0.6),
-    Message("nvidia-driver-{branch} : Depends: libnvidia-{part}", "apt: packages of two driver versions", 0.6),
-    Message(
-        "Direct firmware load for nvidia/{version}/gsp_{name}.bin failed with error -2",
-        "Linux: the module's firmware is of another version or gone",
-        0.7,
-    ),
-)
-
-
 def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
     """Words that may mean this cause mean another where the module and every library are known to be of one version."""
     driver = machine.driver
@@ -108,6 +59,9 @@ def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
         return None
     found = {*driver.library_versions("libcuda.so.1"), *driver.library_versions("libnvidia-ml.so.1")} - {None}
     return False if driver.module.version is not None and found == {driver.module.version} else None
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(
@@ -176,7 +130,7 @@ def driver_library_mismatch(machine: Snapshot, world: Knowledge) -> Finding | No
 
 def _odd_libcuda(machine: Snapshot, loaded: str | None) -> Finding | None:
     """NVML agrees with the module, and the libcuda that the loader picks is another driver's."""
-    errors = cuda_errors(machine, {DRIVER_MISMATCH: NAMED})
+    errors = cuda_errors(machine, {DRIVER_MISMATCH: MESSAGES.group("named")})
     found = next(iter(machine.driver.library_versions("libcuda.so.1") if machine.driver else ()), None)
     if DRIVER_MISMATCH not in errors or compat_libcuda(machine) or found is None or loaded in (None, found):
         return None
@@ -204,7 +158,7 @@ def _odd_libcuda(machine: Snapshot, loaded: str | None) -> Finding | None:
 
 def _bare_803(machine: Snapshot) -> Finding | None:
     """CUDA's error alone, with nothing known of NVML and the libraries: two causes are possible."""
-    errors = cuda_errors(machine, {DRIVER_MISMATCH: NAMED})
+    errors = cuda_errors(machine, {DRIVER_MISMATCH: MESSAGES.group("named")})
     if DRIVER_MISMATCH not in errors or compat_libcuda(machine) or cuda_starts(machine):
         return None
     return Finding(

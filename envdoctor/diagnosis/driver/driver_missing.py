@@ -28,79 +28,13 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import machine_gpus
-from envdoctor.reading.messages.conditions import near
-from envdoctor.reading.messages.message import Message
-from envdoctor.reading.messages.shared import no_device_type, unavailable
+from envdoctor.reading.messages.message_files import beside
 
 # torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp, where libcuda is missing or has no driver under it.
 NOT_FOUND = "Found no NVIDIA driver on your system"
 
 
-MESSAGES = (
-    *unavailable(0.34),
-    *no_device_type(0.5),
-    Message(
-        "Found no NVIDIA driver on your system",
-        "torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp, torch 0.3 to 2.15",
-        0.85,
-    ),
-    Message("Please check that you have an NVIDIA GPU and installed a driver from", "torch/cuda/__init__.py", 0.8),
-    Message("nvidia-smi: command not found", "bash", 0.85),
-    Message("nvidia-smi: not found", "dash, busybox", 0.8),
-    Message("Command 'nvidia-smi' not found", "Ubuntu's command-not-found", 0.9),
-    Message("'nvidia-smi' is not recognized as an internal or external command", "cmd.exe", 0.85),
-    Message("The term 'nvidia-smi' is not recognized", "PowerShell", 0.85),
-    Message("modprobe: FATAL: Module nvidia not found in directory", "kmod, tools/modprobe.c", 0.6),
-    Message("libcuda.so.1: cannot open shared object file", "glibc, elf/dl-load.c", 0.7),
-    Message("libcuda.so: cannot open shared object file", "glibc, elf/dl-load.c", 0.6),
-    Message("libnvidia-ml.so.1: cannot open shared object file", "glibc, elf/dl-load.c", 0.65),
-    Message("Failed to initialize NVML: Libnvidia-ml.so not found", "nvidia-smi, nvidia-ml-py", 0.7),
-    Message("NVML Shared Library Not Found", "pynvml: NVMLError_LibraryNotFound", 0.75),
-    Message("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system", "nvidia-smi", 0.75),
-    Message(
-        "nvcuda.dll",
-        "Windows: the driver's CUDA library",
-        0.5,
-        when=near("could not find", "cannot find", "not found", "failed to load"),
-    ),
-    Message(
-        "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1",
-        "libnvidia-container, src/nvc.c",
-        0.9,
-    ),
-    Message(
-        "nvidia-container-cli: initialization error: driver error: failed to process request",
-        "libnvidia-container: no driver answers",
-        0.6,
-    ),
-    Message(
-        "nvidia-container-cli: initialization error: nvml error: driver not loaded",
-        "libnvidia-container, src/nvc.c",
-        0.5,
-    ),
-    Message("Could not find the driver library libcuda.so", "tensorflow, tsl dso_loader", 0.6),
-    Message("Could not load dynamic library 'libcuda.so.1'", "tensorflow, dso_loader.cc", 0.7),
-    Message("failed call to cuInit: UNKNOWN ERROR (303)", "tensorflow, cuda_driver.cc: libcuda not loaded", 0.7),
-    Message(
-        "Could not find cuda drivers on your machine, GPU will not be used", "tsl/platform/default/cudart_stub.cc", 0.7
-    ),
-    Message("Can't initialize NVML", "torch/cuda/__init__.py: _raw_device_count_nvml", 0.45),
-    Message(
-        "nvidia-container-cli: initialization error: cannot open shared object file",
-        "libnvidia-container, src/nvc.c",
-        0.8,
-    ),
-    Message("cuda driver can't be loaded, is cuda enabled?", "torch/cuda/__init__.py: utilization and its kin", 0.5),
-    Message("libcuda.so.1 => not found", "ldd: no driver", 0.6),
-    Message("cannot access '/dev/nvidia*'", "ls: no device nodes", 0.5),
-    Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.3),
-    Message(
-        "nvidia-container-cli: initialization error: driver rpc error: failed to process request",
-        "libnvidia-container 1.10 and later: no driver answers",
-        0.6,
-    ),
-    Message("modinfo: ERROR: Module nvidia not found", "kmod, tools/modinfo.c", 0.6),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

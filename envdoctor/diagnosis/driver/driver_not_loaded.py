@@ -30,8 +30,7 @@ from envdoctor.facts.sections.driver import Driver
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.distributions import family
 from envdoctor.planning.driver_packages import headers, machine_key
-from envdoctor.reading.messages.conditions import near, nvidia_near, value, without
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 VERIFY = "nvidia-smi -L"
 
@@ -47,100 +46,9 @@ SEE_WHY = Fix(
     needs_root=True,
     verify="nvidia-smi -L",
 )
-MESSAGES = (
-    Message(
-        "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver", "nvidia-smi, every driver", 0.9
-    ),
-    Message("Make sure that the latest NVIDIA driver is installed and running", "nvidia-smi, every driver", 0.85),
-    Message("Failed to initialize NVML: Driver Not Loaded", "nvml.h: NVML_ERROR_DRIVER_NOT_LOADED", 0.95),
-    Message("NVML: Driver Not Loaded", "nvml.h: NVML_ERROR_DRIVER_NOT_LOADED", 0.9),
-    Message("NVMLError_DriverNotLoaded", "pynvml", 0.95),
-    Message("nvml error: driver not loaded", "libnvidia-container, src/nvc.c", 0.9),
-    Message("nvidia-container-cli: initialization error: cuda error: unknown error", "libnvidia-container", 0.5),
-    Message("modprobe: ERROR: could not insert 'nvidia': No such device", "kmod: ENODEV", 0.85),
-    Message("modprobe: ERROR: could not insert 'nvidia': Required key not available", "kmod: ENOKEY under Secure Boot"),
-    Message(
-        "modprobe: ERROR: could not insert 'nvidia': Key was rejected by service",
-        "kmod: EKEYREJECTED under Secure Boot",
-    ),
-    Message("modprobe: ERROR: could not insert 'nvidia{module}': {why}", "kmod", 0.85),
-    Message("could not insert module {path}nvidia{name}: Key was rejected by service", "kmod: EKEYREJECTED"),
-    Message("could not insert module {path}nvidia{name}: Required key not available", "kmod: ENOKEY"),
-    Message("Loading of unsigned module is rejected", "Linux, kernel/module/signing.c", 0.7),
-    Message("Lockdown: modprobe: unsigned module loading is restricted", "Linux, security/lockdown", 0.8),
-    Message(
-        "modprobe: FATAL: Module nvidia not found in directory /lib/modules/{kernel}",
-        "kmod: no module built for the running kernel",
-        0.85,
-    ),
-    Message("modprobe: FATAL: Module nvidia{variant} not found", "kmod", 0.75, when=without(value("variant", "uvm"))),
-    Message(
-        "NVRM: The NVIDIA probe routine was not called for {count} device(s)",
-        "NVRM, nv.c: another driver holds the card",
-    ),
-    Message(
-        "This can occur when a driver such as: nouveau, rivafb, nvidiafb or rivatv was loaded and obtained ownership",
-        "NVRM, nv.c",
-    ),
-    Message("NVRM: The NVIDIA probe routine failed for {count} device(s)", "NVRM, nv.c", 0.5),
-    Message("NVRM: None of the NVIDIA graphics adapters were initialized", "NVRM, nv.c", 0.6),
-    Message("NVRM: None of the NVIDIA devices were initialized", "NVRM, nv.c", 0.7),
-    Message("The Nouveau kernel driver is currently in use by your system", "nvidia-installer", 0.95),
-    Message("Unable to load the kernel module 'nvidia.ko'", "nvidia-installer", 0.9),
-    Message("Unable to load the 'nvidia-drm' kernel module", "nvidia-installer", 0.8),
-    Message("ERROR: Unable to find the kernel source tree for the currently running kernel", "nvidia-installer", 0.9),
-    Message('ERROR: An error occurred while performing the step: "Building kernel modules"', "nvidia-installer", 0.9),
-    Message("Bad return status for module build on kernel: {kernel}", "dkms", 0.7, when=near("nvidia")),
-    Message("Error! Your kernel headers for kernel {kernel} cannot be found", "dkms", 0.8),
-    Message("dkms.conf for module nvidia{rest} does not exist", "dkms", 0.8),
-    Message("Error! Bad return status for module build", "dkms", 0.6, when=near("nvidia")),
-    Message("nvidia: version magic '{a}' should be '{b}'", "Linux, kernel/module/main.c", 0.95),
-    Message("nvidia: disagrees about version of symbol {symbol}", "Linux, kernel/module/main.c", 0.9),
-    Message("nvidia: Unknown symbol {symbol}", "Linux, kernel/module/main.c", 0.9),
-    Message("CUDA driver initialization failed, you might not have a CUDA gpu", "c10/cuda/CUDAFunctions.cpp", 0.45),
-    Message("NVRM: No NVIDIA GPU found", "NVRM, nv.c", 0.4),
-    Message('Kernel module "nvidia" is not loaded', "nvidia-persistenced, nvidia-modprobe", 0.9),
-    Message("nvidia-modprobe: ERROR: could not insert", "nvidia-modprobe", 0.8),
-    Message('ERROR: Unable to load the "nvidia" kernel module', "nvidia-settings, nvidia-persistenced", 0.9),
-    Message("Failed to query NVIDIA devices. Please ensure that the NVIDIA device files", "nvidia-persistenced", 0.7),
-    Message("(EE) NVIDIA: Failed to initialize the NVIDIA kernel module", "Xorg's nvidia driver", 0.8),
-    Message("Found no NVIDIA driver on your system", "torch: libcuda is there and cuInit finds no device file", 0.4),
-    Message("ERROR: The NVIDIA kernel module appears to already be loaded", "nvidia-installer", 0.4),
-    Message("FATAL: modpost: GPL-incompatible module nvidia.ko uses GPL-only symbol", "Linux kbuild, modpost", 0.9),
-    Message("Can't initialize NVML", "torch/cuda/__init__.py", 0.4),
-    Message(
-        "nvidia-container-cli: initialization error: driver error: failed to process request",
-        "libnvidia-container",
-        0.55,
-    ),
-    Message("nvidia{pci} probe with driver nvidia failed with error", "Linux, drivers/base/dd.c", 0.6),
-    Message("nvidia: probe of {pci} failed with error -1", "Linux before 6.7, drivers/base/dd.c", 0.6),
-    Message(
-        "This can occur when another driver was loaded and obtained ownership of the NVIDIA device(s)",
-        "NVRM, nv-pci.c, drivers of 2023 and later",
-    ),
-    Message("NVRM: No NVIDIA devices probed", "NVRM, nv-pci.c", 0.6),
-    Message("obtained ownership of the NVIDIA device(s)", "NVRM, nv-pci.c", 0.95),
-    Message("Try unloading the conflicting kernel module", "NVRM, nv-pci.c", 0.95),
-    Message(
-        "could occur when a driver such as rivatv is loaded and claims ownership of the device's registers",
-        "NVRM, nv-pci.c",
-        0.9,
-    ),
-    Message("NVIDIA-SMI has failed", "nvidia-smi, quoted in part", 0.85),
-    Message("cudaGetDeviceCount returned 3 -> initialization error", "CUDA samples, deviceQuery", 0.5),
-    Message("cuInit(0) returned 100", "ctypes, the driver's API", 0.4),
-    Message("DKMS module 'nvidia-{version}' failed to build", "Void Linux, xbps: dkms"),
-    Message("Building DKMS module 'nvidia-{version}' for kernel-{kernel} FAILED", "Void Linux, xbps: dkms"),
-    Message("/var/lib/dkms/nvidia{path}/build]", "make in dkms, in every language", 0.85),
-    Message("appears to already be loaded in your kernel", "nvidia-installer", 0.6, when=nvidia_near),
-    Message("kernel driver does not appear to be running on this host", "tensorflow, cuda_diagnostics.cc", 0.7),
-    Message("ERROR: module not found: 'nvidia", "mkinitcpio: the kernel has no such module", 0.85),
-    Message("dpkg: error processing package nvidia-dkms-{name} (--configure)", "dpkg: the module was not built", 0.85),
-    Message("dpkg: error processing package nvidia-{name} (--configure)", "dpkg", 0.6),
-    Message("modinfo: ERROR: Module nvidia not found", "kmod, tools/modinfo.c", 0.65),
-    Message("dkms autoinstall on {kernel} failed for nvidia", "dkms 3", 0.95),
-)
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -33,76 +33,13 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.numbers import cuda_version
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.message import Message
-from envdoctor.reading.messages.shared import unavailable
+from envdoctor.reading.messages.message_files import beside
 
 # torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp; the number is cudaDriverGetVersion's.
 _TOO_OLD = re.compile(r"NVIDIA driver on your system is too old \(found version (\d{4,5})\)")
 
 
-MESSAGES = (
-    *unavailable(0.3),
-    Message(
-        "NVIDIA driver on your system is too old (found version {cuda})",
-        "torch/cuda/__init__.py and torch/csrc/cuda/Module.cpp, torch 0.4 to 2.15",
-    ),
-    Message(
-        "CUDA driver version is insufficient for CUDA runtime version",
-        "cuda_runtime_api.h: cudaErrorInsufficientDriver (35), every CUDA",
-    ),
-    Message("cudaErrorInsufficientDriver", "cuda_runtime_api.h: error 35 by its name"),
-    Message(
-        "the provided PTX was compiled with an unsupported toolchain",
-        "cuda_runtime_api.h: cudaErrorUnsupportedPtxVersion (222), CUDA 11 and later",
-        0.9,
-    ),
-    Message("CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "cuda.h: error 222 by its name", 0.9),
-    Message("cudaErrorUnsupportedPtxVersion", "cuda_runtime_api.h: error 222 by its name", 0.9),
-    Message(
-        "unsatisfied condition: cuda>={cuda}",
-        "nvidia-container-cli, src/cli/configure.c: NVIDIA_REQUIRE_CUDA of an image",
-        0.95,
-    ),
-    Message(
-        "nvidia-container-cli: requirement error: unsatisfied condition: {condition}",
-        "libnvidia-container, src/cli/configure.c",
-        0.9,
-    ),
-    Message(
-        "requirements were not met: cuda>={cuda}",
-        "libnvidia-container and nvidia-container-toolkit, internal/requirements",
-        0.9,
-    ),
-    Message(
-        "unsatisfied condition: driver>={driver}",
-        "libnvidia-container, src/cli/configure.c: NVIDIA_REQUIRE_DRIVER",
-        0.95,
-    ),
-    Message(
-        "Update your GPU driver by downloading and installing a new version from the URL",
-        "torch/csrc/cuda/Module.cpp: THCPModule_initExtension",
-        0.8,
-    ),
-    Message(
-        "to install a PyTorch version that has been compiled with your version of the CUDA driver",
-        "torch/cuda/__init__.py: _check_driver",
-        0.9,
-    ),
-    Message(
-        "This container was built for NVIDIA Driver Release {release} or later, but version {driver} was detected",
-        "NVIDIA NGC images, /opt/nvidia/entrypoint.d",
-        0.9,
-    ),
-    Message("Failed to detect NVIDIA driver version", "NVIDIA NGC images, /opt/nvidia/entrypoint.d/10-banner.sh", 0.4),
-    Message(
-        "CUDA driver initialization failed, you might not have a CUDA gpu",
-        "c10/cuda/CUDAFunctions.cpp: cudaErrorInitializationError (3)",
-        0.5,
-    ),
-    Message("cudaGetDeviceCount returned 35", "CUDA samples, deviceQuery"),
-    Message("unsupported CUDA version: driver {have} < image {need}", "nvidia-docker 1", 0.9),
-    Message("The NVIDIA driver's CUDA version is {have} which is older than", "XLA: its compiler", 0.7),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -31,7 +31,7 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.driver_limits import branch_number
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 _UNKNOWN_GPU = re.compile(
     r"\(PCI ID: 10de:([0-9a-f]{4})\) installed in this system is not supported by the NVIDIA ([\d.]+) driver release",
@@ -39,27 +39,7 @@ _UNKNOWN_GPU = re.compile(
 )
 
 
-MESSAGES = (
-    Message(
-        "NVRM: The NVIDIA GPU {pci} (PCI ID: {id}) NVRM: installed in this system is not supported by the NVIDIA {driver}",
-        "NVRM, nv.c",
-        0.8,
-    ),
-    Message("installed in this system is not supported by the NVIDIA {driver} driver release", "NVRM, nv.c", 0.85),
-    Message("is not supported by the {driver} NVIDIA driver release", "NVRM, nv.c", 0.85),
-    Message("installed in this system is not supported by the {driver}", "NVRM, nv.c: before 400", 0.7),
-    Message(
-        "You do not appear to have an NVIDIA GPU supported by the {driver} NVIDIA Linux graphics driver",
-        "nvidia-installer",
-        0.7,
-    ),
-    Message("No supported NVIDIA GPU(s) found", "nvidia-installer and Windows installer", 0.4),
-    Message("This graphics driver could not find compatible graphics hardware", "NVIDIA's installer for Windows", 0.7),
-    Message("RmInitAdapter failed! (0x24:0xffff:{line})", "NVRM", 0.3),
-    Message("Please see 'Appendix A - Supported NVIDIA GPU Products' in this release's README", "NVRM, osinit.c", 0.85),
-    Message("installed in this system is not supported by the {driver} NVIDIA driver release", "NVRM, osinit.c", 0.9),
-    Message("Your card is not supported by any driver version up to", "Debian's nvidia-detect", 0.95),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -32,39 +32,16 @@ from envdoctor.facts.sections.driver import FabricManager
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.distributions import family
 from envdoctor.planning.machine_gpus import machine_gpus
-from envdoctor.reading.messages.conditions import cuda_near
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 VERIFY = "systemctl is-active nvidia-fabricmanager && nvidia-smi -q | grep -A 2 'Fabric'"
 UNREGISTERED = ("not_started", "in_progress")
 
 
-NAMED = (
-    Message("system not yet initialized", "cuda_runtime_api.h: cudaErrorSystemNotReady (802)", 0.9, when=cuda_near),
-    Message("Error 802: system not yet initialized", "c10/cuda/CUDAFunctions.cpp"),
-    Message("CUDA_ERROR_SYSTEM_NOT_READY", "cuda.h: error 802"),
-    Message("cudaErrorSystemNotReady", "cuda_runtime_api.h: error 802"),
-)
-MESSAGES = (
-    *NAMED,
-    Message(
-        "fabric manager NVIDIA GPU driver interface version {fm} don't match with driver version {driver}",
-        "nvidia-fabricmanager",
-    ),
-    Message("Failed to start NVIDIA fabric manager service", "systemd unit of nvidia-fabricmanager", 0.95),
-    Message("nvidia-fabricmanager.service: Main process exited, code=exited", "systemd", 0.9),
-    Message("nvidia-fabricmanager.service: Failed with result", "systemd", 0.9),
-    Message("request to query NVSwitch device information from NVSwitch driver failed", "nvidia-fabricmanager", 0.9),
-    Message("NV_WARN_NOTHING_TO_DO", "nvidia-fabricmanager: no NVSwitch", 0.5),
-    Message("Fabric state: In Progress", "nvidia-smi -q: Fabric", 0.6),
-    Message("cuInit(0) returned 802", "ctypes, the driver's API"),
-    Message("cudaGetDeviceCount returned 802", "CUDA samples, deviceQuery"),
-    Message("nvidia-fabricmanager.service not found", "systemd", 0.85),
-    Message("nvidia-fabricmanager.service could not be found", "systemctl status", 0.85),
-)
-
-
 SAME_REPOSITORY = "It is where the driver is from; where that has lost this version, update both to one that it has."
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(
@@ -80,7 +57,7 @@ def fabric_manager_down(machine: Snapshot, world: Knowledge) -> Finding | None:
     if starts:
         return None
     manager = (machine.driver.fabric_manager if machine.driver else None) or FabricManager()
-    errors = cuda_errors(machine, {SYSTEM_NOT_READY: NAMED})
+    errors = cuda_errors(machine, {SYSTEM_NOT_READY: MESSAGES.group("named")})
     waiting = [gpu for gpu in machine.gpus or () if gpu.fabric_state in UNREGISTERED]
     down = manager.running is False and manager.needed is True and not in_container(machine)
     if SYSTEM_NOT_READY not in errors and not (waiting and (down or starts is False)) and not down:

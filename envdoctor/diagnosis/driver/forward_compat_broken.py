@@ -32,44 +32,18 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.distributions import family
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 WHICH = "ldconfig -p | grep libcuda.so.1; echo $LD_LIBRARY_PATH; cat /proc/driver/nvidia/version"
-
-
-NOT_SUPPORTED = (
-    Message(
-        "forward compatibility was attempted on non supported HW",
-        "cuda_runtime_api.h: cudaErrorCompatNotSupportedOnDevice (804)",
-    ),
-    Message("CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE", "cuda.h: error 804"),
-    Message("cudaErrorCompatNotSupportedOnDevice", "cuda_runtime_api.h: error 804"),
-)
-MISMATCHED = (
-    Message(
-        "system has unsupported display driver / cuda driver combination",
-        "cuda_runtime_api.h: cudaErrorSystemDriverMismatch (803)",
-        0.85,
-    ),
-    Message("Error 803: system has unsupported", "c10/cuda/CUDAFunctions.cpp", 0.85),
-    Message("CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "cuda.h: error 803", 0.8),
-    Message("cudaErrorSystemDriverMismatch", "cuda_runtime_api.h: error 803", 0.8),
-)
-MESSAGES = (
-    *NOT_SUPPORTED,
-    *MISMATCHED,
-    Message("Forward compatibility mode is UNAVAILABLE", "NVIDIA NGC images, entrypoint.d", 0.8),
-    Message("cuInit(0) returned 803", "ctypes, the driver's API", 0.85),
-    Message("cuInit(0) returned 804", "ctypes, the driver's API"),
-    Message("cudaGetDeviceCount returned 804", "CUDA samples, deviceQuery"),
-    Message("cudaGetDeviceCount returned 803", "CUDA samples, deviceQuery", 0.85),
-)
 
 
 def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
     """Error 803 and its like are not of a compat package where the loader is known to pick another libcuda."""
     loaded = machine.cuda_driver.library if machine.cuda_driver else None
     return False if loaded is not None and compat_libcuda(machine) is None else None
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(
@@ -86,7 +60,9 @@ def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
     fits=_fits,
 )
 def forward_compat_broken(machine: Snapshot, world: Knowledge) -> Finding | None:
-    errors = cuda_errors(machine, {COMPAT_NOT_SUPPORTED: NOT_SUPPORTED, DRIVER_MISMATCH: MISMATCHED})
+    errors = cuda_errors(
+        machine, {COMPAT_NOT_SUPPORTED: MESSAGES.group("not_supported"), DRIVER_MISMATCH: MESSAGES.group("mismatched")}
+    )
     compat = compat_libcuda(machine)
     if cuda_starts(machine):
         return None

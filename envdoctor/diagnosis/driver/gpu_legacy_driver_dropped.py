@@ -30,26 +30,14 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.driver_limits import branch_number
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 _LEGACY = re.compile(r"supported through the NVIDIA (\d{3})\.\w+ Legacy drivers")
 _NAMED = re.compile(r"The NVIDIA (?:NVIDIA )?(.{3,60}?) GPU installed in this system")
 _IGNORES = re.compile(r"The (\d{3}\.[\d.]+\d) NVIDIA driver will ignore")
 
 
-MESSAGES = (
-    Message("GPU installed in this system is supported through the NVIDIA {branch} Legacy drivers", "NVRM, nv.c"),
-    Message("supported through the NVIDIA {branch} Legacy drivers", "NVRM, nv.c"),
-    Message("NVIDIA driver will ignore this GPU. Continuing probe", "NVRM, nv.c", 0.95),
-    Message("Your card is only supported by the {branch} legacy drivers series", "Debian's nvidia-detect", 0.95),
-    Message(
-        "WARNING: The NVIDIA {gpu} GPU installed in this system is supported through the NVIDIA "
-        "{branch} legacy Linux graphics drivers",
-        "nvidia-installer",
-    ),
-    Message("legacy Linux graphics drivers", "nvidia-installer", 0.8),
-    Message("NVRM: ignoring the legacy GPU {pci}", "NVRM, nv-pci.c"),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

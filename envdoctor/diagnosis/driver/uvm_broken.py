@@ -28,7 +28,7 @@ from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 VERIFY = "ls -l /dev/nvidia-uvm && python3 -c \"import ctypes; print(ctypes.CDLL('libcuda.so.1').cuInit(0))\"   # 0 is success"
 UNDECIDED = (
@@ -39,44 +39,7 @@ UNDECIDED = (
 BROKEN = ("ENXIO", "ENODEV", "EIO", "ETIMEDOUT")
 
 
-NAMED = (
-    Message(
-        "CUDA unknown error - this may be due to an incorrectly set up environment",
-        "c10/cuda/CUDAFunctions.cpp: cudaErrorUnknown (999), torch 1.5 and later",
-        0.85,
-    ),
-    Message("CUDA error: unknown error", "cuda_runtime_api.h: cudaErrorUnknown (999)", 0.75),
-    Message("Error 999: unknown error", "c10/cuda/CUDAFunctions.cpp", 0.85),
-    Message("cuda runtime error (999) : unknown error", "aten/src/THC/THCGeneral.cpp, torch 1.1 to 1.7", 0.85),
-    Message("error=999 : unknown error", "THCudaCheck", 0.85),
-    Message("CUDA_ERROR_UNKNOWN", "cuda.h: error 999", 0.75),
-    Message("cudaErrorUnknown", "cuda_runtime_api.h: error 999", 0.75),
-    Message("failed call to cuInit: CUDA_ERROR_UNKNOWN", "tensorflow, cuda_driver.cc", 0.9),
-)
-MESSAGES = (
-    *NAMED,
-    Message("cuda runtime error (30) : unknown error", "aten/src/THC/THCGeneral.cpp: CUDA before 10.1", 0.85),
-    Message("error=30 : unknown error", "THCudaCheck, CUDA before 10.1", 0.8),
-    Message("could not insert 'nvidia_uvm'", "kmod", 0.95),
-    Message("could not insert 'nvidia-uvm'", "kmod", 0.95),
-    Message("modprobe: FATAL: Module nvidia-uvm not found", "kmod", 0.95),
-    Message("modprobe: FATAL: Module nvidia_uvm not found", "kmod", 0.95),
-    Message("/dev/nvidia-uvm: No such file or directory", "coreutils, docker", 0.85),
-    Message("rmmod: ERROR: Module nvidia_uvm is in use", "kmod", 0.7),
-    Message("nvidia-uvm: Unknown symbol", "Linux, kernel/module/main.c", 0.9),
-    Message(
-        'error gathering device information while adding custom device "/dev/nvidia-uvm": no such file or directory',
-        "moby, runc: docker --device",
-        0.95,
-    ),
-    Message("cannot access '/dev/nvidia-uvm'", "ls: no device node", 0.85),
-    Message("cuInit(0) returned 999", "ctypes, the driver's API", 0.85),
-    Message("cuInit returned 999", "ctypes, the driver's API", 0.85),
-    Message("cuInit failed: 999", "ctypes, the driver's API", 0.85),
-    Message("cuInit error 999", "ctypes, the driver's API", 0.8),
-    Message("cudaGetDeviceCount returned 999", "CUDA samples, deviceQuery", 0.9),
-    Message("cudaGetDeviceCount returned 30 -> unknown error", "CUDA samples, deviceQuery, before CUDA 10.1", 0.9),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(
@@ -109,7 +72,7 @@ def uvm_broken(machine: Snapshot, world: Knowledge) -> Finding | None:
         return None
     nodes = {node.path: node for node in (machine.driver.device_nodes or () if machine.driver else ())}
     uvm, control = nodes.get("/dev/nvidia-uvm"), nodes.get("/dev/nvidiactl")
-    errors = cuda_errors(machine, {UNKNOWN: NAMED})
+    errors = cuda_errors(machine, {UNKNOWN: MESSAGES.group("named")})
     missing = [path for path in ("/dev/nvidiactl", "/dev/nvidia-uvm") if (n := nodes.get(path)) and n.exists is False]
     if in_container(machine) and control is not None and control.exists is False:
         return None  # no GPU was given to this container

@@ -23,18 +23,13 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.conditions import near
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
 _asked_for = near("expandable_segments", "expandable segments")
 
-MESSAGES = (
-    Message("expandable_segments not supported on this platform", "c10/cuda/CUDAAllocatorConfig.h: a warning", 0.8),
-    Message("CUDA driver error: operation not supported", "c10/cuda/driver_api.h", 0.85, when=_asked_for),
-    Message("CUDA driver error: invalid argument", "c10/cuda/driver_api.h: cuMemAddressReserve", 0.6, when=_asked_for),
-    Message("expandable segments are not supported", "vLLM, sglang: with custom allocators", 0.8),
-    Message("Expandable segments are not compatible with memory pool", "vllm/device_allocator/cumem.py", 0.95),
-)
+
+MESSAGES = beside(__file__, _asked_for=_asked_for)
 
 
 @diagnosis(

@@ -25,9 +25,7 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.visible_devices import select_devices
-from envdoctor.reading.messages.conditions import torch_near
-from envdoctor.reading.messages.message import Message
-from envdoctor.reading.messages.shared import unavailable
+from envdoctor.reading.messages.message_files import beside
 
 FIND = "grep -n CUDA_VISIBLE_DEVICES ~/.bashrc ~/.profile ~/.zshrc /etc/environment /etc/profile.d/* 2>/dev/null"
 
@@ -44,41 +42,6 @@ LOOK = Fix(
 UNSET = Fix(title="Show CUDA all GPUs", commands=("unset CUDA_VISIBLE_DEVICES",), verify="nvidia-smi -L")
 NO_DEVICES = ("none", "void")
 """What the container runtime takes for: no GPU."""
-MESSAGES = (
-    *unavailable(0.25),
-    Message("No CUDA GPUs are available", "torch/csrc/cuda/Module.cpp, c10: torch 1.8 and later", 0.6),
-    Message("no CUDA-capable device is detected", "cuda_runtime_api.h: cudaErrorNoDevice (100)", 0.55),
-    Message("cudaErrorNoDevice", "cuda_runtime_api.h: error 100", 0.5),
-    Message("CUDA_ERROR_NO_DEVICE", "cuda.h: error 100", 0.5),
-    Message("invalid device ordinal", "cuda_runtime_api.h: cudaErrorInvalidDevice (101)", 0.75),
-    Message(
-        "device >= 0 && device < num_gpus INTERNAL ASSERT FAILED",
-        "aten/src/ATen/cuda/CUDAContext.cpp: the number of GPUs changed after the start",
-        0.6,
-    ),
-    Message("CUDA_ERROR_INVALID_DEVICE", "cuda.h: error 101", 0.7),
-    Message("cudaErrorInvalidDevice:", "cuda_runtime_api.h: error 101", 0.7),
-    Message(
-        "Attempting to deserialize object on CUDA device {index} but torch.cuda.device_count() is {count}",
-        "torch/serialization.py",
-        0.7,
-    ),
-    Message(
-        "Invalid CUDA 'device={device}' requested. Use 'device=cpu' or pass valid CUDA device(s)",
-        "ultralytics, select_device",
-        0.6,
-    ),
-    Message("CUDA_VISIBLE_DEVICES=-1", "environment", 0.5),
-    Message("You requested gpu: {gpus} But your machine only has: {have}", "lightning, device_parser", 0.8),
-    Message("MisconfigurationException: You requested gpu", "lightning", 0.75),
-    Message("CUDA_VISIBLE_DEVICES environment variable is set to empty string", "tensorflow, jax", 0.9),
-    Message("cudaGetDeviceCount returned 100", "CUDA samples, deviceQuery", 0.55),
-    Message("cudaGetDeviceCount returned 38", "CUDA samples, deviceQuery, before CUDA 10.1", 0.55),
-    Message("ProcessGroupNCCL is only supported with GPUs, no GPUs found", "ProcessGroupNCCL.cpp", 0.5),
-    Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.35),
-    Message("NoDevFiles", "Slurm: CUDA_VISIBLE_DEVICES of a job that asked for no GPU", 0.9),
-    Message("Invalid device id", "torch/cuda/__init__.py: get_device_properties", 0.7, when=torch_near),
-)
 
 
 def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
@@ -87,6 +50,9 @@ def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
     given = (machine.variable("NVIDIA_VISIBLE_DEVICES") or "all").strip().lower()
     chosen = machine.variable("CUDA_VISIBLE_DEVICES") is not None or given in NO_DEVICES
     return False if known and not chosen else None
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -25,51 +25,12 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.visible_devices import select_devices
-from envdoctor.reading.messages.conditions import nvidia_near
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 EXCLUSIVE = ("exclusive_process", "exclusive_thread")
 
 
-NAMED = (
-    Message(
-        "CUDA-capable device(s) is/are busy or unavailable", "cuda_runtime_api.h: cudaErrorDevicesUnavailable (46)"
-    ),
-    Message("all CUDA-capable devices are busy or unavailable", "cuda_runtime_api.h: error 46 until CUDA 11"),
-    Message("cudaErrorDevicesUnavailable", "cuda_runtime_api.h: error 46"),
-    Message("CUDA_ERROR_DEVICE_UNAVAILABLE", "cuda.h: error 46"),
-)
-MESSAGES = (
-    *NAMED,
-    Message(
-        "exclusive-thread device already in use by a different thread",
-        "cuda_runtime_api.h: cudaErrorDeviceAlreadyInUse (216)",
-    ),
-    Message("cudaErrorDeviceAlreadyInUse", "cuda_runtime_api.h: error 216"),
-    Message("CUDA_ERROR_CONTEXT_ALREADY_IN_USE", "cuda.h: error 216"),
-    Message("cudaErrorProhibitedComputeMode", "cuda_runtime_api.h: error 207 of old", 0.9),
-    Message(
-        "MPS client failed to connect to the MPS control daemon or the MPS server",
-        "cuda_runtime_api.h: cudaErrorMpsConnectionFailed (805)",
-        0.7,
-    ),
-    Message(
-        "the remote procedural call between the MPS server and the MPS client failed",
-        "cuda_runtime_api.h: cudaErrorMpsRpcFailure (806)",
-        0.6,
-    ),
-    Message(
-        "MPS server is not ready to accept new MPS client requests",
-        "cuda_runtime_api.h: cudaErrorMpsServerNotReady (807)",
-        0.7,
-    ),
-    Message(
-        "the hardware resources required to create MPS client have been exhausted",
-        "cuda_runtime_api.h: cudaErrorMpsMaxClientsReached (808)",
-        0.7,
-    ),
-    Message("In use by another client", "nvml.h: NVML_ERROR_IN_USE", 0.6, when=nvidia_near),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(
@@ -81,7 +42,7 @@ MESSAGES = (
     remedy=lambda machine, _: _fixes(machine, [], []),
 )
 def device_busy_or_exclusive(machine: Snapshot, world: Knowledge) -> Finding | None:
-    errors = cuda_errors(machine, {UNAVAILABLE: NAMED})
+    errors = cuda_errors(machine, {UNAVAILABLE: MESSAGES.group("named")})
     run = machine.torch.run if machine.torch else None
     computes = run is not None and run.computation == "ok"
     visible = visible_on_nvml(machine)

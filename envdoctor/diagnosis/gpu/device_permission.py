@@ -30,53 +30,10 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import DeviceNode
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import near_line, without
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 NEEDED = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/dxg")
 VERIFY = "test -r /dev/nvidiactl && test -w /dev/nvidiactl && nvidia-smi -L"
-
-
-MESSAGES = (
-    Message("Failed to initialize NVML: Insufficient Permissions", "nvml.h: NVML_ERROR_NO_PERMISSION"),
-    Message("NVML: Insufficient Permissions", "nvml.h: NVML_ERROR_NO_PERMISSION", 0.95),
-    Message("NVMLError_NoPermission", "pynvml", 0.95),
-    Message("/dev/nvidia{node}: Permission denied", "coreutils, glibc"),
-    Message('open("/dev/nvidia{node}, O_RDWR) = -1 EACCES', "strace"),
-    Message("open /dev/nvidia{node}: permission denied", "Go programs: containerd, runc"),
-    Message("open /dev/nvidia{node}: operation not permitted", "Go programs; control groups"),
-    Message("/dev/nvidia{node}: Operation not permitted", "control groups"),
-    Message("could not open device file /dev/nvidia{node} (Permission denied)", "nvidia-settings, NvRmMem"),
-    Message(
-        "CUDA error: operation not permitted",
-        "cuda_runtime_api.h: cudaErrorNotPermitted (800)",
-        0.7,
-        when=without(near_line("stream is capturing")),
-    ),
-    Message("Error 800: operation not permitted", "c10/cuda/CUDAFunctions.cpp", 0.8),
-    Message(
-        "Error 801: operation not supported",
-        "c10/cuda/CUDAFunctions.cpp; Jetson users outside the groups video and render",
-        0.6,
-    ),
-    Message(
-        "OS call failed or operation not supported on this OS",
-        "cuda_runtime_api.h: cudaErrorOperatingSystem (304)",
-        0.5,
-    ),
-    Message("Error 304: OS call failed", "c10/cuda/CUDAFunctions.cpp", 0.55),
-    Message("NvRmMemInitNvmap failed with Permission denied", "Tegra, libnvrm_mem"),
-    Message("NvRmMemInitNvmap: error Permission denied", "Tegra"),
-    Message("crw-rw---- 1 root {group} 195,", "ls -l /dev/nvidia0: a group's members only", 0.7),
-    Message("cannot open /dev/nvmap", "Tegra", 0.7),
-    Message("The user does not have permission to profile on the target device", "ERR_NVGPUCTRPERM", 0.7),
-    Message("ERR_NVGPUCTRPERM", "developer.nvidia.com/ERR_NVGPUCTRPERM", 0.7),
-    Message("CUPTI_ERROR_INSUFFICIENT_PRIVILEGES", "cupti_result.h", 0.7),
-    Message(
-        "NVIDIA-SMI has failed because you do not have suffcient permissions", "nvidia-smi, with its spelling", 0.95
-    ),
-    Message("NVIDIA-SMI has failed because you do not have sufficient permissions", "nvidia-smi", 0.95),
-)
 
 
 def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
@@ -84,6 +41,9 @@ def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
     nodes = [node for node in (machine.driver.device_nodes or () if machine.driver else ()) if node.exists]
     opened = all(node.readable and node.writable and node.error is None for node in nodes)
     return False if nodes and opened and machine.nvml is not None and machine.nvml.working else None
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

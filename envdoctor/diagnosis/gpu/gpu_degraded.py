@@ -27,8 +27,7 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import nvidia_near
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 HEAT = ("hw_thermal_slowdown", "sw_thermal_slowdown")
 POWER = ("hw_power_brake_slowdown",)
@@ -56,14 +55,9 @@ CLOCKS = Fix(
     needs_root=True,
     verify="nvidia-smi -q -d CLOCK",
 )
-MESSAGES = (
-    Message("HW Thermal Slowdown : Active", "nvidia-smi -q -d PERFORMANCE", 0.8),
-    Message("HW Power Brake Slowdown : Active", "nvidia-smi -q -d PERFORMANCE", 0.8),
-    Message("HW Slowdown : Active", "nvidia-smi -q -d PERFORMANCE", 0.7),
-    Message("SW Thermal Slowdown : Active", "nvidia-smi -q -d PERFORMANCE", 0.7),
-    Message("available PCIe bandwidth, limited by {speed} PCIe", "Linux, drivers/pci/pci.c", 0.5, when=nvidia_near),
-    Message("Width x{lanes} (downgraded)", "lspci -vv: LnkSta", 0.65, when=nvidia_near),
-)
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

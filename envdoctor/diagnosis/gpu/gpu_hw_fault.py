@@ -29,8 +29,7 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import near
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 # From the catalogue: what is the GPU's own memory, links or power, and no program's error.
 MEMORY_XIDS = {
@@ -50,54 +49,7 @@ MOST_PAGES = 60
 VERIFY = "nvidia-smi -q -d ECC,ROW_REMAPPER,PAGE_RETIREMENT"
 
 
-NAMED = (
-    Message("uncorrectable ECC error encountered", "cuda_runtime_api.h: cudaErrorECCUncorrectable (214)"),
-    Message("CUDA_ERROR_ECC_UNCORRECTABLE", "cuda.h: error 214"),
-    Message("cudaErrorECCUncorrectable", "cuda_runtime_api.h: error 214"),
-)
-MESSAGES = (
-    *NAMED,
-    Message(
-        "uncorrectable NVLink error detected during the execution",
-        "cuda_runtime_api.h: cudaErrorNvlinkUncorrectable (220)",
-        0.9,
-    ),
-    Message("CUDA_ERROR_NVLINK_UNCORRECTABLE", "cuda.h: error 220", 0.9),
-    Message("cudaErrorNvlinkUncorrectable", "cuda_runtime_api.h: error 220", 0.9),
-    Message("NVRM: Xid ({pci}): 48,", "docs.nvidia.com/deploy/xid-errors: double-bit ECC error"),
-    Message("NVRM: Xid ({pci}): 63,", "docs.nvidia.com/deploy/xid-errors: row remapping or page retirement", 0.95),
-    Message("NVRM: Xid ({pci}): 64,", "docs.nvidia.com/deploy/xid-errors: remapping failed"),
-    Message("NVRM: Xid ({pci}): 74,", "docs.nvidia.com/deploy/xid-errors: NVLink error", 0.9),
-    Message("NVRM: Xid ({pci}): 92,", "docs.nvidia.com/deploy/xid-errors: high single-bit ECC rate", 0.9),
-    Message("NVRM: Xid ({pci}): 94,", "docs.nvidia.com/deploy/xid-errors: contained ECC error", 0.95),
-    Message("NVRM: Xid ({pci}): 95,", "docs.nvidia.com/deploy/xid-errors: uncontained ECC error"),
-    Message("NVRM: Xid ({pci}): 140,", "docs.nvidia.com/deploy/xid-errors: unrecovered ECC error"),
-    Message("NVRM: Xid ({pci}): 160,", "docs.nvidia.com/deploy/xid-errors: channel retirement", 0.9),
-    Message("NVRM: Xid ({pci}): 161,", "docs.nvidia.com/deploy/xid-errors: channel retirement failure", 0.9),
-    Message("NVRM: Xid ({pci}): 171,", "docs.nvidia.com/deploy/xid-errors: uncorrectable DRAM error", 0.95),
-    Message("NVRM: Xid ({pci}): 172,", "docs.nvidia.com/deploy/xid-errors: uncorrectable SRAM error", 0.95),
-    Message("NVRM: Xid ({pci}): 121,", "docs.nvidia.com/deploy/xid-errors: C2C link", 0.8),
-    Message("NVRM: Xid ({pci}): 136,", "docs.nvidia.com/deploy/xid-errors: NVLink", 0.8),
-    Message("NVRM: Xid ({pci}): 137,", "docs.nvidia.com/deploy/xid-errors: NVLink privilege", 0.6),
-    Message("NVRM: Xid ({pci}): 149,", "docs.nvidia.com/deploy/xid-errors: NVLink 5", 0.8),
-    Message("Row Remapping Failure", "nvidia-smi -q, DCGM", 0.9),
-    Message("double bit ECC error", "NVRM: Xid 48", 0.95),
-    Message("Double Bit ECC Error (DBE)", "NVRM, DCGM", 0.95),
-    Message("DCGM_FR_VOLATILE_DBE_DETECTED", "DCGM", 0.95),
-    Message("hardware stack error", "cuda_runtime_api.h: cudaErrorHardwareStackError (714)", 0.5),
-    Message("SXid ({pci}): {number}, Fatal", "NVRM, nvidia-nvswitch", 0.85),
-    Message("Xid 48", "docs.nvidia.com/deploy/xid-errors", 0.85),
-    Message("Xid 63", "docs.nvidia.com/deploy/xid-errors", 0.85),
-    Message("Xid 64", "docs.nvidia.com/deploy/xid-errors", 0.85),
-    Message("Xid 94", "docs.nvidia.com/deploy/xid-errors", 0.85),
-    Message("Xid 95", "docs.nvidia.com/deploy/xid-errors", 0.85),
-    Message("Xid 74", "docs.nvidia.com/deploy/xid-errors", 0.8),
-    Message("caused by previous Xid 145", "NVRM: Xid 45 that follows one of NVLink 5", 0.8),
-    Message("caused by previous Xid 149", "NVRM: Xid 45 that follows one of NVLink 5", 0.8),
-    Message("NVRM: Xid ({pci}): 145,", "docs.nvidia.com/deploy/xid-errors: NVLink 5", 0.8),
-    Message("Pending : Yes", "nvidia-smi -q: Remapped Rows", 0.85, when=near("remapped rows", "row remapper")),
-    Message("Pending Page Blacklist : Yes", "nvidia-smi -q: Retired Pages", 0.85),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(
@@ -123,7 +75,7 @@ def gpu_hw_fault(machine: Snapshot, world: Knowledge) -> Finding | None:
         evidence.append(fact(f"logs (Xid {number})", text))
         troubles.append({**MEMORY_XIDS, **OTHER_XIDS}[number])
         faulty.update({index} if index is not None else ())
-    errors = cuda_errors(machine, {ECC_UNCORRECTABLE: NAMED})
+    errors = cuda_errors(machine, {ECC_UNCORRECTABLE: MESSAGES.group("named")})
     if ECC_UNCORRECTABLE in errors:
         evidence.append(errors[ECC_UNCORRECTABLE])
         troubles.append("uncorrectable ECC error")

@@ -34,8 +34,7 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.facts.sections.host import PciDevice
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import near, nvidia_near
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 # The catalogue's Xids after which a GPU is gone (79: restart the machine) or needs a reset before it works again.
 ENDINGS = {
@@ -53,51 +52,7 @@ DEAD = ("GPU_IS_LOST", "RESET_REQUIRED")
 VERIFY = "nvidia-smi -L && sudo dmesg | grep -i xid"
 
 
-MESSAGES = (
-    Message("GPU has fallen off the bus", "NVRM: Xid 79"),
-    Message("fallen off the bus and is not responding to commands", "NVRM"),
-    Message("NVRM: Xid ({pci}): 79,", "docs.nvidia.com/deploy/xid-errors: 79"),
-    Message("NVRM: Xid ({pci}): 119,", "docs.nvidia.com/deploy/xid-errors: GSP RPC timeout", 0.9),
-    Message("NVRM: Xid ({pci}): 120,", "docs.nvidia.com/deploy/xid-errors: GSP error", 0.9),
-    Message("NVRM: Xid ({pci}): 62,", "docs.nvidia.com/deploy/xid-errors: micro-controller halt", 0.85),
-    Message("NVRM: Xid ({pci}): 46,", "docs.nvidia.com/deploy/xid-errors: GPU stopped processing", 0.85),
-    Message("NVRM: Xid ({pci}): 109,", "docs.nvidia.com/deploy/xid-errors: context switch timeout", 0.8),
-    Message("NVRM: Xid ({pci}): 143,", "docs.nvidia.com/deploy/xid-errors: GPU initialization error", 0.85),
-    Message("NVRM: Xid ({pci}): 158,", "docs.nvidia.com/deploy/xid-errors: GPU fatal timeout", 0.85),
-    Message("NVRM: Xid ({pci}): 154,", "docs.nvidia.com/deploy/xid-errors: recovery action changed", 0.7),
-    Message("GPU is lost. Reboot the system to recover this GPU", "nvidia-smi, nvml.h: NVML_ERROR_GPU_IS_LOST"),
-    Message("GPU is lost", "nvml.h: NVML_ERROR_GPU_IS_LOST", 0.95),
-    Message("GPU_IS_LOST", "nvml.h", 0.95),
-    Message("NVMLError_GpuIsLost", "pynvml"),
-    Message("Unable to determine the device handle for GPU {pci}: Unknown Error", "nvidia-smi", 0.9),
-    Message("Unable to determine the device handle for GPU{pci}: {why}", "nvidia-smi since 530", 0.9),
-    Message("Unable to determine the device handle for gpu {pci}: GPU is lost", "nvidia-smi"),
-    Message("GPU requires reset", "nvml.h: NVML_ERROR_RESET_REQUIRED", 0.9),
-    Message("GPU Reset Required", "nvidia-smi", 0.7),
-    Message("_kgspRpcRecvPoll: {x}GSP RPC timeout", "NVRM: GSP firmware", 0.8),
-    Message("Timeout after {x} of waiting for RPC response from GPU{n} GSP", "NVRM, Xid 119", 0.95),
-    Message("Timeout waiting for RPC from GSP", "NVRM, kernel_gsp.c", 0.95),
-    Message("RmInitAdapter failed!", "NVRM, nv.c", 0.5),
-    Message("rm_init_adapter failed", "NVRM, nv.c", 0.45),
-    Message("NVRM: A GPU crash dump has been created", "NVRM", 0.6),
-    Message("PCIe Bus Error: severity=Uncorrected", "Linux, drivers/pci/pcie/aer.c", 0.4, when=nvidia_near),
-    Message("Unable to change power state from D3cold to D0, device inaccessible", "Linux, drivers/pci/pci.c", 0.6),
-    Message(
-        "NVRM: This PCI I/O region assigned to your NVIDIA device is invalid",
-        "NVRM, nv.c: firmware's Above 4G Decoding",
-        0.5,
-    ),
-    Message("No devices were found", "nvidia-smi: the driver runs and no GPU starts", 0.5),
-    Message("Cannot initialize GSP firmware RM", "NVRM, osinit.c", 0.6),
-    Message("Unable to determine the device handle for GPU", "nvidia-smi", 0.85),
-    Message("GPU recovery action changed from", "NVRM: Xid 154", 0.6),
-    Message("fell off the bus", "as the kernel log is retold", 0.9),
-    Message("| ERR!", "nvidia-smi's table: a GPU that does not answer", 0.6, when=near("nvidia")),
-    Message("Xid 79", "docs.nvidia.com/deploy/xid-errors", 0.85),
-    Message("Xid: 79", "docs.nvidia.com/deploy/xid-errors", 0.85),
-    Message("Xid 119", "docs.nvidia.com/deploy/xid-errors", 0.8),
-    Message("Xid 62", "docs.nvidia.com/deploy/xid-errors", 0.75),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -25,51 +25,12 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import mig_near
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 LIST = "nvidia-smi -L"
 
 
-MESSAGES = (
-    Message("No MIG devices found", "nvidia-smi mig", 0.9),
-    Message("No GPU instances found: Not Found", "nvidia-smi mig", 0.9),
-    Message("No compute instances found: Not Found", "nvidia-smi mig", 0.9),
-    Message("Unable to create a GPU instance on GPU {gpu} using profile {profile}: {why}", "nvidia-smi mig", 0.9),
-    Message("Failed to create GPU instances: Insufficient Resources", "nvidia-smi mig", 0.95),
-    Message("Failed to create GPU instances", "nvidia-smi mig", 0.9),
-    Message("Unable to enable MIG Mode for GPU {gpu}", "nvidia-smi", 0.9),
-    Message("MIG mode is in pending enable state for GPU", "nvidia-smi", 0.9),
-    Message("Warning: MIG mode is in pending", "nvidia-smi", 0.9),
-    Message("device in MIG mode but no MIG devices found", "nvidia-container-toolkit, k8s-device-plugin", 0.95),
-    Message("at least one device with migEnabled=true was not configured correctly", "k8s-device-plugin"),
-    Message("all devices on the node must be configured with the same migEnabled value", "k8s-device-plugin"),
-    Message("more than one MIG device type present on node", "k8s-device-plugin"),
-    Message("invalid MIG configuration", "nvidia mig-parted", 0.9),
-    Message("MIG-GPU-{uuid}: unknown device", "nvidia-container-cli", 0.8),
-    Message("nvidia-container-cli: device error: MIG-{uuid}: unknown device", "libnvidia-container", 0.95),
-    Message("No MIG devices associated with", "k8s-device-plugin, mig-strategy.go", 0.95),
-    Message("No compute instances found", "nvidia-smi mig", 0.8),
-    Message("No GPU instances found", "nvidia-smi mig", 0.8),
-    Message(
-        "invalid device ordinal",
-        "cudaErrorInvalidDevice (101): a process sees one MIG instance, as device 0 (MIG User Guide)",
-        0.9,
-        when=mig_near,
-    ),
-    Message(
-        "device >= 0 && device < num_gpus INTERNAL ASSERT FAILED",
-        "aten/src/ATen/cuda/CUDAContext.cpp: NVML counts GPUs, CUDA one MIG instance",
-        0.9,
-        when=mig_near,
-    ),
-    Message("No CUDA GPUs are available", "torch/csrc/cuda/Module.cpp", 0.8, when=mig_near),
-    Message(
-        "device >= 0 && device < num_gpus INTERNAL ASSERT FAILED",
-        "aten/src/ATen/cuda/CUDAContext.cpp: NVML counts GPUs, CUDA one MIG instance",
-        0.35,
-    ),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

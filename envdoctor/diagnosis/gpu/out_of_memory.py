@@ -27,40 +27,14 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import not_all_ones_own
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 # A CUDA context alone takes 0.3 to 0.5 GiB; with less than a tenth left, nothing of the GPU's own size can be trained.
 FULL = 0.9
 LOOK = "nvidia-smi --query-compute-apps=gpu_uuid,pid,name,used_memory --format=csv"
 
 
-NAMED = (
-    Message("CUDA out of memory. Tried to allocate", "c10/cuda/CUDACachingAllocator.cpp", 0.9, when=not_all_ones_own),
-    Message("CUDA out of memory", "c10/cuda/CUDACachingAllocator.cpp", 0.85, when=not_all_ones_own),
-    Message("CUDA error: out of memory", "cuda_runtime_api.h: cudaErrorMemoryAllocation (2)", 0.9),
-    Message("CUDA_ERROR_OUT_OF_MEMORY", "cuda.h: error 2", 0.85),
-    Message("cuda runtime error (2) : out of memory", "aten/src/THC, torch before 1.8", 0.9),
-    Message("Error 2: out of memory", "c10/cuda/CUDAFunctions.cpp: not even a context fits", 0.9),
-)
-MESSAGES = (
-    *NAMED,
-    Message("torch.cuda.OutOfMemoryError", "torch 1.13 and later", 0.85, when=not_all_ones_own),
-    Message("torch.OutOfMemoryError", "torch 2.5 and later", 0.85, when=not_all_ones_own),
-    Message("cudaErrorMemoryAllocation", "cuda_runtime_api.h: error 2", 0.85),
-    Message("CUBLAS_STATUS_ALLOC_FAILED", "cublas_api.h", 0.7),
-    Message("CUDNN_STATUS_ALLOC_FAILED", "cudnn.h", 0.7),
-    Message("cudaMalloc failed: out of memory", "llama.cpp, onnxruntime", 0.85),
-    Message("Failed to allocate memory for requested buffer of size", "onnxruntime, bfc_arena.cc", 0.6),
-    Message("is less than desired GPU memory utilization", "vLLM, worker: memory taken by others", 0.85),
-    Message("No available memory for the cache blocks", "vLLM: KV cache", 0.7),
-    Message(
-        "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
-        "torch: no memory left for cuBLAS's workspace",
-        0.45,
-    ),
-    Message("RESOURCE_EXHAUSTED: Out of memory while trying to allocate", "XLA", 0.7),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(
@@ -72,7 +46,7 @@ MESSAGES = (
     remedy=lambda _machine, _world: _fixes(full=False),
 )
 def out_of_memory(machine: Snapshot, world: Knowledge) -> Finding | None:
-    errors = cuda_errors(machine, {OUT_OF_MEMORY: NAMED})
+    errors = cuda_errors(machine, {OUT_OF_MEMORY: MESSAGES.group("named")})
     gpus = visible_on_nvml(machine)
     full = [gpu for gpu in gpus if (share := _share(gpu)) is not None and share >= FULL]
     run = machine.torch.run if machine.torch else None

@@ -29,23 +29,13 @@ from envdoctor.diagnosis.repairs.torch_install import install_torch
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import systems_own
 from envdoctor.reading.messages.loader_errors import LoaderError, loader_errors
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 _TAG = re.compile(r"manylinux_(\d+)_(\d+)_")
 
 
-MESSAGES = (
-    Message("version `GLIBC_{version}' not found", "glibc, elf/dl-version.c"),
-    Message("{library}: version `GLIBCXX_{version}' not found", "glibc, elf/dl-version.c", 0.85, when=systems_own),
-    Message("{library}: version `CXXABI_{version}' not found", "glibc, elf/dl-version.c", 0.85, when=systems_own),
-    Message("You're on Linux (`manylinux_{have}`), but", "uv, hints: wheels for a newer glibc", 0.6),
-    Message("GLIBC_{version} not defined in file libc.so.6", "glibc, elf/dl-version.c", 0.9),
-    Message("nothing provides __glibc >={version} needed by", "conda: the system's glibc is older", 0.8),
-    Message("__glibc >={version}, which conflicts", "libmamba", 0.6),
-    Message("You're on Linux (`manylinux_{have}`), but `torch` ({version}) only has wheels for", "uv, hints", 0.85),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -28,9 +28,7 @@ from envdoctor.diagnosis.refused_install import Why, why_refused
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import of_no_platform, on_a_mac, torch_itself, torch_near
-from envdoctor.reading.messages.message import Message
-from envdoctor.reading.messages.wheel_tags import wheel_for_another_system
+from envdoctor.reading.messages.message_files import beside
 
 # The first macOS for the MPS backend, by the first torch that asks for it (pytorch PRs 133141 and 163515).
 MACOS = (((2, 9), (14, 0)), ((2, 5), (13, 0)), ((1, 12), (12, 3)))
@@ -41,85 +39,9 @@ OTHER_MACHINE = Fix(
     commands=("python -m pip debug --verbose | grep -A5 'Compatible tags'   # what this Python accepts",),
     note="Windows on Arm runs x86-64 Pythons by emulation, without a GPU. Alpine has no wheels: take Debian or Ubuntu.",
 )
-MESSAGES = (
-    Message("Torch not compiled with CUDA enabled", "torch on macOS or Windows on ARM: no CUDA build exists", 0.3),
-    Message("You're on {platform}, but `torch` ({version}) only has wheels for the following platform", "uv, hints"),
-    Message("has no wheels with a matching platform tag", "uv, resolver", 0.9),
-    Message("torch{spec} has no wheels with a matching platform tag (e.g., `{tag}`)", "uv, resolver"),
-    Message(
-        "Distribution `torch=={version} @ registry+{index}` can't be installed because it doesn't have "
-        "a source distribution or wheel for the current platform",
-        "uv sync",
-        0.95,
-    ),
-    Message(
-        "can't be installed because it doesn't have a source distribution or wheel for the current platform",
-        "uv sync",
-        0.85,
-    ),
-    Message("{library}: cannot open shared object file: Exec format error", "Linux: another architecture", 0.9),
-    Message("Exec format error", "Linux, ENOEXEC: a program of another architecture", 0.6),
-    Message("wrong ELF class: ELFCLASS32", "glibc, elf/dl-load.c", 0.8),
-    Message("wrong ELF class: ELFCLASS64", "glibc, elf/dl-load.c", 0.8),
-    Message("mach-o file, but is an incompatible architecture (have '{have}', need '{need}')", "dyld", 0.9),
-    Message("but is an incompatible architecture", "dyld", 0.85),
-    Message("The MPS backend is supported on MacOS 12.3+", "torch/mps", 0.9),
-    Message("PyTorch not linked with support for mps devices", "c10", 0.7),
-    Message("Error 801: operation not supported", "c10/cuda/CUDAFunctions.cpp", 0.45),
-    Message(
-        ".whl is not a supported wheel on this platform",
-        "pip, req/req_install.py; PyPA's tags",
-        0.9,
-        when=wheel_for_another_system,
-    ),
-    Message("is not a supported wheel on this platform", "pip", 0.55),
-    Message("DLL load failed: %1 is not a valid Win32 application", "Windows: ERROR_BAD_EXE_FORMAT (193)", 0.7),
-    Message("[WinError 193] %1 is not a valid Win32 application", "Windows: ERROR_BAD_EXE_FORMAT", 0.75),
-    Message(
-        "The requested image's platform ({image}) does not match the detected host platform ({host})", "docker", 0.85
-    ),
-    Message("no matching manifest for {platform} in the manifest list entries", "docker pull", 0.85),
-    Message("Error relocating {library}: {symbol}: symbol not found", "musl, ldso/dynlink.c", 0.95),
-    Message(
-        "Error loading shared library {library}: No such file or directory (needed by {by})",
-        "musl, ldso/dynlink.c",
-        0.9,
-    ),
-    Message("Error loading shared library ld-linux-x86-64.so.2", "musl"),
-    Message(
-        "Illegal instruction (core dumped)",
-        "Linux, SIGILL: a processor without the instructions that the build uses",
-        0.6,
-    ),
-    Message("HIP error: invalid device function", "ROCm: an unsupported Radeon", 0.6),
-    Message("rocBLAS error: Cannot read {path}/TensileLibrary", "rocBLAS: an unsupported Radeon", 0.8),
-    Message("No HIP GPUs are available", "torch for ROCm: no supported AMD GPU", 0.55),
-    Message(
-        "Could not find a version that satisfies the requirement torch{spec} (from versions: {versions})",
-        "pip: the releases for this platform have ended",
-        0.3,
-        when=torch_itself,
-    ),
-    Message("is not supported on this platform: linux-aarch64", "conda", 0.6),
-    Message("nothing provides __cuda needed by", "conda: its virtual package says that there is no driver", 0.4),
-    Message("nothing provides __glibc >={version} needed by", "conda: the system's glibc is older", 0.35),
-    Message("bad CPU type in executable", "macOS: a program of another architecture", 0.8),
-    Message(
-        "Could not find a version that satisfies the requirement torch",
-        "pip, resolver: on a processor or system without wheels",
-        0.97,
-        when=of_no_platform,
-    ),
-    Message("no wheels are available with a matching platform", "uv before 0.5, resolver", 0.95),
-    Message("none of the wheel's tags match", "pip -v, index/package_finder.py", 0.5, when=torch_near),
-    Message(
-        "Torch not compiled with CUDA enabled",
-        "torch on macOS: no CUDA build exists",
-        0.95,
-        when=on_a_mac,
-    ),
-    Message("The MPS backend is supported on MacOS {version}+", "torch/mps, 2.5 and later: 13.0, 2.9: 14.0", 0.9),
-)
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -28,46 +28,16 @@ from envdoctor.diagnosis.repairs.python_environment import install_into, run_pyt
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import near
 from envdoctor.reading.messages.loader_errors import loader_errors, soname_major
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 # cuFFT and cuRAND count their own majors.
 _NUMBERED_AS_CUDA = ("libcublas", "libcublasLt", "libcudart", "libnvrtc")
 _ORT = ("onnxruntime", "onnxruntime-gpu")
 _PROVIDERS = re.compile(r"[Aa]vailable[ _]providers\b[^\w]{0,8}([\w, '\"\]\[]{0,300})")
 
-MESSAGES = (
-    Message("Specified provider 'CUDAExecutionProvider' is not in available provider names", "onnxruntime", 0.9),
-    Message("get_available_providers() ['CPUExecutionProvider']", "onnxruntime: the CPU package", 0.8),
-    Message(
-        "get_available_providers() ['AzureExecutionProvider', 'CPUExecutionProvider']",
-        "onnxruntime: the CPU package",
-        0.85,
-    ),
-    Message("CUDAExecutionProvider is not available", "onnxruntime and its users", 0.7),
-    Message("onnxruntime is not built with CUDA", "onnxruntime's users", 0.8),
-    Message(
-        "libonnxruntime_providers_cuda.so with error: libcu{name}: cannot open shared object file", "onnxruntime", 0.6
-    ),
-    Message(
-        'onnxruntime_providers_cuda.dll" which depends on "cu{name}.dll" which is missing',
-        "onnxruntime 1.19 and later",
-        0.7,
-    ),
-    Message("Failed to create CUDAExecutionProvider", "onnxruntime, pybind state", 0.5),
-    Message("This CTranslate2 package was not compiled with CUDA support", "ctranslate2", 0.95),
-    Message("CuPy failed to load lib{name}.so.{major}", "cupy", 0.75),
-    Message("Failed to import CuPy", "cupy/__init__.py", 0.3),
-    Message("Multiple CuPy packages are installed in this environment", "cupy", 0.9),
-    Message("jaxlib was built against CUDA", "jax", 0.5),
-    Message("Unable to load CUDA plugin", "jax", 0.4),
-    Message("libnvinfer.so.{major}: cannot open shared object file", "TensorRT", 0.7),
-    Message("libnppicc.so.{major}: cannot open shared object file", "torchcodec with CUDA: NVIDIA's NPP", 0.7),
-    Message(
-        "libnvrtc.so.{major}: cannot open shared object file", "torchcodec with CUDA", 0.6, when=near("torchcodec")
-    ),
-)
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

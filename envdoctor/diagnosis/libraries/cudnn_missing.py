@@ -30,55 +30,8 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Distribution
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import near, not_found
 from envdoctor.reading.messages.loader_errors import LoaderError, loader_errors, soname_major
-from envdoctor.reading.messages.message import Message
-
-MESSAGES = (
-    Message("libcudnn{name}: cannot open shared object file", "glibc, elf/dl-load.c"),
-    Message("Could not load library libcudnn{name}. Error:", "cuDNN 8: its own loader", when=not_found),
-    Message("Could not load library cudnn{name}.dll", "cuDNN on Windows"),
-    Message("Please make sure libcudnn{name} is in your library path", "cuDNN 8"),
-    Message("Please make sure cudnn{name}.dll is in your library path", "cuDNN on Windows"),
-    Message("Unable to load any of {libcudnn{name}", "cuDNN 9: its own loader"),
-    Message("Unable to load any of {cudnn{name}", "cuDNN 9 on Windows"),
-    Message("Could not locate cudnn{name}.dll. Please make sure it is in your library path", "cuDNN on Windows"),
-    Message("Could not locate zlibwapi.dll. Please make sure it is in your library path", "cuDNN 8 on Windows", 0.9),
-    Message("Invalid handle. Cannot load symbol cudnn{function}", "cuDNN 8 and 9: its shims"),
-    Message("Could not load dynamic library 'libcudnn.so.{version}'", "tensorflow, dso_loader.cc", 0.95),
-    Message("CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED", "cudnn_graph.h, cuDNN 9", 0.7),
-    Message("CUDNN_STATUS_RUNTIME_PREREQUISITE_MISSING", "cudnn.h: libcuda or nvrtc not found", 0.6),
-    Message("Cannot load cudnn shared library", "paddle", 0.9),
-    Message("cudnn.h: No such file or directory", "gcc", 0.9),
-    Message("Could NOT find CUDNN", "cmake, FindCUDNN", 0.9),
-    Message("Unable to find cuDNN", "cmake", 0.7),
-    Message("CuDNN library is not found", "onnxruntime and others", 0.7),
-    Message("Require cuDNN {need} and CUDA {cuda}", "onnxruntime, provider_bridge_ort.cc", 0.8),
-    Message("Library cudnn64_{major}.dll is not found", "ctranslate2, onnxruntime", 0.95),
-    Message("Library libcudnn{name} is not found or cannot be loaded", "ctranslate2", 0.95),
-    Message("Could not load library libcudnn", "cuDNN 8", 0.95, when=not_found),
-    Message(
-        "cudnn64_{major}.dll",
-        "Windows",
-        0.5,
-        when=near("not found", "missing", "could not l", "could not find", "cannot", "failed to load"),
-    ),
-    Message(
-        "Library libcublas.so.{major} is not found or cannot be loaded",
-        "ctranslate2: the CUDA libraries are not on the path",
-        0.3,
-    ),
-    Message(
-        "DLL load failed while importing onnxruntime_pybind11_state",
-        "onnxruntime-gpu on Windows: cuDNN or CUDA is not found",
-        0.4,
-    ),
-    Message("Failed to load library libonnxruntime_providers_cuda.so with error: libcudnn", "onnxruntime", 0.95),
-    Message('Unable to dynamically load the "cudnn" shared library', "cudarc (Rust), src/lib.rs"),
-    Message("libcudnn{name} => not found", "ldd", 0.9),
-    Message("libcudnn{name}: cannot open", "glibc, quoted in part", 0.9),
-    Message("cuDNN failed to initialize", "tensorflow, projects' summaries of CUDNN_STATUS_NOT_INITIALIZED", 0.3),
-)
+from envdoctor.reading.messages.message_files import beside
 
 NEWEST_MAJOR = 9
 """Of cuDNN. Source: knowledge, torch's releases since 2.4."""
@@ -87,6 +40,9 @@ PROGRAMS = (
     ("whisperx", "ctranslate2"), ("onnxruntime", "onnxruntime-gpu"),
 )  # fmt: skip
 """What their words hold, and the distribution that loads cuDNN itself."""
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

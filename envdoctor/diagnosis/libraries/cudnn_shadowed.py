@@ -28,37 +28,13 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.loader_errors import first_saying, loader_errors
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 INCOMPATIBLE = "cuDNN version incompatibility"
 CHECK = "import torch; print(torch.backends.cudnn.version())"
 
 
-MESSAGES = (
-    Message(
-        "cuDNN version incompatibility: PyTorch was compiled against ({built}) but found runtime version ({found})",
-        "torch/backends/cudnn/__init__.py: _init, torch 1.8 and later",
-        0.85,
-    ),
-    Message(
-        "Looks like your LD_LIBRARY_PATH contains incompatible version of cudnn", "torch/backends/cudnn/__init__.py"
-    ),
-    Message(
-        "one option to resolving this error is to ensure PyTorch can find the bundled cuDNN",
-        "torch/backends/cudnn/__init__.py",
-        0.95,
-    ),
-    Message(
-        "Loaded runtime CuDNN library: {found} but source was compiled with: {built}", "tensorflow, cuda_dnn.cc", 0.9
-    ),
-    Message("CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", "cudnn_graph.h, cuDNN 9", 0.6),
-    Message(
-        "version libcudnn{name} not defined in file libcudnn{file} with link time reference",
-        "glibc: parts of two cuDNNs",
-        0.8,
-    ),
-    Message("undefined symbol: {symbol}, version libcudnn", "glibc: parts of two cuDNNs", 0.85),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

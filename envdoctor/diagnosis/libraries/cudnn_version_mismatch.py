@@ -32,7 +32,7 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import visible_gpus
 from envdoctor.reading.messages.loader_errors import first_saying, loader_errors
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 SAID = (
     "cuDNN version incompatibility",
@@ -43,33 +43,7 @@ SAID = (
 )
 
 
-MESSAGES = (
-    Message(
-        "cuDNN version mismatch: PyTorch was compiled against {built} but linked against {found}",
-        "torch/backends/cudnn/__init__.py, torch 0.2 to 1.7",
-    ),
-    Message(
-        "cuDNN version incompatibility: PyTorch was compiled against ({built}) but found runtime version ({found})",
-        "torch/backends/cudnn/__init__.py",
-        0.8,
-    ),
-    Message("CUDNN_STATUS_VERSION_MISMATCH", "cudnn.h", 0.9),
-    Message("CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", "cudnn_graph.h, cuDNN 9", 0.9),
-    Message("is not compatible with devices with SM < {arch}", "torch: Conv_v8.cpp and backends/cudnn", 0.95),
-    Message("CUDNN_STATUS_NOT_INITIALIZED", "cudnn.h", 0.55),
-    Message("CUDNN_STATUS_ARCH_MISMATCH", "cudnn.h", 0.55),
-    Message("CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH", "cudnn_graph.h, cuDNN 9", 0.8),
-    Message("GET was unable to find an engine to execute this computation", "ATen/native/cudnn/Conv_v8.cpp", 0.5),
-    Message("FIND was unable to find an engine to execute this computation", "ATen/native/cudnn/Conv_v8.cpp", 0.5),
-    Message("Unable to find a valid cuDNN algorithm to run convolution", "ATen/native/cudnn/Conv_v7.cpp", 0.45),
-    Message("CUDNN_STATUS_INTERNAL_ERROR", "cudnn.h", 0.35),
-    Message("CUDNN_STATUS_MAPPING_ERROR", "cudnn.h", 0.35),
-    Message("{library}: undefined symbol: cudnn{function}", "glibc", 0.85),
-    Message(
-        "Loaded runtime CuDNN library: {found} but source was compiled with: {built}", "tensorflow, cuda_dnn.cc", 0.8
-    ),
-    Message("Found cuDNN version {have}, but JAX was built against version {built}", "jax/_src/xla_bridge.py", 0.9),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

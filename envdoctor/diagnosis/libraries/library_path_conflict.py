@@ -27,94 +27,14 @@ from envdoctor.diagnosis.repairs.python_environment import conda_install, run_py
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import cuda_lacks_cuda, cuda_library_missing, near, not_systems_own
 from envdoctor.reading.messages.loader_errors import CUDA_STEMS, LoaderError, first_saying, loader_errors
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 STUB_LIBRARY = 34
 BLAMED = ("cublas", "cusparse", "cusolver", "cufft", "nvrtc", "nvjitlink", "symbol", "shared object")
 
 
-MESSAGES = (
-    Message(
-        "{library}: undefined symbol: {symbol}",
-        "glibc: a wheel's CUDA library takes another's from the path",
-        0.85,
-        when=cuda_lacks_cuda,
-    ),
-    Message(
-        "undefined symbol: __nvJitLink{function}, version libnvJitLink",
-        "pytorch#111469: another libnvJitLink first on LD_LIBRARY_PATH",
-        0.85,
-    ),
-    Message("undefined symbol: cublasLt{function}, version libcublasLt", "pytorch#88882", 0.85),
-    Message("CUDA driver is a stub library", "cuda_runtime_api.h: cudaErrorStubLibrary (34)"),
-    Message("CUDA_ERROR_STUB_LIBRARY", "cuda.h: error 34"),
-    Message("cudaErrorStubLibrary", "cuda_runtime_api.h: error 34"),
-    Message("You are trying to use the stub library", "libcuda's stub"),
-    Message(
-        "WARNING: You should always run with libnvidia-ml.so that is installed with your NVIDIA Display Driver",
-        "libnvidia-ml's stub",
-    ),
-    Message(
-        "{library}: version `GLIBCXX_{version}' not found",
-        "glibc: an old libstdc++ found first",
-        0.9,
-        when=not_systems_own,
-    ),
-    Message("{library}: version `CXXABI_{version}' not found", "glibc", 0.9, when=not_systems_own),
-    Message("libcudart.so.{version}: cannot open shared object file", "glibc", 0.5),
-    Message("CUBLAS_STATUS_INVALID_VALUE when calling `cublas", "torch with another libcublas on the path", 0.5),
-    Message(
-        "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
-        "torch: another libcublas, or no memory",
-        0.35,
-    ),
-    Message("{library}: undefined symbol: EVP_{symbol}", "glibc: another OpenSSL found first", 0.85),
-    Message("{library}: undefined symbol: ffi_{symbol}", "glibc: another libffi found first", 0.85),
-    Message("libp11-kit.so.0: undefined symbol: ffi_type_pointer", "conda's libffi in a system program", 0.95),
-    Message("{library}: cannot allocate memory in static TLS block", "glibc, elf/dl-tls.c: loaded too late", 0.9),
-    Message("Intel MKL FATAL ERROR: Cannot load libmkl_avx", "MKL", 0.3),
-    Message("libcublas.so.{version}: cannot open shared object file", "glibc", 0.5),
-    Message("libcufft.so.{version}: cannot open shared object file", "glibc", 0.5),
-    Message("libcurand.so.{version}: cannot open shared object file", "glibc", 0.5),
-    Message("libcusparse.so.{version}: cannot open shared object file", "glibc", 0.5),
-    Message("libcusolver.so.{version}: cannot open shared object file", "glibc", 0.5),
-    Message("libcupti.so.{version}: cannot open shared object file", "glibc", 0.5),
-    Message("libnvrtc.so.{version}: cannot open shared object file", "glibc", 0.5),
-    Message("Could not load library libnvrtc.so", "torch, nvfuser", 0.5),
-    Message("Could not load library libcublasLt", "torch: bundled loader", 0.6),
-    Message("libnccl.so.2: cannot open shared object file", "glibc", 0.45),
-    Message(
-        "{library}: cannot open shared object file",
-        "glibc: a CUDA library outside the loader's path",
-        0.45,
-        when=cuda_library_missing,
-    ),
-    Message(
-        "/usr/lib/x86_64-linux-gnu/libstdc++.so.6: version",
-        "glibc: conda's libraries with the system's libstdc++",
-        0.3,
-        when=near("conda"),
-    ),
-    Message("error while loading shared libraries: libcud", "glibc: a program of its own", 0.5),
-    Message("Library libcublas.so.{major} is not found or cannot be loaded", "ctranslate2", 0.8),
-    Message("Library cublas64_{major}.dll is not found or cannot be loaded", "ctranslate2 on Windows", 0.8),
-    Message(
-        "Failed to load library libonnxruntime_providers_cuda.so with error: lib{name}: cannot open shared object file",
-        "onnxruntime",
-        0.6,
-    ),
-    Message(
-        "Found {library} version {have}, but JAX was built against version {built}",
-        "jax/_src/xla_bridge.py: another CUDA library found first",
-        0.6,
-    ),
-    Message("libcublas.so.{version} => not found", "ldd", 0.6),
-    Message("libcudart.so.{version} => not found", "ldd", 0.5),
-    Message("libnccl.so.{version} => not found", "ldd", 0.55),
-    Message("libcuda.so.1 => not found", "ldd", 0.3),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

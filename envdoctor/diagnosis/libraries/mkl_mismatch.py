@@ -22,34 +22,11 @@ from envdoctor.diagnosis.repairs.python_environment import conda_install, instal
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import near
 from envdoctor.reading.messages.in_snapshot import first_said
 from envdoctor.reading.messages.loader_errors import loader_errors
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
-MESSAGES = (
-    Message("undefined symbol: iJIT_{name}", "pytorch#123097: MKL 2024.1"),
-    Message("undefined symbol: mkl_{name}", "glibc"),
-    Message("Intel MKL FATAL ERROR: Cannot load {library}", "MKL"),
-    Message("INTEL MKL ERROR: {library}: undefined symbol", "MKL"),
-    Message("Intel oneMKL FATAL ERROR: Cannot load {library}", "oneMKL"),
-    Message("libmkl_{name}: cannot open shared object file", "glibc"),
-    Message("libmkl_{name}: undefined symbol", "glibc"),
-    Message("MKL_THREADING_LAYER=INTEL is incompatible with {library} library", "mkl-service", 0.9),
-    Message("mkl_intel_thread.{version}.dll", "Windows", 0.6),
-    Message("Cannot load mkl_intel_thread.dll", "MKL on Windows"),
-    Message('Error loading {path}shm.dll" or one of its dependencies', "pytorch#131662: MKL missing or wrong", 0.4),
-    Message("libmkl_intel_lp64.so: undefined symbol", "glibc"),
-    Message("Error: mkl-service", "mkl-service", 0.3),
-    Message("libmkl_rt.so.{version}: cannot open shared object file", "glibc"),
-    Message("OSError: [WinError 126] {words} mkl", "Windows", 0.5),
-    Message("mkl_intel_thread", "MKL on Windows", 0.6, when=near("cannot load", "could not", "not found")),
-    Message("INTEL oneMKL ERROR", "oneMKL"),
-    Message("Intel MKL FATAL ERROR", "MKL"),
-    Message("INTEL MKL ERROR", "MKL"),
-    Message("Intel oneMKL FATAL ERROR", "oneMKL"),
-    Message("iJIT_NotifyEvent", "pytorch#123097: MKL 2024.1"),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -34,10 +34,8 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin, Distribution, TorchRun
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import cuda_missing_on_import, torch_lacks_cuda, torch_near
 from envdoctor.reading.messages.loader_errors import CUDA_STEMS, LoaderError, loader_errors
-from envdoctor.reading.messages.message import Message
-from envdoctor.reading.messages.tracebacks import importing_torch
+from envdoctor.reading.messages.message_files import beside
 
 PARTS = (
     "nccl",
@@ -56,58 +54,7 @@ PARTS = (
 CHECK = "import torch; print(torch.__version__, torch.cuda.is_available())"
 
 
-MESSAGES = (
-    Message(
-        "{library}: undefined symbol: {symbol}",
-        "glibc: torch lacks a function of a CUDA library",
-        0.85,
-        when=torch_lacks_cuda,
-    ),
-    Message("undefined symbol: nccl{function}", "glibc: an older libnccl is found", 0.8),
-    Message("undefined symbol nccl{function}", "as people quote it", 0.75),
-    Message("undefined symbol: __nvJitLink{function}", "glibc: libcusparse with an older libnvJitLink", 0.7),
-    Message("libnvJitLink.so.{version}: symbol {symbol} not defined in file", "glibc", 0.7),
-    Message(
-        "symbol cublas{function} version libcublas{name} not defined in file libcublas{file} with link time reference",
-        "glibc, elf/dl-lookup.c",
-        0.75,
-    ),
-    Message("not defined in file libcublas{name} with link time reference", "glibc, elf/dl-lookup.c", 0.7),
-    Message("not defined in file libnccl{name} with link time reference", "glibc, elf/dl-lookup.c", 0.75),
-    Message("not defined in file libcu{name} with link time reference", "glibc, elf/dl-lookup.c", 0.6),
-    Message(
-        "libcublas.so.{version}: cannot open shared object file",
-        "glibc: torch 1.13 and 2 with pip's CUDA wheels",
-        0.5,
-        when=importing_torch,
-    ),
-    Message(
-        "{library}: cannot open shared object file",
-        "glibc: a CUDA library that torch needs",
-        0.75,
-        when=cuda_missing_on_import,
-    ),
-    Message("libcublas.so.*[0-9] not found in the system path", "torch/__init__.py: _preload_cuda_deps", 0.85),
-    Message("{library} not found in the system path", "torch/__init__.py: _preload_cuda_deps", 0.85, when=torch_near),
-    Message("torch {version} requires nvidia-{name}=={need}", "pip, after an install"),
-    Message(
-        "requires nvidia-{name}=={need}, but you have nvidia-{same} {have} which is incompatible",
-        "pip, after an install",
-        0.95,
-    ),
-    Message("libcusparseLt.so.0: cannot open shared object file", "glibc: torch 2.4 and later", 0.85),
-    Message("libcudart.so.{version}: cannot open shared object file", "glibc", 0.4, when=importing_torch),
-    Message("libnvshmem_host.so.3: cannot open shared object file", "glibc: torch 2.9 and later", 0.85),
-    Message("libnccl.so.2: cannot open shared object file", "glibc: torch's NCCL wheel is gone or another's", 0.75),
-    Message("symbol {symbol} not defined in file libnccl.so.2", "glibc, elf/dl-lookup.c", 0.75),
-    Message("symbol {symbol} not defined in file libcudart.so", "glibc, elf/dl-lookup.c", 0.6),
-    Message("nvidia-cublas-cu{major} {version} has requirement", "pip before 20.3", 0.5),
-    Message(
-        "local variable 'cublas_path' referenced before assignment",
-        "torch 1.13, torch/__init__.py: no nvidia wheels",
-        0.95,
-    ),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

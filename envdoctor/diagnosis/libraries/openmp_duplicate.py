@@ -24,21 +24,9 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.in_snapshot import first_said
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
-MESSAGES = (
-    Message("OMP: Error #15: Initializing {library}, but found {other} already initialized", "LLVM OpenMP, kmp_i18n"),
-    Message("OMP: Error #15", "LLVM OpenMP"),
-    Message("multiple copies of the OpenMP runtime have been linked into the program", "LLVM OpenMP"),
-    Message("KMP_DUPLICATE_LIB_OK=TRUE to allow the program to continue", "LLVM OpenMP"),
-    Message("Found Intel OpenMP ('libiomp') and LLVM OpenMP ('libomp') loaded at the same time", "threadpoolctl", 0.9),
-    Message("OMP: Hint This means that multiple copies of the OpenMP runtime", "LLVM OpenMP"),
-    Message("Error #15: Initializing libiomp5", "Intel OpenMP"),
-    Message("libiomp5md.dll already initialized", "Intel OpenMP on Windows"),
-    Message("KMP_DUPLICATE_LIB_OK", "LLVM OpenMP: its switch, as people quote it", 0.6),
-    Message("OMP: Error 15", "LLVM OpenMP of old"),
-    Message("is incompatible with libgomp", "mkl-service: MKL_THREADING_LAYER", 0.9),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -24,95 +24,14 @@ from envdoctor.diagnosis.repairs.torch_install import restore_torch
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import near
 from envdoctor.reading.messages.loader_errors import Said, said
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 REDISTRIBUTABLE = "https://aka.ms/vs/17/release/vc_redist.x64.exe"
 NUMBERS = ("WinError 126]", "WinError 127]", "WinError 182]", "WinError 1114]")
 
 
-MESSAGES = (
-    Message(
-        '[WinError 126] {words} Error loading "{path}" or one of its dependencies',
-        "torch/__init__.py: _load_dll_libraries",
-    ),
-    Message('[WinError 1114] {words} Error loading "{path}" or one of its dependencies', "torch/__init__.py"),
-    Message('[WinError 127] {words} Error loading "{path}" or one of its dependencies', "torch/__init__.py"),
-    Message('[WinError 182] {words} Error loading "{path}" or one of its dependencies', "torch/__init__.py"),
-    Message('[WinError 193] {words} Error loading "{path}" or one of its dependencies', "torch/__init__.py", 0.85),
-    Message(
-        '[WinError 1455] {words} Error loading "{path}" or one of its dependencies',
-        "torch/__init__.py: the paging file",
-        0.7,
-    ),
-    Message('Error loading "{path}" or one of its dependencies', "torch/__init__.py: _load_dll_libraries", 0.95),
-    Message("[WinError 126] The specified module could not be found", "Windows: ERROR_MOD_NOT_FOUND", 0.8),
-    Message(
-        "[WinError 1114] A dynamic link library (DLL) initialization routine failed",
-        "Windows: ERROR_DLL_INIT_FAILED",
-        0.85,
-    ),
-    Message("[WinError 127] The specified procedure could not be found", "Windows: ERROR_PROC_NOT_FOUND", 0.8),
-    Message("[WinError 182] The operating system cannot run", "Windows: ERROR_INVALID_ORDINAL", 0.85),
-    Message("DLL load failed: The specified module could not be found", "CPython 3.7 and before", 0.75),
-    Message(
-        "DLL load failed while importing {name}: The specified module could not be found", "CPython 3.8 and later", 0.7
-    ),
-    Message(
-        "DLL load failed while importing {name}: A dynamic link library (DLL) initialization routine failed",
-        "CPython 3.8 and later",
-        0.85,
-    ),
-    Message(
-        "DLL load failed while importing {name}: The specified procedure could not be found",
-        "CPython 3.8 and later",
-        0.65,
-    ),
-    Message(
-        "Could not find module '{path}' (or one of its dependencies). Try using the full path with constructor syntax",
-        "CPython, ctypes",
-        0.75,
-    ),
-    Message(
-        "Microsoft Visual C++ Redistributable is not installed, this may lead to the DLL load failure",
-        "torch/__init__.py",
-    ),
-    Message("VCRUNTIME140{name}.dll was not found", "Windows loader"),
-    Message("MSVCP140.dll was not found", "Windows loader"),
-    Message("The code execution cannot proceed because {name}.dll was not found", "Windows loader", 0.9),
-    Message("libomp140.x86_64.dll", "torch 2.4 on Windows", 0.85),
-    Message("fbgemm.dll", "torch 2.4 on Windows: its OpenMP is missing", 0.9),
-    Message("DLL load failed", "CPython", 0.5),
-    Message(
-        "[WinError 126]",
-        "Windows: ERROR_MOD_NOT_FOUND in the system's language",
-        0.6,
-        when=near("torch", "cuda", ".dll"),
-    ),
-    Message(
-        "[WinError 1114]",
-        "Windows: ERROR_DLL_INIT_FAILED in the system's language",
-        0.75,
-        when=near("torch", "cuda", ".dll"),
-    ),
-    Message(
-        "[WinError 127]",
-        "Windows: ERROR_PROC_NOT_FOUND in the system's language",
-        0.6,
-        when=near("torch", "cuda", ".dll"),
-    ),
-    Message(
-        "[WinError 182]",
-        "Windows: ERROR_INVALID_ORDINAL in the system's language",
-        0.7,
-        when=near("torch", "cuda", ".dll"),
-    ),
-    Message("MSVCP140.dll", "Windows: the Visual C++ runtime", 0.6, when=near("not found", "missing", "torch")),
-    Message("or one of its dependencies.", "torch/__init__.py: the end of its message", 0.5, when=near(".dll")),
-    Message("aoti_custom_ops.dll", "torch on Windows", 0.4, when=near("error loading", "dependencies")),
-    Message("torch_python.dll", "torch on Windows", 0.5, when=near("error loading", "dependencies", "could not")),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

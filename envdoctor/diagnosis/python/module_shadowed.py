@@ -25,55 +25,14 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import ShadowedModule
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import basic_attribute
 from envdoctor.reading.messages.in_snapshot import first_said
 from envdoctor.reading.messages.loader_errors import loader_errors
-from envdoctor.reading.messages.message import Message
-from envdoctor.reading.messages.tracebacks import half_imported, local_module, runs_through_its_double
+from envdoctor.reading.messages.message_files import beside
 
 THIRD_PARTY = ("torch", "torchvision", "torchaudio", "numpy", "triton")
 
 
-MESSAGES = (
-    Message("No module named 'torch.{name}'; 'torch' is not a package", "CPython: torch.py of one's own", 0.95),
-    Message("'numpy' is not a package", "CPython: numpy.py of one's own", 0.9),
-    Message("'triton' is not a package", "CPython: triton.py of one's own", 0.9),
-    Message("since it has the same name as the", "CPython 3.13: consider renaming", 0.95),
-    Message("It appears that PyTorch has loaded the `torch/_C` folder of the PyTorch repository", "torch/__init__.py"),
-    Message("NameError: name '_C' is not defined", "torch/__init__.py of old, run in torch's sources", 0.75),
-    Message("You should not try to import numpy from its source directory", "numpy/__init__.py", 0.9),
-    Message(
-        "(most likely due to a circular import)", "CPython: a file of the module's own name", 0.5, when=local_module
-    ),
-    Message(
-        "cannot import name '{name}' from partially initialized module '{module}' (most likely due to a "
-        "circular import) ({path})",
-        "CPython",
-        0.5,
-        when=local_module,
-    ),
-    Message(
-        "partially initialized module '{module}' has no attribute",
-        "CPython 3.8 and later, Objects/moduleobject.c",
-        0.75,
-        when=half_imported,
-    ),
-    Message("consider renaming '{path}' since it has the same name as the", "CPython 3.13"),
-    Message("Failed to load PyTorch C extensions", "torch/__init__.py", 0.85),
-    Message("from 'torch' (unknown location)", "CPython: a folder without __init__.py", 0.55),
-    Message(
-        "module 'torch' has no attribute '{name}'",
-        "CPython: torch is a file or folder of one's own",
-        0.4,
-        when=basic_attribute,
-    ),
-    Message(
-        "module '{module}' has no attribute '{name}'",
-        "CPython: the traceback runs through a file of the module's own name",
-        0.9,
-        when=runs_through_its_double,
-    ),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -27,66 +27,13 @@ from envdoctor.diagnosis.repairs.torch_install import install_torch
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import no_warning, numpy_there
 from envdoctor.reading.messages.in_snapshot import first_said
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 FIRST_FOR_NUMPY_2 = (2, 3)
 
 
-MESSAGES = (
-    Message(
-        "A module that was compiled using NumPy 1.x cannot be run in NumPy {version}",
-        "numpy/_core, NumPy 2.0 and later",
-    ),
-    Message("modules must be compiled with NumPy 2.0", "NumPy 2", 0.95),
-    Message("_ARRAY_API not found", "NumPy 2: AttributeError", 0.95),
-    Message("Failed to initialize NumPy: _ARRAY_API not found", "torch/csrc/utils/tensor_numpy.cpp"),
-    Message("Failed to initialize NumPy: {why}", "torch/csrc/utils/tensor_numpy.cpp", 0.8, when=numpy_there),
-    Message("Numpy is not available", "torch/csrc/utils/tensor_numpy.cpp", 0.9),
-    Message(
-        "numpy.dtype size changed, may indicate binary incompatibility", "Cython: ValueError", 0.95, when=no_warning
-    ),
-    Message(
-        "numpy.ndarray size changed, may indicate binary incompatibility", "Cython: ValueError", 0.95, when=no_warning
-    ),
-    Message(
-        "numpy.ufunc size changed, may indicate binary incompatibility", "Cython: ValueError", 0.95, when=no_warning
-    ),
-    Message(" size changed, may indicate binary incompatibility", "Cython: a warning, and the module works", 0.4),
-    Message("module compiled against API version {built} but this version of numpy is {have}", "numpy C API"),
-    Message("module compiled against ABI version {built} but this version of numpy is {have}", "numpy C API"),
-    Message("module was compiled against NumPy C-API version {built}", "numpy C API"),
-    Message("numpy.core.multiarray failed to import", "numpy C API", 0.85),
-    Message("No module named 'numpy._core'", "CPython: a pickle of NumPy 2 under NumPy 1", 0.7),
-    Message("`np.{name}` was removed in the NumPy 2.0 release", "numpy/__init__.py", 0.8),
-    Message("module 'numpy' has no attribute 'float'", "numpy 1.24 removed it", 0.5),
-    Message("RuntimeError: Could not infer dtype of numpy.{type}", "torch without NumPy's interface", 0.8),
-    Message("expected np.ndarray (got numpy.ndarray)", "torch: from_numpy with a broken interface", 0.95),
-    Message(
-        "AttributeError: `np.float_` was removed in the NumPy 2.0 release. Use `np.float64` instead", "NumPy 2", 0.9
-    ),
-    Message("module compiled against ABI version 0x{built} but this version of numpy is 0x{have}", "numpy C API"),
-    Message("RuntimeError: module compiled against API version 0x{built}", "numpy C API", 0.95),
-    Message("ImportError: numpy._core.multiarray failed to import", "numpy C API", 0.9),
-    Message("numpy._core.umath failed to import", "numpy C API", 0.85),
-    Message("cannot import name 'Inf' from 'numpy'", "NumPy 2 removed it", 0.6),
-    Message("UserWarning: Failed to initialize NumPy", "torch/csrc/utils/tensor_numpy.cpp", 0.95, when=numpy_there),
-    Message(
-        "IMPORTANT: PLEASE READ THIS FOR ADVICE ON HOW TO SOLVE THIS ISSUE! Importing the numpy C-extensions failed",
-        "numpy/__init__.py",
-        0.6,
-    ),
-    Message("Original error was: No module named 'numpy.core._multiarray_umath'", "numpy/core/__init__.py", 0.7),
-    Message("TypeError: expected np.ndarray (got numpy.ndarray)", "torch/csrc/utils/tensor_numpy.cpp"),
-    Message("PyTorch was compiled without NumPy support", "torch/csrc/utils/tensor_numpy.cpp", 0.8),
-    Message("module compiled against ABI version", "numpy C API", 0.95),
-    Message("module compiled against API version", "numpy C API", 0.95),
-    Message("compiled using NumPy 1.x cannot be run in", "NumPy 2"),
-    Message("module 'numpy' has no attribute 'bool'", "a NumPy newer than the package: the name was removed", 0.5),
-    Message("module 'numpy' has no attribute 'int'", "a NumPy newer than the package: the name was removed", 0.5),
-    Message("module 'numpy' has no attribute 'object'", "a NumPy newer than the package: the name was removed", 0.5),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -24,106 +24,13 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter
 from envdoctor.knowledge import Knowledge, KnowledgeError
-from envdoctor.reading.messages.conditions import torch_itself, torch_near
 from envdoctor.reading.messages.loader_errors import first_saying
-from envdoctor.reading.messages.message import Message
-from envdoctor.reading.messages.wheel_tags import wheel_for_another_python
+from envdoctor.reading.messages.message_files import beside
 
 SAID = ("No matching distribution found for torch", "satisfies the requirement torch")
 
 
-MESSAGES = (
-    Message(
-        "Could not find a version that satisfies the requirement torch=={version} (from versions: none)",
-        "pip, resolver",
-        0.9,
-    ),
-    Message(
-        "Could not find a version that satisfies the requirement torch (from versions: none)", "pip, resolver", 0.85
-    ),
-    Message(
-        "Could not find a version that satisfies the requirement torch{spec} (from versions: {versions})",
-        "pip, resolver",
-        0.8,
-        when=torch_itself,
-    ),
-    Message("No matching distribution found for torch=={version}", "pip, resolver", 0.8),
-    Message("No matching distribution found for torch", "pip, resolver", 0.75, when=torch_itself),
-    Message("Ignored the following versions that require a different python version", "pip, resolver", 0.6),
-    Message("torch{spec} has no wheels with a matching Python ABI tag", "uv, resolver"),
-    Message("has no wheels with a matching Python ABI tag", "uv, resolver", 0.9),
-    Message("has no wheels with a matching Python implementation tag", "uv, resolver", 0.9),
-    Message("torch{spec} depends on Python {python}", "uv, resolver", 0.7),
-    Message("You require CPython {python} (`cp{tag}`), but we only found wheels for `torch`", "uv, hints"),
-    Message("but we only found wheels for `torch` ({version}) with the following Python ABI tag", "uv, hints"),
-    Message("requires Python {spec}, so it will not be satisfied for Python {python}", "poetry, resolver", 0.8),
-    Message(
-        "The current project's supported Python range ({range}) is not compatible with some of the "
-        "required packages Python requirement",
-        "poetry, resolver",
-        0.9,
-    ),
-    Message(
-        ".whl is not a supported wheel on this platform",
-        "pip, req/req_install.py; PyPA's tags",
-        0.8,
-        when=wheel_for_another_python,
-    ),
-    Message("is not a supported wheel on this platform", "pip", 0.5),
-    Message("Requires-Python {spec}", "pip: Link requires a different Python", 0.3),
-    Message("requires a different Python: {have} not in '{spec}'", "pip", 0.85),
-    Message("Python 3.{minor}+ not yet supported for torch.compile", "torch/__init__.py: torch.compile", 0.8),
-    Message("torch.compile is not supported on Python 3.{minor}+", "torch/__init__.py", 0.9),
-    Message("Dynamo is not supported on Python 3.{minor}+", "torch/_dynamo/eval_frame.py", 0.9),
-    Message("Unable to find installation candidates for torch ({version})", "poetry, chooser.py", 0.7),
-    Message(
-        "package pytorch-{version} requires python >={need}, but none of the providers can be installed",
-        "mamba, libsolv",
-        0.85,
-    ),
-    Message(
-        "pytorch {version} would require python {spec}, which conflicts with any installable versions",
-        "mamba, libsolv",
-        0.9,
-    ),
-    Message("pytorch-{name} requires python_abi {abi}", "libmamba", 0.7),
-    Message("Could not find a version that satisfies the requirement torch", "pip, resolver", 0.6, when=torch_itself),
-    Message("Because torch{spec} has no wheels", "uv, resolver", 0.9),
-    Message(
-        "and you require torch{spec}, we can conclude that your requirements are unsatisfiable", "uv, resolver", 0.45
-    ),
-    Message("only torch{spec} is available and", "uv, resolver", 0.4),
-    Message("Because there is no version of torch{spec}", "uv, resolver", 0.5),
-    Message("because no versions of torch match", "poetry, resolver", 0.6),
-    Message(
-        "Because {project} depends on torch ({version}) which doesn't match any versions, version solving failed",
-        "poetry, resolver",
-        0.7,
-    ),
-    Message(
-        "PackagesNotFoundError: The following packages are not available from current channels: - pytorch",
-        "conda",
-        0.55,
-    ),
-    Message(
-        "LibMambaUnsatisfiableError: Encountered problems while solving: - package pytorch",
-        "conda 23.10 and later",
-        0.7,
-    ),
-    Message(
-        "UnsatisfiableError: The following specifications were found to be incompatible with the existing "
-        "python installation in your environment",
-        "conda before 23.10",
-        0.85,
-    ),
-    Message("Your python: python={version}", "conda before 23.10", 0.5),
-    Message("nothing provides {what} needed by pytorch-{version}", "libsolv, conda", 0.6),
-    Message("Python version >=3.{minor},<3.{limit} required", "setup.py", 0.6),
-    Message("ERROR: Package 'torch' requires a different Python", "pip", 0.95),
-    Message("no wheels are available with a matching Python", "uv before 0.5, resolver", 0.95),
-    Message("none of the wheel's tags match", "pip -v, index/package_finder.py", 0.6, when=torch_near),
-    Message("Building wheel for torch (setup.py)", "pip takes the sources of torch 0.1: no wheel fits", 0.7),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -26,52 +26,12 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.install_refusals import Refusal
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 NIGHTLY = "https://download.pytorch.org/whl/nightly"
 
-MESSAGES = (
-    Message(
-        "Could not find a version that satisfies the requirement torch{name}=={version}+cu{tag} (from versions",
-        "pip",
-        0.5,
-    ),
-    Message(
-        "Could not find a version that satisfies the requirement torch=={version}+{tag} (from versions", "pip", 0.4
-    ),
-    Message("No matching distribution found for torch=={version}+{tag}", "pip", 0.4),
-    Message("No matching distribution found for torchvision=={version}+{tag}", "pip", 0.5),
-    Message("No matching distribution found for torchaudio=={version}+{tag}", "pip", 0.5),
-    Message("there is no version of torch=={version}+{tag}", "uv, resolver", 0.6),
-    Message("torch ({version}+{tag}) which doesn't match any versions", "poetry, resolver", 0.7),
-    Message("Unable to find installation candidates for torch ({version}+{tag})", "poetry, chooser.py", 0.5),
-    Message(
-        "`torch` was found on {index}, but not at the requested version",
-        "uv, hints: a higher index ends the search",
-        0.8,
-    ),
-    Message("A compatible version may be available on a subsequent index", "uv, hints: --index-strategy", 0.8),
-    Message(
-        "PackagesNotFoundError: The following packages are not available from current channels: - pytorch-cuda",
-        "conda: the channels pytorch and nvidia were not named",
-        0.85,
-    ),
-    Message(
-        "PackagesNotFoundError: The following packages are missing from the target environment: - pytorch", "conda", 0.3
-    ),
-    Message("nothing provides requested pytorch-cuda", "libmamba: the channel pytorch was not named", 0.85),
-    Message("pytorch-cuda {spec} does not exist (perhaps a typo or a missing channel)", "mamba", 0.95),
-    Message("pytorch {spec} does not exist (perhaps a typo or a missing channel)", "mamba", 0.85),
-    Message("does not exist (perhaps a typo or a missing channel)", "mamba", 0.4),
-    Message(
-        "is trying to install the nvidia-pyindex package",
-        "nvidia's placeholder packages on PyPI: their index is needed",
-        0.5,
-    ),
-    Message(
-        "This package is just a placeholder project on PyPI.org", "NVIDIA's stubs: pypi.nvidia.com holds the wheel", 0.6
-    ),
-)
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

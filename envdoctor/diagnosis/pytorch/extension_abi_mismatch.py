@@ -31,18 +31,8 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Distribution, Torch
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import (
-    extension_lacks_torch,
-    near,
-    near_line,
-    of_no_sibling,
-    torch_in_torch,
-    torch_library_missing,
-    without,
-)
 from envdoctor.reading.messages.loader_errors import LoaderError, loader_errors, soname_major
-from envdoctor.reading.messages.message import Message
-from envdoctor.reading.messages.tracebacks import importing_torch
+from envdoctor.reading.messages.message_files import beside
 
 # They have diagnoses of their own, or are no extensions.
 OTHERS = ("torch", "torchvision", "torchaudio", "triton", "pytorch-triton", "numpy")
@@ -58,134 +48,7 @@ class Misfit(msgspec.Struct, frozen=True):
     """Outside the range that it asks for, which packagers also draw out of caution."""
 
 
-MESSAGES = (
-    Message("{library}: undefined symbol: {symbol}", "glibc, elf/dl-lookup.c", 0.95, when=extension_lacks_torch),
-    Message(
-        "{library}: cannot open shared object file",
-        "glibc: an extension asks for another torch's library",
-        0.55,
-        when=torch_library_missing,
-    ),
-    Message(
-        "libcudart.so.{version}: cannot open shared object file",
-        "glibc: an extension built with another CUDA",
-        0.75,
-        when=without(importing_torch),
-    ),
-    Message("libcublas.so.{version}: cannot open shared object file", "glibc", 0.45),
-    Message("undefined symbol: _ZN3c10", "glibc: c10's C++ interface", 0.7, when=without(torch_in_torch)),
-    Message("undefined symbol: _ZN2at", "glibc: ATen's C++ interface", 0.7, when=without(torch_in_torch)),
-    Message("xFormers can't load C++/CUDA extensions. xFormers was built for: PyTorch", "xformers/_cpp_lib.py"),
-    Message("xFormers was built for", "xformers/_cpp_lib.py"),
-    Message("WARNING[XFORMERS]: xFormers can't load C++/CUDA extensions", "xformers/_cpp_lib.py"),
-    Message("MMCV=={version} is used but incompatible", "mmdet, mmseg: __init__.py", 0.7),
-    Message("No module named 'mmcv._ext'", "CPython: mmcv-lite or a wrong wheel", 0.85),
-    Message("MMCVModuleNotFound", "mmcv", 0.5),
-    Message("ModuleNotFoundError: No module named 'flash_attn_2_cuda'", "CPython", 0.85),
-    Message("No module named 'flash_attn_{version}_cuda'", "CPython", 0.85),
-    Message("No module named 'fused_layer_norm_cuda'", "apex built without its extensions", 0.7),
-    Message("No module named 'amp_C'", "apex built without its extensions", 0.7),
-    Message("ImportError: DLL load failed while importing {name}_cuda", "Windows: an extension of another torch", 0.5),
-    Message("CUDA Setup failed despite GPU being available", "bitsandbytes, cuda_setup", 0.7),
-    Message(
-        "CUDA SETUP: Required library version not found: libbitsandbytes_cuda{version}.so",
-        "bitsandbytes before 0.43",
-        0.85,
-    ),
-    Message("Could not find the bitsandbytes CUDA binary at", "bitsandbytes 0.43 and later", 0.85),
-    Message("Configured CUDA binary not found at", "bitsandbytes 0.43 and later", 0.85),
-    Message("libbitsandbytes_cuda{version}.so: cannot open shared object file", "bitsandbytes", 0.85),
-    Message(
-        "libbitsandbytes_cpu.so: undefined symbol: cquantize_blockwise", "bitsandbytes: its CPU library taken", 0.8
-    ),
-    Message(
-        "Detected that PyTorch and torch_{name} were compiled with different CUDA versions",
-        "PyG extensions, __init__.py",
-    ),
-    Message(
-        "Detected that PyTorch and {name} were compiled with different CUDA versions",
-        "PyG extensions",
-        0.7,
-        when=without(near("torchvision", "torchaudio")),
-    ),
-    Message("Could not find module '_{name}_cuda' in", "PyG extensions, __init__.py", 0.8),
-    Message("CUDA SETUP: Required library version not found: libbitsandbytes_", "bitsandbytes before 0.43", 0.85),
-    Message("CUDA SETUP: CUDA detection failed! Possible reasons", "bitsandbytes before 0.43", 0.6),
-    Message("CUDA SETUP: Defaulting to libbitsandbytes_cpu", "bitsandbytes before 0.43", 0.7),
-    Message("CUDA Setup failed despite CUDA being available", "bitsandbytes 0.43 and later", 0.75),
-    Message("Could not load bitsandbytes native library", "bitsandbytes 0.43 and later", 0.75),
-    Message("Library not loaded: @rpath/libtorch", "dyld: an extension of another torch", 0.8),
-    Message("Library not loaded: @rpath/libc10", "dyld: an extension of another torch", 0.8),
-    Message("Symbol not found: __ZN3c10", "dyld: c10's C++ interface", 0.85, when=of_no_sibling),
-    Message("Symbol not found: __ZN2at", "dyld: ATen's C++ interface", 0.85, when=of_no_sibling),
-    Message("Symbol not found: __ZN5torch", "dyld: torch's C++ interface", 0.85, when=of_no_sibling),
-    Message("undefined symbol: _ZNK3c10", "glibc: c10's C++ interface", 0.7, when=without(torch_in_torch)),
-    Message("undefined symbol: _ZNK2at", "glibc: ATen's C++ interface", 0.7, when=without(torch_in_torch)),
-    Message("undefined symbol: _ZN5torch", "glibc: torch's C++ interface", 0.7, when=without(torch_in_torch)),
-    Message("undefined symbol: _ZTIN3c10", "glibc: a type of c10", 0.6, when=without(torch_in_torch)),
-    Message("undefined symbol: THPVariableClass", "glibc: libtorch_python was not loaded first, or is another", 0.8),
-    Message(
-        "undefined symbol: aoti_torch_",
-        "glibc: torch's stable C interface of another release",
-        0.8,
-        when=without(torch_in_torch),
-    ),
-    Message(
-        "undefined symbol: torch_", "glibc: torch's C interface of another release", 0.6, when=without(torch_in_torch)
-    ),
-    Message(
-        "DLL load failed while importing _C: The specified procedure could not be found",
-        "Windows: an extension of another torch",
-        0.75,
-    ),
-    Message(
-        "DLL load failed while importing {name}_cuda: The specified procedure could not be found",
-        "Windows: an extension of another torch",
-        0.8,
-    ),
-    Message("DLL load failed while importing flash_attn_2_cuda", "Windows", 0.9),
-    Message("DLL load failed while importing _ext", "Windows: mmcv", 0.7),
-    Message("mmcv-full=={version} is used but incompatible", "mmdet, mmseg", 0.7),
-    Message(
-        "name '_C' is not defined",
-        "GroundingDINO: its extension was not built",
-        0.6,
-        when=near("groundingdino", "ms_deform_attn"),
-    ),
-    Message(
-        "Failed to load custom C++ ops. Running on CPU mode Only!", "GroundingDINO: its extension was not built", 0.8
-    ),
-    Message("ImportError: cannot import name '_C' from 'detectron2'", "detectron2 was not built", 0.85),
-    Message("cannot import name '_C' from 'pytorch3d'", "pytorch3d was not built", 0.85),
-    Message("No module named 'deform_conv_cuda'", "mmdetection of old", 0.8),
-    Message("torch.ops._C.{operator} does not exist", "vLLM: its extension did not load", 0.6),
-    Message(
-        "'_OpNamespace' '_C' object has no attribute", "vLLM: its extension did not load, or is of another release", 0.8
-    ),
-    Message("Failed to import from vllm._C with", "vLLM, _custom_ops.py", 0.75, when=without(near_line("libcuda.so"))),
-    Message("libcudart.so.{version} => not found", "ldd on an extension", 0.7),
-    Message("libtorch{name}.so => not found", "ldd on an extension: before torch is imported this is usual", 0.5),
-    Message("libc10{name}.so => not found", "ldd on an extension: before torch is imported this is usual", 0.5),
-    Message("Could not load libtorchcodec. Likely causes", "torchcodec/_core/ops.py: FFmpeg, or another torch", 0.6),
-    Message("Could not load any common_ops library", "sgl_kernel/load_utils.py", 0.7),
-    Message(
-        "undefined symbol: __cudaPopCallConfiguration",
-        "glibc: nvcc 9.2 and later put the call into an extension; an older libcudart lacks it",
-        0.85,
-    ),
-    Message(
-        "undefined symbol: __cudaRegisterFatBinaryEnd",
-        "glibc: nvcc 10.1 and later put the call into an extension; an older libcudart lacks it",
-        0.85,
-    ),
-    Message("libcudart.so not found in any environmental path", "bitsandbytes before 0.43, cuda_setup", 0.65),
-    Message(
-        "The main issue seems to be that the main CUDA runtime library was not detected",
-        "bitsandbytes before 0.43, cuda_setup",
-        0.75,
-    ),
-    Message("argument of type 'WindowsPath' is not iterable", "bitsandbytes before 0.43, without Windows support", 0.8),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

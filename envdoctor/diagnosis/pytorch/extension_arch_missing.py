@@ -26,74 +26,18 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import MachineGpu, visible_gpus
 from envdoctor.reading.messages.loader_errors import first_saying
-from envdoctor.reading.messages.message import Message
-from envdoctor.reading.messages.shared import no_kernel
-from envdoctor.reading.messages.tracebacks import raised_by_addon
+from envdoctor.reading.messages.message_files import beside
 
 NO_IMAGE = ("no kernel image is available", "invalid device function", "CUDA_ERROR_NO_BINARY_FOR_GPU")
-
-
-MESSAGES = (
-    *no_kernel(0.4),
-    Message(
-        "no kernel image is available for execution on the device",
-        "cuda_runtime_api.h: 209 from an add-on's file",
-        0.85,
-        when=raised_by_addon,
-    ),
-    Message("no kernel image is available for execution on the device", "cuda_runtime_api.h: 209", 0.4),
-    Message(
-        "CUDA error ({file}): no kernel image is available for execution on the device",
-        "flash-attn, xformers, gpu checks in .cu files",
-        0.95,
-        when=raised_by_addon,
-    ),
-    Message("invalid device function", "cuda_runtime_api.h: cudaErrorInvalidDeviceFunction (98)", 0.55),
-    Message("FlashAttention only supports Ampere GPUs or newer", "flash-attn, csrc/flash_attn/flash_api.cpp"),
-    Message("FlashAttention only supports {gpus} GPUs or newer", "flash-attn, csrc"),
-    Message("FlashAttention only supports", "flash-attn, csrc", 0.9),
-    Message("FlashAttention backward for head dim > 192 requires A100/A800 or H100/H800", "flash-attn", 0.9),
-    Message("Expected is_sm90 || is_sm8x || is_sm75 to be true", "flash-attn 1, csrc/flash_attn/fmha_api.cpp", 0.95),
-    Message("Expected is_sm{arch} to be true, but got false", "flash-attn, csrc", 0.8),
-    Message("Expected is_sm80 || is_sm90 to be true, but got false", "flash-attn 1: backward", 0.8),
-    Message(
-        "requires device with capability > ({capability}) but your GPU has capability",
-        "xformers/ops/fmha: reasons",
-        0.85,
-    ),
-    Message(
-        "No operator found for `memory_efficient_attention_forward` with inputs", "xformers/ops/fmha/dispatch.py", 0.6
-    ),
-    Message("Error named symbol not found at line {line} in file {file}/csrc/ops.cu", "bitsandbytes", 0.85),
-    Message(
-        "Error no kernel image is available for execution on the device at line {line} in file {file}",
-        "bitsandbytes, csrc",
-    ),
-    Message("named symbol not found", "cuda_runtime_api.h: cudaErrorSymbolNotFound (500)", 0.5),
-    Message("Only GPU's with compute capability 7.0+ are supported", "triton and AWQ kernels", 0.4),
-    Message("Your GPU has compute capability {capability}. You need", "AWQ, marlin, vLLM quantization", 0.5),
-    Message("Minimum capability: {need}. Current capability: {have}", "vLLM, quantization", 0.7),
-    Message("is not supported for the current GPU. Minimum capability", "vLLM, quantization", 0.7),
-    Message(
-        "Arch conditional MMA instruction used without targeting",
-        "CUTLASS, include/cute/arch: built without the arch-specific code (sm_90a, sm_120a)",
-        0.9,
-    ),
-    Message("No supported CUDA architectures found for major versions", "flashinfer/compilation_context.py", 0.9),
-    Message(
-        "No compiled {kernel} for a compute capability less than CUDA device capability",
-        "vLLM, csrc/quantization: scaled_mm_entry.cu",
-        0.95,
-    ),
-    Message("Assertion error ({file}): Unsupported architecture", "DeepGEMM, csrc: host dispatch", 0.95),
-    Message("FlashInfer requires GPUs with sm75 or higher", "flashinfer/utils.py", 0.95),
-)
 
 
 def fits(machine: Snapshot, world: Knowledge) -> bool | None:
     """Whether torch itself has code for the GPUs, so that the missing code must be an add-on's."""
     code = device_code(machine, world)
     return None if code is None or code.source is CodeSource.TOOLKIT else not (code.too_new or code.too_old)
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

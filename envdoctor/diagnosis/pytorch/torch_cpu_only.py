@@ -29,58 +29,9 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import machine_gpus
-from envdoctor.reading.messages.conditions import about_operators_of_torch
-from envdoctor.reading.messages.message import Message
-from envdoctor.reading.messages.shared import answered_no, unavailable
+from envdoctor.reading.messages.message_files import beside
 
-MESSAGES = (
-    Message("Torch not compiled with CUDA enabled", "torch/cuda/__init__.py: _lazy_init, every torch", 0.9),
-    Message(
-        "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False",
-        "torch/serialization.py",
-        0.55,
-    ),
-    Message("PyTorch was compiled without CUDA support", "torch/csrc", 0.9),
-    Message("torch not compiled with CUDA", "torch: various", 0.85),
-    Message("PyTorch is not linked with support for cuda devices", "c10/core/impl/DeviceGuardImplInterface.h", 0.95),
-    Message("Cannot initialize CUDA without ATen_cuda library", "ATen/detail/CUDAHooksInterface.h", 0.95),
-    Message(
-        "Could not run '{operator}' with arguments from the 'CUDA' backend",
-        "c10 dispatcher",
-        0.45,
-        when=about_operators_of_torch,
-    ),
-    Message("Torch is not able to use GPU", "stable-diffusion-webui, modules/launch_utils.py", 0.5),
-    Message("AssertionError: Torch is not able to use GPU; add --skip-torch-cuda-test", "stable-diffusion-webui", 0.5),
-    Message("torch.version.cuda: None", "collect scripts", 0.8),
-    Message("torch.version.cuda = None", "collect scripts", 0.8),
-    Message("Invalid CUDA 'device={device}' requested", "ultralytics, select_device", 0.4),
-    Message("fp16 mixed precision requires a GPU", "accelerate", 0.45),
-    Message("bitsandbytes was compiled without GPU support", "bitsandbytes, cextension.py", 0.4),
-    Message("torch.__version__ '{version}+cpu'", "a Python session", 0.75),
-    Message("torch.__version__) {version}+cpu", "a Python session", 0.75),
-    Message("torch.version.cuda) None", "a Python session", 0.8),
-    Message("torch.version.cuda is None", "torch.version.cuda of a CPU build", 0.75),
-    Message("torch.version.cuda None", "a Python session", 0.7),
-    Message("torch {version}+cpu CUDA:False", "ultralytics, select_device", 0.75),
-    Message("pytorch {version} py{python}_cpu_0", "conda list", 0.6),
-    Message("PyTorch is not compiled with NCCL support", "torch/cuda/nccl.py", 0.5),
-    Message(
-        "Expected one of cpu, xpu, mkldnn, opengl, opencl, ideep, hip, msnpu device type at start of device "
-        "string: cuda",
-        "torch of old",
-        0.3,
-    ),
-    Message("not compiled with GPU support", "detectron2: built against a CPU torch", 0.5),
-    Message("Not compiled with GPU support", "detectron2, torchvision of old", 0.5),
-    Message("half precision evaluation can only be used on CUDA devices", "transformers, training_args.py", 0.45),
-    Message("Your setup doesn't support bf16/gpu", "transformers, training_args.py", 0.4),
-    Message("No supported gpu backend found", "lightning_fabric/accelerators", 0.45),
-    Message("can only be used on CUDA", "transformers, accelerate", 0.35),
-    *unavailable(0.38),
-    *answered_no(0.3),
-    Message("module 'torch._C' has no attribute '_cuda_", "CPython: a build without torch/csrc/cuda", 0.9),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -24,44 +24,9 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Interpreter
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import torch_in_torch, torch_near
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
-MESSAGES = (
-    Message("module 'torch._C' has no attribute '{name}'", "CPython: files of two installs", 0.5),
-    Message("cannot import name '{name}' from 'torch._C'", "CPython: files of two installs", 0.5),
-    Message(
-        "{library}: undefined symbol: {symbol}", "glibc: two torch installs whose files meet", 0.6, when=torch_in_torch
-    ),
-    Message(
-        'generic_type: type "{type}" is already registered',
-        "pybind11: two libtorch in one process",
-        0.6,
-        when=torch_near,
-    ),
-    Message(
-        "Only a single TORCH_LIBRARY can be used to register the namespace {name}",
-        "ATen/core/library.cpp: two copies loaded",
-        0.7,
-    ),
-    Message("function '_has_torch_function' already has a docstring", "torch/overrides: torch imported twice", 0.6),
-    Message("already has a docstring", "torch/_C: torch imported twice", 0.4, when=torch_near),
-    Message(
-        "Found existing installation: torch {version} Not uninstalling torch at {path}, outside environment", "pip", 0.7
-    ),
-    Message("Not uninstalling torch at {path}, outside environment", "pip", 0.75),
-    Message("Can't uninstall 'torch'. No files were found to uninstall", "pip", 0.75),
-    Message(
-        "It is a distutils installed project and thus we cannot accurately determine which files belong to it",
-        "pip",
-        0.35,
-        when=torch_near,
-    ),
-    Message(
-        "ClobberError: This transaction has incompatible packages due to a shared path", "conda", 0.5, when=torch_near
-    ),
-    Message("ClobberWarning", "conda", 0.3, when=torch_near),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -25,19 +25,8 @@ from envdoctor.diagnosis.repairs.torch_install import restore_torch
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import (
-    basic_attribute,
-    damaged_torch,
-    near,
-    torch_in_torch,
-    torch_library_missing,
-    torch_near,
-    value,
-    without,
-)
 from envdoctor.reading.messages.loader_errors import CUDA_STEMS, LoaderError, Said, loader_errors, said
-from envdoctor.reading.messages.message import Message
-from envdoctor.reading.messages.tracebacks import half_installed, importing_torch
+from envdoctor.reading.messages.message_files import beside
 
 SAID = (
     "No module named 'torch._C'",
@@ -47,72 +36,7 @@ SAID = (
 )
 
 
-MESSAGES = (
-    Message("No module named 'torch._C'", "CPython; a half-copied install", 0.8),
-    Message(
-        "module 'torch._C' has no attribute '{name}'",
-        "CPython: torch's Python files are of another release",
-        0.75,
-        when=without(value("name", "_cuda_")),
-    ),
-    Message("cannot import name '{name}' from 'torch._C'", "CPython: files of two releases", 0.8),
-    Message("cannot import name '_{name}' from 'torch._", "CPython: files of two releases", 0.5),
-    Message("cannot import name '_C' from 'torch'", "CPython", 0.85),
-    Message("NameError: name '_C' is not defined", "torch/__init__.py of old", 0.5),
-    Message("module 'torch' has no attribute '{name}'", "CPython", 0.35, when=basic_attribute),
-    Message(
-        "partially initialized module 'torch' has no attribute",
-        "CPython: raised in torch's own installed files",
-        0.65,
-        when=half_installed,
-    ),
-    Message("partially initialized module 'torch' has no attribute", "CPython", 0.45),
-    Message("{library}: invalid ELF header", "glibc, elf/dl-load.c", 0.85, when=damaged_torch),
-    Message("{library}: file too short", "glibc, elf/dl-load.c", 0.9, when=damaged_torch),
-    Message("{library}: cannot read file data", "glibc, elf/dl-load.c", 0.85, when=damaged_torch),
-    Message(
-        "{library}: undefined symbol: {symbol}",
-        "glibc, elf/dl-lookup.c: torch's own file lacks torch's own function",
-        0.75,
-        when=torch_in_torch,
-    ),
-    Message("{library}: cannot open shared object file", "glibc, elf/dl-load.c", 0.6, when=torch_library_missing),
-    Message("Ignoring invalid distribution -orch", "pip: an interrupted uninstall", 0.8),
-    Message("Ignoring invalid distribution ~orch", "pip: an interrupted uninstall", 0.8),
-    Message("WARNING: Ignoring invalid distribution {name}orch", "pip", 0.7),
-    Message("No module named 'torch.{name}'", "CPython", 0.4, when=importing_torch),
-    Message("cannot import name '{name}' from 'torch", "CPython", 0.3, when=importing_torch),
-    Message("RECORD file not found for torch", "pip", 0.85),
-    Message("uninstall-no-record-file", "pip", 0.4, when=torch_near),
-    Message("Cannot uninstall torch {version}, RECORD file not found", "pip", 0.9),
-    Message("failed to map segment from shared object", "glibc, elf/dl-load.c: noexec or memory", 0.4),
-    Message("cannot import name 'nn' from 'torch'", "CPython", 0.7),
-    Message("module 'torch' has no attribute '__version__'", "CPython: torch is an empty folder", 0.85),
-    Message("cannot import name '__version__' from 'torch'", "CPython: torch is an empty folder", 0.85),
-    Message("ImportError: cannot import name '_VF' from partially initialized module 'torch'", "CPython", 0.5),
-    Message("Symbol not found: {symbol} Referenced from: {path}/torch/lib/libtorch", "dyld", 0.75),
-    Message("Library not loaded: @rpath/libomp.dylib", "dyld: torch's OpenMP is gone", 0.4),
-    Message(
-        "ImportError: {path}torch/_C{file}: undefined symbol",
-        "glibc",
-        0.5,
-        when=without(near("nccl", "cublas", "cusparse", "cudnn", "nvjitlink", "ijit", "mkl")),
-    ),
-    Message(
-        "ERROR: Could not install packages due to an OSError: [Errno 2] No such file or directory: '{path}torch",
-        "pip: Windows' path limit or an interrupted install",
-        0.6,
-    ),
-    Message(
-        "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE",
-        "pip: a download that was cut off or changed",
-        0.3,
-        when=torch_near,
-    ),
-    Message("Hash mismatch for `torch", "uv: a download that was cut off or changed", 0.5),
-    Message("zipfile.BadZipFile", "pip: a wheel that was cut off", 0.35, when=torch_near),
-    Message("from 'torch' (unknown location)", "CPython: a folder without __init__.py", 0.8),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

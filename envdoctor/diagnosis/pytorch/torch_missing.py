@@ -26,33 +26,9 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import machine_gpus
-from envdoctor.reading.messages.conditions import ends_there
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
-MESSAGES = (
-    Message("No module named 'torch'", "CPython, ModuleNotFoundError", 0.95),
-    Message("No module named torch", "CPython 2, ImportError", 0.9, when=ends_there),
-    Message('No module named "torch"', "shells", 0.8),
-    Message(
-        "PackageNotFoundError: No package metadata was found for torch", "importlib.metadata", 0.85, when=ends_there
-    ),
-    Message("None of PyTorch, TensorFlow >= 2.0, or Flax have been found", "transformers/utils/import_utils.py", 0.9),
-    Message("PyTorch was not found. Models won't be available", "transformers", 0.9),
-    Message(
-        "requires the PyTorch library but it was not found in your environment",
-        "transformers/utils/import_utils.py",
-        0.9,
-    ),
-    Message("ModuleNotFoundError: No module named 'torch'", "CPython"),
-    Message("ImportError: No module named torch", "CPython 2", 0.95, when=ends_there),
-    Message("PyTorch is not installed", "accelerate, fairseq and others: their own check", 0.85),
-    Message("Unable to find torch, please install torch", "deepspeed, setup.py"),
-    Message("Unable to import torch, pre-compiling ops will be disabled", "deepspeed, setup.py", 0.9),
-    Message("DistributionNotFound: The 'torch", "pkg_resources", 0.6),
-    Message("error: externally-managed-environment", "pip 23.0 and later, PEP 668", 0.6),
-    Message("This environment is externally managed", "pip 23.0 and later, PEP 668", 0.55),
-    Message("The interpreter at {path} is externally managed", "uv pip install: PEP 668", 0.6),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -30,7 +30,7 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import Torch
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 _NEEDED = (
     re.compile(
@@ -41,72 +41,9 @@ _NEEDED = (
     re.compile(r"`?torch>=(\d\.\d{1,2}(?:\.\d{1,2})?)`? (?:is|to be) (?:required|installed)", re.IGNORECASE),
 )
 # Names that a later torch brought, and that libraries ask for without a check.
-_NEWER_NAMES = (
-    "xpu", "compiler", "float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "uint16", "uint32", "uint64", "get_default_device",
-    "set_default_device", "vmap", "compile", "inference_mode", "mps", "accelerator",
-)  # fmt: skip
-_NEWER_PLACES = (
-    "module 'torch.library' has no attribute 'custom_op'",
-    "module 'torch.library' has no attribute 'register_fake'",
-    "module 'torch.utils._pytree' has no attribute 'register_pytree_node'",
-    "module 'torch.nn' has no attribute 'RMSNorm'",
-    "module 'torch.nn' has no attribute 'Buffer'",
-    "module 'torch.nn.functional' has no attribute 'scaled_dot_product_attention'",
-    "module 'torch.nn.functional' has no attribute 'rms_norm'",
-    "module 'torch.distributed' has no attribute 'device_mesh'",
-    "module 'torch.amp' has no attribute 'GradScaler'",
-    "module 'torch._dynamo' has no attribute 'mark_static_address'",
-    "No module named 'torch.nn.attention",
-    "No module named 'torch.distributed.tensor",
-    "No module named 'torch.distributed.fsdp",
-    "No module named 'torch.distributed.device_mesh",
-    "No module named 'torch.distributed.checkpoint",
-    "No module named 'torch.compiler",
-    "No module named 'torch._dynamo",
-    "No module named 'torch.export",
-    "No module named 'torch.ao",
-    "No module named 'torch.fx",
-    "cannot import name 'custom_op' from 'torch.library'",
-    "cannot import name 'register_fake' from 'torch.library'",
-    "cannot import name 'sdpa_kernel' from 'torch.nn.attention'",
-    "cannot import name 'flex_attention' from 'torch.nn.attention",
-    "cannot import name 'DTensor' from 'torch.distributed",
-    "cannot import name 'parametrizations' from 'torch.nn.utils'",
-)
 
-MESSAGES = (
-    Message(
-        "Disabling PyTorch because PyTorch >= {need} is required but found", "transformers/utils/import_utils.py", 0.95
-    ),
-    Message("PyTorch >= {need} is required but found {have}", "transformers, safetensors", 0.9),
-    Message(
-        "we now require users to upgrade torch to at least v{need}",
-        "transformers/utils/import_utils.py: check_torch_load_is_safe",
-        0.95,
-    ),
-    Message(
-        "requires PyTorch {need}, to use it, please upgrade PyTorch to", "diffusers/models/attention_processor.py", 0.9
-    ),
-    Message("requires PyTorch >= {need}", "various", 0.6),
-    Message("requires torch >= {need}", "various", 0.6),
-    Message(
-        "requires torch>={need}, but you have torch {have} which is incompatible",
-        "pip's check of what is installed",
-        0.6,
-    ),
-    Message("requires PyTorch version {need} or higher", "various", 0.7),
-    Message("requires PyTorch {need} or later", "various", 0.7),
-    Message("please upgrade PyTorch to {need}", "various", 0.5),
-    Message("please upgrade your PyTorch version", "various", 0.5),
-    Message("Your PyTorch version is too old", "various", 0.7),
-    Message("PyTorch version must be at least", "various", 0.6),
-    Message("You need PyTorch version {need} or", "various", 0.5),
-    *(
-        Message(f"module 'torch' has no attribute '{name}'", "CPython: a name that came later", 0.75)
-        for name in _NEWER_NAMES
-    ),
-    *(Message(words, "CPython: a name that came later", 0.7) for words in _NEWER_PLACES),
-)
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -23,9 +23,8 @@ from envdoctor.diagnosis.repairs.companion_install import companion_fixes
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import torchaudio_near
 from envdoctor.reading.messages.loader_errors import Said, said
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 LIBRARIES = ("libtorchaudio", "_torchaudio.", "\\torchaudio\\", "/torchaudio/")
 FAILS = (
@@ -38,45 +37,7 @@ FAILS = (
 )
 
 
-MESSAGES = (
-    Message("libtorchaudio{x}.so: undefined symbol: {symbol}", "glibc"),
-    Message("torchaudio/{path}: undefined symbol: {symbol}", "glibc"),
-    Message("_torchaudio{x}.so: undefined symbol: {symbol}", "glibc"),
-    Message(
-        "Detected that PyTorch and TorchAudio were compiled with different CUDA versions",
-        "torchaudio/_extension/utils.py",
-    ),
-    Message("Could not load this library: {path}libtorchaudio", "torch/_ops.py: load_library", 0.95),
-    Message("Could not load this library: {path}torchaudio", "torch/_ops.py: load_library", 0.95),
-    Message(
-        "torchaudio {version} requires torch=={need}, but you have torch {have} which is incompatible",
-        "pip, after an install",
-        0.95,
-    ),
-    Message(
-        "libtorch_cuda_cpp.so: cannot open shared object file", "torchaudio and vision wheels of torch 1.9 to 1.13", 0.6
-    ),
-    Message("No such operator torchaudio::", "torch/_ops.py", 0.9),
-    Message("'_OpNamespace' 'torchaudio' object has no attribute", "torch/_ops.py", 0.9),
-    Message("module 'torchaudio' has no attribute '{name}'", "torchaudio 2.9 removed it", 0.5),
-    Message(
-        "torchaudio {version} has requirement torch=={need}, but you'll have torch {have} which is incompatible",
-        "pip before 20.3",
-        0.95,
-    ),
-    Message("torchaudio {version} depends on torch=={need}", "pip, resolver", 0.75),
-    Message("torchaudio=={version} depends on torch=={need}", "uv, resolver", 0.8),
-    Message("Symbol not found: {symbol} Referenced from: {path}torchaudio", "dyld", 0.95),
-    Message("Could not find module '{path}torchaudio\\lib\\libtorchaudio.pyd'", "CPython, ctypes", 0.95),
-    Message("[WinError 127] {words} torchaudio", "Windows: ERROR_PROC_NOT_FOUND", 0.8),
-    Message("Symbol not found: {symbol} Referenced from: {path}_torch_sox", "dyld: torchaudio before 0.9", 0.95),
-    Message("_torch_sox{x}.so: undefined symbol", "glibc: torchaudio before 0.9", 0.95),
-    Message("libtorch{name}.so: cannot open shared object file", "glibc", 0.8, when=torchaudio_near),
-    Message("_torchaudio.so: undefined symbol", "glibc"),
-    Message("libtorchaudio_sox.so: undefined symbol", "glibc", 0.9),
-    Message("module 'torchaudio' has no attribute 'list_audio_backends'", "torchaudio 2.9 removed it", 0.6),
-    Message("module 'torchaudio' has no attribute 'AudioMetaData'", "torchaudio 2.9 removed it", 0.6),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

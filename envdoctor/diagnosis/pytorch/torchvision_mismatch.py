@@ -24,81 +24,12 @@ from envdoctor.diagnosis.repairs.companion_install import companion_fixes
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import torchvision_near
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 REFUSED = ("undefined symbol", "torchvision::nms does not exist", "different CUDA major versions")
 
 
-MESSAGES = (
-    Message("operator torchvision::{name} does not exist", "torchvision/_meta_registrations.py"),
-    Message("torchvision::nms does not exist", "torch.library"),
-    Message(
-        "Couldn't load custom C++ ops. This can happen if your PyTorch and torchvision versions are incompatible",
-        "torchvision/extension.py",
-    ),
-    Message("No such operator torchvision::nms", "torch/_ops.py"),
-    Message("No such operator torchvision::", "torch/_ops.py"),
-    Message("'_OpNamespace' 'torchvision' object has no attribute", "torch/_ops.py"),
-    Message(
-        "Could not run 'torchvision::{name}' with arguments from the 'CUDA' backend",
-        "c10 dispatcher: a CPU build of torchvision",
-    ),
-    Message(
-        "Detected that PyTorch and torchvision were compiled with different CUDA",
-        "torchvision/extension.py: _check_cuda_version",
-    ),
-    Message("Please reinstall the torchvision that matches your PyTorch install", "torchvision/extension.py"),
-    Message("Failed to load image Python extension", "torchvision/io/image.py", 0.75),
-    Message("cannot import name '{name}' from 'torchvision.{module}'", "CPython", 0.5),
-    Message("torchvision/{path}: undefined symbol: {symbol}", "glibc", 0.95),
-    Message("No module named 'torchvision.transforms.functional_tensor'", "torchvision 0.17 removed it; basicsr", 0.5),
-    Message("cannot import name 'PILLOW_VERSION' from 'PIL'", "torchvision before 0.5 with Pillow 7", 0.4),
-    Message("module 'torchvision' has no attribute", "CPython", 0.4),
-    Message(
-        "torchvision {version} requires torch=={need}, but you have torch {have} which is incompatible",
-        "pip, after an install",
-        0.95,
-    ),
-    Message(
-        "partially initialized module 'torchvision' has no attribute 'extension'",
-        "torchvision: its extension did not load",
-        0.85,
-    ),
-    Message("partially initialized module 'torchvision'", "torchvision", 0.75),
-    Message("Cannot import name 'InterpolationMode' from 'torchvision.transforms'", "torchvision before 0.9", 0.5),
-    Message(
-        "torchvision {version} has requirement torch=={need}, but you'll have torch {have} which is incompatible",
-        "pip before 20.3",
-        0.95,
-    ),
-    Message("torchvision {version} depends on torch=={need}", "pip, uv, poetry: resolvers", 0.75),
-    Message("torchvision=={version} depends on torch=={need}", "uv, resolver", 0.8),
-    Message("RuntimeError: Couldn't load custom C++ ops", "torchvision/extension.py"),
-    Message(
-        "Could not find module '{path}torchvision\\image.pyd'",
-        "CPython, ctypes: torchvision's extension does not load",
-        0.85,
-    ),
-    Message("torchvision/image.so: undefined symbol", "glibc", 0.95),
-    Message("torchvision/_C.so: undefined symbol", "glibc", 0.95),
-    Message("Symbol not found: {symbol} Referenced from: {path}torchvision", "dyld", 0.95),
-    Message("libtorch{name}.so: cannot open shared object file", "glibc", 0.75, when=torchvision_near),
-    Message("module 'torch.ops' has no attribute 'torchvision'", "torch/_ops.py", 0.9),
-    Message("Unknown builtin op: torchvision::nms", "torch, TorchScript", 0.9),
-    Message(
-        "module 'torch.library' has no attribute 'register_fake'",
-        "torchvision 0.19 and later with torch before 2.4",
-        0.95,
-    ),
-    Message(
-        "module 'torch.library' has no attribute 'impl_abstract'",
-        "torchvision 0.17 and 0.18 with torch before 2.1",
-        0.9,
-    ),
-    Message("module 'torch' has no attribute '_custom_ops'", "torchvision of another torch", 0.5),
-    Message("cannot import name '_log_api_usage_once' from 'torchvision.utils'", "torchvision of another version", 0.6),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

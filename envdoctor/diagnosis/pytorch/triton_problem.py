@@ -27,9 +27,8 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import near
 from envdoctor.reading.messages.loader_errors import Said, first_saying
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 NAMES = ("triton", "pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu", "triton-rocm", "triton-xpu")
 NO_COMPILER = ("Failed to find C compiler",)
@@ -47,104 +46,7 @@ OLD_PTXAS = ("is not defined for option 'gpu-name'",)
 TOO_OLD = ("too old to be supported by the triton GPU compiler",)
 
 
-MESSAGES = (
-    Message("Failed to find C compiler. Please specify via CC environment variable", "triton/runtime/build.py"),
-    Message("fatal error: Python.h: No such file or directory", "gcc; triton's launcher", 0.75),
-    Message("Python.h: No such file or directory", "gcc", 0.7),
-    Message("libcuda.so cannot found!", "triton/common/build.py: libcuda_dirs"),
-    Message("cannot find -lcuda", "ld; triton's launcher", 0.8),
-    Message("cannot find -l:libcuda.so.1", "binutils, ld: a library is not found", 0.85),
-    Message("Cannot find a working triton installation", "torch/_inductor/exc.py: TritonMissing"),
-    Message("TritonMissing", "torch/_inductor/exc.py", 0.95),
-    Message("No module named 'triton", "CPython", 0.95),
-    Message("cannot import name '{name}' from 'triton", "CPython: triton of another version", 0.9),
-    Message("module 'triton' has no attribute", "CPython", 0.9),
-    Message("module 'triton.{module}' has no attribute", "CPython", 0.9),
-    Message("0 active drivers ([]). There should only be one", "triton/runtime/driver.py", 0.85),
-    Message("active drivers ({drivers}). There should only be one", "triton/runtime/driver.py", 0.85),
-    Message("which is too old to be supported by the triton GPU compiler", "torch/_inductor/scheduler.py", 0.85),
-    Message("Triton only supports devices of CUDA Capability >=", "torch/_inductor/scheduler.py", 0.85),
-    Message("GPUTooOldForTriton", "torch/_inductor/exc.py", 0.9),
-    Message("triton not found; flop counting will not work", "torch/utils/flop_counter.py", 0.5),
-    Message("A matching Triton is not available, some optimizations will not be enabled", "xformers", 0.8),
-    Message("Triton is not available", "xformers, vLLM", 0.6),
-    Message(
-        "Command '['{compiler}', '{source}main.c', {rest}",
-        "triton/runtime/build.py: subprocess.CalledProcessError",
-        0.8,
-    ),
-    Message("PTXASError", "triton/backends/nvidia/compiler.py", 0.7),
-    Message("`ptxas` failed with error code", "triton/compiler: ptxas", 0.75),
-    Message("Cannot find ptxas", "triton/backends/nvidia", 0.9),
-    Message("Internal Triton PTX codegen error", "triton/backends/nvidia/compiler.py", 0.8),
-    Message("Triton Error [CUDA]: device kernel image is invalid", "triton: driver.c", 0.6),
-    Message("LLVM ERROR: Cannot select: intrinsic %llvm.nvvm", "triton's LLVM, old GPU", 0.7),
-    Message("failed to map segment from shared object: Operation not permitted", "glibc: a noexec /tmp", 0.4),
-    Message("No such file or directory: 'gcc'", "CPython, subprocess", 0.5),
-    Message(
-        "ModuleNotFoundError: No module named 'triton.ops'", "triton 3.0 removed it; bitsandbytes before 0.45", 0.95
-    ),
-    Message("triton {version} requires torch", "pip", 0.3),
-    Message("torch {version} requires triton=={need}", "pip, after an install", 0.9),
-    Message("PermissionError: [Errno 13] Permission denied: '{path}.triton", "triton's cache", 0.7),
-    Message("Unsupported conversion from f16 to f16", "triton: MLIR on old GPUs", 0.5),
-    Message("type fp8e4nv not supported in this architecture", "triton: FP8 before 8.9", 0.7),
-    Message(
-        "InvalidCxxCompiler: No working C++ compiler found in torch._inductor.config.cpp.cxx",
-        "torch/_inductor/exc.py",
-        0.9,
-    ),
-    Message("No working C++ compiler found in", "torch/_inductor/exc.py", 0.9),
-    Message("Compiler: cl is not found", "torch/_inductor/cpp_builder.py on Windows", 0.9),
-    Message("SubprocException: An exception occurred in a subprocess", "torch/_inductor/compile_worker", 0.3),
-    Message("main.c:{line}: fatal error: cuda.h: No such file or directory", "gcc on triton's launcher", 0.9),
-    Message("main.c:{line}: fatal error: Python.h: No such file or directory", "gcc on triton's launcher", 0.95),
-    Message("cuda_utils.c:{line}: fatal error", "gcc on triton's launcher", 0.9),
-    Message("fatal error: stddef.h: No such file or directory", "gcc without its own headers", 0.6),
-    Message(
-        "torch._inductor.exc.InductorError: {what}: Command '['",
-        "torch/_inductor: triton's launcher does not compile",
-        0.7,
-    ),
-    Message("RuntimeError: Triton Error [CUDA]: an illegal memory access", "triton", 0.2),
-    Message("Unsupported PTX version", "ptxas, the one in triton", 0.7),
-    Message("PTX .version {version} does not support .target sm_{arch}", "ptxas, the one in triton", 0.75),
-    Message("Triton only support CUDA 10.0 or higher", "triton/backends/nvidia/compiler.py: ptx_get_version", 0.85),
-    Message(
-        "triton.runtime.autotuner.OutOfResources: out of resource: shared memory",
-        "triton: a kernel made for a larger GPU",
-        0.3,
-    ),
-    Message(
-        "triton.runtime.errors.OutOfResources: out of resource: shared memory",
-        "triton: a kernel made for a larger GPU",
-        0.3,
-    ),
-    Message("cl.exe not found", "triton-windows", 0.5),
-    Message("Failed to find MSVC", "triton-windows", 0.9),
-    Message("Failed to find Python libs", "triton-windows", 0.9),
-    Message("Failed to find CUDA", "triton-windows", 0.7),
-    Message("'triton_key' from 'triton.compiler.compiler'", "torch 2.4 to 2.6 with triton 3.4 and later", 0.95),
-    Message("cannot import name 'AttrsDescriptor' from 'triton", "torch 2.5 with triton 3.2 and later", 0.95),
-    Message("'JITFunction' object has no attribute", "triton of another version", 0.6),
-    Message(
-        "ptxas fatal : Value 'sm_{arch}' is not defined for option 'gpu-name'",
-        "the ptxas in triton is older than the GPU (TRITON_PTXAS_PATH names another)",
-        0.85,
-    ),
-    Message("DLL load failed while importing libtriton", "triton-windows: its VC++ runtime, or another Python", 0.95),
-    Message("Failed to compile. cc_cmd:", "triton-windows, runtime/build.py", 0.95),
-    Message("__triton_launcher.c", "triton/backends/nvidia/driver.py: the launcher's source", 0.85),
-    Message("Command '['{compiler}cuda_utils.c", "triton/runtime/build.py: subprocess.CalledProcessError", 0.85),
-    Message("fatal error: 'Python.h' file not found", "clang; torch's inductor", 0.7),
-    Message("cannot find -lpython{version}", "ld; torch's inductor", 0.6, when=near("triton", "inductor")),
-    Message(
-        "No such file or directory: '/sbin/ldconfig'",
-        "triton/backends/nvidia/driver.py: NixOS and others without it",
-        0.85,
-    ),
-    Message("No module named triton", "as people quote it", 0.7),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -27,65 +27,9 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.in_snapshot import first_said
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
-MESSAGES = (
-    Message("unsupported GNU version! gcc versions later than {version} are not supported", "crt/host_config.h"),
-    Message("#error -- unsupported GNU version", "crt/host_config.h"),
-    Message("#error -- unsupported clang version", "crt/host_config.h"),
-    Message("unsupported Microsoft Visual Studio version! Only the versions", "crt/host_config.h"),
-    Message("nvcc cannot find a supported version of Microsoft Visual Studio", "nvcc on Windows, CUDA 11 and later"),
-    Message("unsupported Microsoft Visual Studio version", "crt/host_config.h"),
-    Message("unsupported clang version! clang version must be less than {version}", "crt/host_config.h"),
-    Message(
-        "The nvcc flag '-allow-unsupported-compiler' can be used to override this version check", "crt/host_config.h"
-    ),
-    Message("nvcc fatal : Host compiler targets unsupported OS", "nvcc", 0.9),
-    Message(
-        "The current installed version of {compiler} ({version}) is greater than the maximum required version by CUDA",
-        "torch/utils/cpp_extension.py: _check_cuda_version",
-    ),
-    Message(
-        "The current installed version of {compiler} ({version}) is less than the minimum required version by CUDA",
-        "torch/utils/cpp_extension.py",
-    ),
-    Message("nvcc fatal : Cannot find compiler 'cl.exe' in PATH", "nvcc on Windows", 0.95),
-    Message("Error checking compiler version for cl", "torch/utils/cpp_extension.py", 0.7),
-    Message("Microsoft Visual C++ 14.0 or greater is required", "setuptools", 0.75),
-    Message('identifier "_Float32" is undefined', "nvcc with a newer glibc's headers", 0.85),
-    Message("error: parameter packs not expanded with '...'", "nvcc 11 with gcc 11 or 12", 0.9),
-    Message("STL1002: Unexpected compiler version, expected CUDA {version} or newer", "MSVC's STL, yvals_core.h"),
-    Message("You need C++17 to compile PyTorch", "torch, c10: headers of torch 2.1 and later", 0.8),
-    Message("C++17 or later compatible compiler is required to use PyTorch", "torch headers", 0.85),
-    Message("C++20 or later compatible compiler is required to use PyTorch", "torch headers", 0.85),
-    Message("has a different exception specifier", "gcc, clang: CUDA's headers with glibc 2.41 and later", 0.85),
-    Message(
-        "exception specification in declaration does not match previous declaration", "clang with glibc 2.41", 0.85
-    ),
-    Message("math_functions.h: error: exception specification", "nvcc: CUDA's headers with a newer glibc", 0.9),
-    Message(
-        'exception specification is incompatible with that of previous function "cospi"', "nvcc with glibc 2.41", 0.95
-    ),
-    Message(
-        "exception specification is incompatible with that of previous function", "nvcc with glibc 2.41 and later", 0.8
-    ),
-    Message(
-        "Your compiler ({compiler}) is not compatible with the compiler Pytorch was built with for this platform",
-        "torch/utils/cpp_extension.py: WRONG_COMPILER_WARNING",
-        0.6,
-    ),
-    Message("nvcc fatal : Unsupported Microsoft Visual Studio", "nvcc"),
-    Message("error: #error You need C++", "torch headers", 0.5),
-    Message("-std=c++17: unrecognized", "old compilers", 0.6),
-    Message("unrecognized command line option '-std=c++17'", "gcc before 7", 0.85),
-    Message("unrecognized command line option '-std=c++20'", "gcc before 10", 0.85),
-    Message("is greater than the maximum required version by CUDA", "torch/utils/cpp_extension.py"),
-    Message("gcc versions later than", "crt/host_config.h", 0.95),
-    Message("unsupported clang version", "crt/host_config.h", 0.95),
-    Message("unsupported GNU version", "crt/host_config.h", 0.95),
-    Message("bits/floatn.h({line}): error", "nvcc with a newer glibc's headers", 0.9),
-    Message("bits/floatn-common.h({line}): error", "nvcc with a newer glibc's headers", 0.9),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -27,75 +27,9 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.loader_errors import Said, first_saying
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
-MESSAGES = (
-    Message(
-        "The detected CUDA version ({nvcc}) mismatches the version that was used to compile PyTorch "
-        "({torch}). Please make sure to use the same CUDA versions",
-        "torch/utils/cpp_extension.py: CUDA_MISMATCH_MESSAGE",
-    ),
-    Message("mismatches the version that was used to compile PyTorch", "torch/utils/cpp_extension.py"),
-    Message("Please make sure to use the same CUDA versions", "torch/utils/cpp_extension.py", 0.95),
-    Message(
-        "The detected CUDA version ({nvcc}) has a minor version mismatch with "
-        "the version that was used to compile PyTorch ({torch})",
-        "torch/utils/cpp_extension.py: CUDA_MISMATCH_WARN",
-        0.8,
-    ),
-    Message(
-        "Cuda extensions are being compiled with a version of Cuda that does not "
-        "match the version used to compile Pytorch binaries",
-        "apex, setup.py",
-    ),
-    Message("nvcc fatal : Unsupported gpu architecture 'compute_{arch}'", "nvcc", 0.85),
-    Message("nvcc fatal   : Unsupported gpu architecture", "nvcc", 0.85),
-    Message("Unsupported gpu architecture 'compute_{arch}'", "nvcc", 0.8),
-    Message("FlashAttention is only supported on CUDA {version} and above", "flash-attn, setup.py", 0.9),
-    Message(
-        "Installed CUDA version {nvcc} does not match the version torch was compiled with {torch}",
-        "deepspeed, op_builder/builder.py",
-    ),
-    Message("DeepSpeed Op Builder: Installed CUDA version", "deepspeed"),
-    Message("CUDAMismatchException", "deepspeed, op_builder"),
-    Message("requires CUDA {version} or higher, but nvcc", "vLLM and others, setup.py", 0.8),
-    Message('error: identifier "__nv_bfloat16" is undefined', "nvcc: a toolkit before 11", 0.6),
-    Message("cuda_bf16.h: No such file or directory", "gcc: a toolkit before 11", 0.75),
-    Message(
-        "PyTorch: CUDA cannot be found. Depending on whether you are building PyTorch from source",
-        "torch, cmake/public/cuda.cmake",
-        0.4,
-    ),
-    Message(
-        "FindCUDA says CUDA version is {a} (usually determined by nvcc), but the CUDA headers say the version is {b}",
-        "torch, cmake/public/cuda.cmake",
-        0.7,
-    ),
-    Message("Caffe2: CUDA cannot be found", "torch, cmake/public/cuda.cmake", 0.4),
-    Message("Found gcc >=5 and CUDA <= 7.5, adding workaround C++ flags", "torch, cmake of 2017", 0.3),
-    Message(
-        "DeepSpeed Op Builder: Installed CUDA version {nvcc} does not match the version torch was compiled with",
-        "deepspeed, op_builder",
-    ),
-    Message(
-        "mismatches the version that was used to compilePyTorch",
-        "torch/utils/cpp_extension.py: the message's parts as a tuple",
-    ),
-    Message('error: identifier "__half" is undefined', "nvcc", 0.3),
-    Message("nvcc fatal : Value 'sm_{arch}' is not defined for option 'gpu-architecture'", "nvcc", 0.9),
-    Message("nvcc fatal : Value 'compute_{arch}' is not defined for option 'gpu-architecture'", "nvcc", 0.9),
-    Message("is not defined for option 'gpu-architecture'", "nvcc", 0.85),
-    Message(
-        "nvcc fatal : Unknown option '-generate-dependencies-with-compile'", "nvcc before 10.2 with a newer torch", 0.95
-    ),
-    Message(
-        "nvcc fatal : Value 'c++17' is not defined for option 'std'", "nvcc before 11 with torch 2.1 and later", 0.95
-    ),
-    Message("nvcc fatal : Value 'c++20' is not defined for option 'std'", "nvcc before 12 with a newer torch", 0.95),
-    Message("is not defined for option 'std'", "nvcc too old for this torch's C++", 0.85),
-    Message("CUDA versions mismatch", "extensions' setup.py", 0.7),
-    Message("nvcc version is {version}, but", "extensions' setup.py", 0.5),
-)
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

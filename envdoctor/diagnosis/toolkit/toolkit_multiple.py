@@ -27,8 +27,7 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.software import LibraryFile, Nvcc
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.conditions import near
-from envdoctor.reading.messages.message import Message
+from envdoctor.reading.messages.message_files import beside
 
 CHOOSE = Fix(
     title="Let PATH, CUDA_HOME and the build name the same toolkit: the one of torch's CUDA version",
@@ -39,24 +38,9 @@ CHOOSE = Fix(
     ),
     verify="nvcc --version",
 )
-MESSAGES = (
-    Message(
-        "FindCUDA says CUDA version is {a} (usually determined by nvcc), but the CUDA headers say the version is {b}",
-        "torch, cmake/public/cuda.cmake",
-        0.9,
-    ),
-    Message(
-        "This often occurs when you set both CUDA_HOME and CUDA_NVCC_EXECUTABLE", "torch, cmake/public/cuda.cmake", 0.95
-    ),
-    Message(
-        "The detected CUDA version ({nvcc}) mismatches the version that was used to compile PyTorch ({torch})",
-        "torch/utils/cpp_extension.py",
-        0.4,
-    ),
-    Message("got cuda version {version}", "torch, setup.py of 2017", 0.3, when=near("cuda compilation tools")),
-    Message("Found two conflicting CUDA installs", "torch, cmake/public/cuda.cmake"),
-    Message("Found two conflicting CUDA", "torch, cmake/public/cuda.cmake"),
-)
+
+
+MESSAGES = beside(__file__)
 
 
 @diagnosis(

@@ -202,3 +202,12 @@ def basic_attribute(o: Occurrence) -> bool:
     return any(
         f"'{name}'" in o.line for name in ("__version__", "Tensor", "tensor", "cuda", "device", "nn", "float32", "load")
     )
+
+
+# A dump says of every machine without a GPU that CUDA is not available; by itself that is no complaint.
+outside_a_dump = without(
+    near(
+        "is debug build", "is cuda available", "cuda runtime version", "cuda used to build", "sys.platform", "xnnpack",
+        "pytorch version (", "transformers version", "pytorch.cuda",
+    )
+)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from envdoctor.facts.model import Snapshot
@@ -14,7 +15,7 @@ SURE = 0.9
 """Messages of less weight are candidates for `explain`, and no ground for a finding."""
 
 
-def first_said(machine: Snapshot, messages: tuple[Message, ...], least: float = SURE) -> Said | None:
+def first_said(machine: Snapshot, messages: Sequence[Message], least: float = SURE) -> Said | None:
     """The first line in which one of the messages stands that weighs `least` or more; wrapped ones are found as well."""
     lines = tuple(said(machine))
     if not lines:
@@ -35,5 +36,5 @@ def first_said(machine: Snapshot, messages: tuple[Message, ...], least: float = 
 
 
 @cache
-def _signatures(messages: tuple[Message, ...]) -> tuple[Signature, ...]:
+def _signatures(messages: Sequence[Message]) -> tuple[Signature, ...]:
     return tuple(compile_message("", message) for message in messages)
