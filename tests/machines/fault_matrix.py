@@ -58,6 +58,8 @@ def kinds() -> dict[str, Snapshot]:
         "2x A100, older torch": computing(2, "NVIDIA A100-SXM4-40GB", "20b0", "8.0", "2.7.1+cu126", OLD),
         "V100": _proprietary(computing(1, "Tesla V100-SXM2-16GB", "1db1", "7.0", "2.8.0+cu128", CUDA_12_8)),
         "Jetson": jetson(),
+        "a bus that cannot be read": replace(sound["workstation"], pci=None),
+        "Windows": windows(),
     }
 
 
@@ -69,6 +71,16 @@ def _proprietary(machine: Snapshot) -> Snapshot:
         machine,
         driver=replace(driver, module=replace(driver.module, flavour="proprietary"), module_files=files, packages=()),
     )
+
+
+def windows() -> Snapshot:
+    """Where neither the bus nor the driver's files are looked at."""
+    machine = healthy()["workstation"]
+    assert machine.host
+    host = replace(
+        machine.host, system="Windows", architecture="AMD64", kernel="10.0.26100", glibc=None, libstdcxx=None
+    )
+    return replace(machine, host=host, pci=None, driver=None, logs=None, libraries=None, container=None)
 
 
 def jetson() -> Snapshot:
@@ -189,6 +201,11 @@ def probes_out_of_time(machine: Snapshot) -> Snapshot:
     return replace(machine, nvml=None, cuda_driver=None, probes=late)
 
 
+def nobody_else(machine: Snapshot) -> Snapshot:
+    """Neither the bus, NVML nor cuInit could be asked."""
+    return replace(machine, pci=None, nvml=None, cuda_driver=None)
+
+
 def without_python(error: str) -> Change:
     return lambda machine: replace(machine, interpreter=Interpreter(executable="/usr/bin/python3", error=error))
 
@@ -288,10 +305,15 @@ def faults() -> Iterator[Fault]:
         )
         yield Fault(f"NVML: {status}, cuInit not tried, --fast", both(no_nvml, lambda m: replace(m, cuda_driver=None), not_tried),
                     seen=False)  # fmt: skip
+    yield Fault("torch sees no GPU and says nothing", silent)
+    unlooked = sees_none(CODES[999][1], error="RuntimeError: CUDA unknown error")
+    yield Fault("torch alone speaks of an error", both(nobody_else, unlooked), seen=False)
     for text in CONVOLUTIONS:
         yield Fault(f"convolution: {text[:50]}", run(cudnn_convolution=text))
     for text in COMPUTATIONS:
         yield Fault(f"product: {text[:50]}", run(computation=text))
+    yield Fault("product on the second GPU", run(computation=f"cuda:1: {COMPUTATIONS[1]}"), fits=several)
+    yield Fault("convolution on the second GPU", run(cudnn_convolution=f"cuda:1: {INTERNAL}"), fits=several)
     yield Fault("is_available raises", run(cuda_available=None, cuda_error=RAISED, devices=None, computation=None,
                                            cudnn_convolution=None))  # fmt: skip
     yield Fault("properties raise", _without_properties)
