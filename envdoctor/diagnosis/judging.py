@@ -31,6 +31,8 @@ LEAST = 0.2
 """Less confident causes are noise."""
 RULED_OUT = 0.2
 """What is left of the confidence in a cause that the facts rule out."""
+BOTH = 0.75
+"""At least this much is a cause worth that was heard and that the facts show."""
 LIKELY = 0.45
 """From here on a cause that was only heard is named for a failure that a machine showed."""
 UNEXPLAINED = "torch-failure-unexplained"
@@ -141,7 +143,9 @@ def _cause(d: Diagnosis, case: Case, by_facts: Diagnosed, context: Snapshot, wor
     confidence += 0.03 * min(len({match.message.text for match in heard}) - 1, 3) if heard else 0.0
     if finding is not None:
         said = 0.75 * finding.confidence * (1.0 if finding.consequence_of is None else 0.6)
-        confidence = max(confidence + (0.05 if heard else 0.0), said)
+        # A cause that the facts show by themselves and that was heard as well.
+        both = BOTH if heard and finding.consequence_of is None else 0.0
+        confidence = max(confidence + (0.05 if heard else 0.0), said, both)
     elif (borne_out := _borne_out(d, case, world)) is not None:
         confidence = max(confidence, 0.7) if borne_out else confidence * RULED_OUT
     best = max(heard, key=lambda match: (match.message.weight, match.last_line_number), default=None)

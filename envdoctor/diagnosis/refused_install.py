@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge, TorchBuild
+from envdoctor.planning.target import wheel_platform
 from envdoctor.reading.messages.install_refusals import Refusal, refusals
 
 FAMILY = ("torch", "torchvision", "torchaudio")
@@ -75,6 +76,8 @@ def _why(refusal: Refusal, machine: Snapshot, world: Knowledge) -> Why | None:
         return Why.INDEX
     if wanted is None:
         return None
+    if (unfit := _unfit_python(wanted, machine, world)) is not None and refusal.name == "torch":
+        return unfit
     if not offered:
         # 'none', or no list: a build with a tag is on no default index. Whether the index was given is not said.
         bare = refusal.offered is None and variant is not None and bool(published(refusal, world))
@@ -88,6 +91,18 @@ def _why(refusal: Refusal, machine: Snapshot, world: Knowledge) -> Why | None:
     if min(offered) > wanted and not any(version.public == wanted.public for version in offered):
         return Why.PYTHON_TOO_NEW
     return None
+
+
+def _unfit_python(wanted: Version, machine: Snapshot, world: Knowledge) -> Why | None:
+    """Whether the Python that the text names is too new or too old for every wheel of that release, on any index."""
+    interpreter = machine.interpreter
+    release = world.torch_release(wanted.public)
+    pythons = release.python.get(wheel_platform(machine) or "", ()) if release is not None else ()
+    if interpreter is None or interpreter.version is None or not pythons:
+        return None
+    here = Version(".".join(interpreter.version.split(".")[:2]))
+    known = sorted(Version(python.rstrip("t")) for python in pythons)
+    return Why.PYTHON_TOO_NEW if here > known[-1] else Why.PYTHON_TOO_OLD if here < known[0] else None
 
 
 def _index_given(machine: Snapshot, variant: str | None) -> bool:

@@ -29,7 +29,7 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.driver_limits import branch_number
 from envdoctor.planning.gpu_list import gpu_of_pci
-from envdoctor.planning.kernel_modules import refuses
+from envdoctor.planning.kernel_modules import EITHER, OPEN, flavour_of, refuses
 from envdoctor.planning.target import from_snapshot
 from envdoctor.reading.messages.message_files import beside
 
@@ -81,10 +81,10 @@ def driver_flavour_mismatch(machine: Snapshot, world: Knowledge) -> Finding | No
 def _by_words_alone(machine: Snapshot, world: Knowledge) -> Fix:
     """The modules that the GPUs here ask for; of a GPU that is not known those that the module's own words ask for, else the open
     ones, which every newer one takes."""
-    if from_snapshot(machine, world).gpus:
-        return install_driver(machine, world, update=True)
+    gpus = from_snapshot(machine, world).gpus
     said = _said(machine)
-    return install_driver(machine, world, update=True, flavour=said[0] if said else "open")
+    flavour = flavour_of(gpus, world) if gpus else said[0] if said else OPEN
+    return install_driver(machine, world, update=True, flavour=None if flavour == EITHER else flavour)
 
 
 def _flavour(machine: Snapshot) -> tuple[str | None, str]:

@@ -34,7 +34,9 @@ NO_IMAGE = ("no kernel image is available", "invalid device function", "CUDA_ERR
 def fits(machine: Snapshot, world: Knowledge) -> bool | None:
     """Whether torch itself has code for the GPUs, so that the missing code must be an add-on's."""
     code = device_code(machine, world)
-    return None if code is None or code.source is CodeSource.TOOLKIT else not (code.too_new or code.too_old)
+    if code is None or code.too_new or code.too_old:
+        return None if code is None else False
+    return None if code.source is CodeSource.TOOLKIT else True
 
 
 MESSAGES = beside(__file__)

@@ -28,7 +28,9 @@ from envdoctor.reading.messages.message_files import beside
 def fits(machine: Snapshot, world: Knowledge) -> bool | None:
     """Whether a visible GPU is older than torch's code, where that is known."""
     code = device_code(machine, world)
-    return None if code is None or (code.source is CodeSource.TOOLKIT and not code.too_old) else bool(code.too_old)
+    if code is None or (code.source is CodeSource.TOOLKIT and not code.too_new and not code.too_old):
+        return None
+    return bool(code.too_old)
 
 
 MESSAGES = beside(__file__)
