@@ -200,9 +200,26 @@ class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
     """How many lines of text were read; 0 for a machine."""
 
     @property
+    def rivals(self) -> tuple[Finding, ...]:
+        """Causes that only explain words which an earlier, likelier cause explains as well: alternatives, no further problems."""
+        quoted: set[str] = set()
+        found = []
+        for finding in self.findings:
+            if finding.consequence_of is None and finding.quote and not finding.evidence and finding.quote in quoted:
+                found.append(finding)
+            quoted.add(finding.quote)
+        return tuple(found)
+
+    @property
+    def roots(self) -> tuple[Finding, ...]:
+        """What is to be repaired, the first first: without consequences and rivals."""
+        rivals = self.rivals
+        return tuple(f for f in self.findings if f.consequence_of is None and f not in rivals)
+
+    @property
     def primary(self) -> Finding | None:
         """The root cause to repair first; None where none was found."""
-        roots = [f for f in self.findings if f.consequence_of is None]
+        roots = self.roots
         return roots[0] if roots and roots[0].severity is not Severity.INFO else None
 
     def has(self, severity: Severity) -> bool:

@@ -43,7 +43,7 @@ _TELLS = {
 
 def headline(snapshot: Snapshot, diagnosed: Diagnosed) -> Headline:
     """What a person wants to know first."""
-    roots = [f for f in diagnosed.findings if f.consequence_of is None]
+    roots = diagnosed.roots
     errors = [f for f in roots if f.severity is Severity.ERROR]
     warnings = [f for f in roots if f.severity is Severity.WARNING]
     if diagnosed.files:

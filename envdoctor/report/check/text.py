@@ -36,10 +36,15 @@ def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> 
     console.print()
     _rows(console, [(label, _folded(console, parts)) for label, parts in machine_lines(snapshot)])
     print_open_questions(console, diagnosed)
-    roots = [f for f in diagnosed.findings if f.consequence_of is None]
+    roots = diagnosed.roots
     for number, finding in enumerate(roots, 1):
         console.print()
         _finding(console, number if len(roots) > 1 else None, finding, diagnosed)
+    if diagnosed.rivals:
+        console.print()
+        rivals = ", ".join(finding.code for finding in diagnosed.rivals)
+        text = f"Less likely for the same words: {rivals} (`envdoctor explain` shows their repairs)"
+        hanging(console, Text(text, style="dim"), 0)
     failed = [f"{p.name} ({p.error})" for p in snapshot.probes if p.outcome != "ok"]
     if failed:
         console.print()
