@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, NamedTuple, Tuple
 
 import torch
 
@@ -99,8 +99,3 @@ def _statistics(source: Source) -> "tuple[tuple[float, ...], tuple[float, ...]]"
 
 def class_counts(labels: torch.Tensor, classes: Tuple[str, ...]) -> Dict[str, int]:
     return dict(zip(classes, torch.bincount(labels, minlength=len(classes)).tolist()))
-
-
-def default_size(data: str) -> Optional[int]:
-    """The image size that suits named data; None for folders."""
-    return {"digits": 32, "mnist-5k": 32, "textures": 64, SYNTHETIC: 224}.get(data)

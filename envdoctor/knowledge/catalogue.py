@@ -7,13 +7,13 @@ from envdoctor.knowledge.channels import Channel, ChannelList
 from envdoctor.knowledge.companion_wheels import CompanionWheel, CompanionWheels
 from envdoctor.knowledge.companions import Companion, Companions
 from envdoctor.knowledge.compilers import Compilers, HostCompilers, SystemCompiler
-from envdoctor.knowledge.cudnn import Cudnn, CudnnRelease, CudnnSupport
+from envdoctor.knowledge.cudnn import Cudnn, CudnnRelease
 from envdoctor.knowledge.freshness import Freshness, TableAge
 from envdoctor.knowledge.gpus import GpuRecord, Gpus
 from envdoctor.knowledge.images import CudaImage, Images, PythonImage, PytorchImage
 from envdoctor.knowledge.linux_packages import LinuxPackages, PackageRule
 from envdoctor.knowledge.published import Published
-from envdoctor.knowledge.security import Security, SecurityFloor
+from envdoctor.knowledge.security import Security
 from envdoctor.knowledge.systems import JetPack, System, Systems
 from envdoctor.knowledge.triton import Triton, TritonRelease
 from envdoctor.knowledge.versions import cuda_key, specifier, version
@@ -127,10 +127,6 @@ class Catalogue:
         """Whether that cuDNN has kernels for a GPU this old; None where it is not known."""
         return self._cudnn.supports(cudnn, cuda, capability)
 
-    def cudnn_support_matrix(self) -> tuple[CudnnSupport, ...]:
-        """Rows of NVIDIA's cuDNN support matrix that were read."""
-        return self._cudnn.support_matrix()
-
     def published(self, package: str) -> dict[str, str]:
         """Versions on PyPI with upload days, oldest first, of a package that torch pins: cuda-toolkit,
         nvidia-cudnn-cu11/12/13, nvidia-nccl-cu11/12/13, triton. Empty for any other."""
@@ -186,11 +182,6 @@ class Catalogue:
         return self._triton.supports(triton, capability)
 
     # Security
-
-    def security_floors(self, product: str | None = None) -> tuple[SecurityFloor, ...]:
-        """Advisories with the version that each was fixed in; of one product (driver, container-toolkit, gpu-operator,
-        cuda-toolkit, torch) if given."""
-        return tuple(row for row in self._security.all if product is None or row.product == product)
 
     # Freshness
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import io
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -82,10 +81,6 @@ def scan(stream: BinaryIO, signatures: tuple[Signature, ...], tick: Callable[[in
     matches = finder.result()
     denied = frozenset(finder.denied - {match.code for match in matches})
     return Scan(matches=matches, denied=denied, lines=finder.line - 1, size=size, excerpt=text)
-
-
-def scan_text(text: str, signatures: tuple[Signature, ...]) -> Scan:
-    return scan(io.BytesIO(text.encode("utf-8", "replace")), signatures)
 
 
 class _Finder:
