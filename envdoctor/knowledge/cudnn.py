@@ -83,9 +83,3 @@ class Cudnn:
         """Whether cuDNN has kernels for a GPU this old. None where no release of that CUDA major was read."""
         row = self._nearest(cudnn, cuda)
         return None if row is None else capability_key(capability) >= capability_key(row.min_capability)
-
-    def support_matrix(self) -> tuple[CudnnSupport, ...]:
-        return tuple(
-            msgspec.structs.replace(row, source=source_texts(row.source, self.table.sources))
-            for row in self.table.support_matrix
-        )
