@@ -44,7 +44,7 @@ _PYTHON = (
     "Can't pickle", "cannot pickle", r"pickling|Unpickl", "KeyboardInterrupt", "SystemExit",
     r"arguments are required", "unrecognized arguments", r"invalid choice", r"error: argument -",
     r"is required (?:for|to) .{0,80}please install", r"you need to install", r"run `?pip install",
-    r"^\W*AssertionError(?::\s*(?!.*(?:cuda|torch|gpu not|driver)).*)?$",
+    r"^\W*AssertionError(?::\s*(?!.*(?:cuda|torch|gpu not|driver|wrong)).*)?$",
 )  # fmt: skip
 # Files of the GPU's software, which are never a program's own business.
 _OF_THE_STACK = r"\.so\b|\.dll|\.cuh?\b|\.h\b|nvcc|nvidia|cuda|ptxas|ldconfig|ld-linux|/dev/|gcc|cl\.exe"

@@ -361,7 +361,7 @@ def test_a_python_without_torch_is_one_line_with_the_fix_and_leaves_no_folder(tm
         (
             "sys.stderr.write('train.py: error: argument --crop: invalid int value'); sys.exit(2)",
             2,
-            ["--crop: invalid"],
+            ["--setting crop: invalid"],
         ),
         ("fail('input', '/data has no class folders', 2)", 2, ["/data has no class folders"]),
     ],

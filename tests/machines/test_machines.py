@@ -144,14 +144,7 @@ ALIKE = {
     "an image that brings libcuda of another driver": "forward-compat-broken",
     "NVML fails, and torch sees no GPU": "container-gpu-detached",
     "an error inside cuDNN": "cudnn-version-mismatch",
-    # who pastes a CPU build's dump wonders why it sees no GPU
-    "a server without a GPU": "torch-cpu-only",
-    "ROCm": "torch-cpu-only",
-    "a card that is handed to a virtual machine": "torch-cpu-only",
-    "a container without GPUs for a CPU build": "torch-cpu-only",
-    "Alpine with a torch that works": "torch-cpu-only",
-    "a torch from a build folder, without metadata": "torch-cpu-only",
-    "a card too old for any torch, with its driver": "torch-cpu-only",
+    # a card that no torch serves, and words of a missing driver
     "a card too old for any torch in a machine without a driver": "driver-missing",
     # a log that is of another moment
     "a card that was lost and reset since": "gpu-lost",

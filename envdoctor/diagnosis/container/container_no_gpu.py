@@ -38,6 +38,8 @@ NO_TOOLKIT = "could not select device driver"
 
 def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
     """Words of a missing GPU or driver, in a container that shows neither."""
+    if machine.torch is not None and machine.torch.build == "cpu" and in_container(machine):
+        return False  # somebody wants none here
     return True if in_container(machine) and not machine.gpus and cuda_starts(machine) is not True else None
 
 
