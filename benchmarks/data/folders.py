@@ -110,7 +110,7 @@ def check_image(path: str, thoroughly: bool) -> Optional[str]:
 
 
 def _first_of(path: Path, names: Tuple[str, ...]) -> Optional[Path]:
-    return next((path / name for name in names if (path / name).is_dir()), None)
+    return next((path / name for name in names if collect.is_folder(path / name)), None)
 
 
 def _pillow() -> Any:

@@ -54,7 +54,15 @@ class Cleaning(NamedTuple):
 
 def is_cifar10(path: Path) -> bool:
     """Whether this is CIFAR-10 as it is downloaded, or the folder that it was unpacked into."""
-    return path.name == CIFAR or (path.expanduser() / CIFAR).is_dir()
+    return path.name == CIFAR or is_folder(path.expanduser() / CIFAR)
+
+
+def is_folder(path: Path) -> bool:
+    """Path.is_dir, and False where the folder above it may not be searched."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def image_paths(folder: Path) -> List[str]:

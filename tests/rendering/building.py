@@ -25,7 +25,7 @@ PACKAGES = ("ca-certificates", "python3", "python3-venv")
 # Nobody reads manuals in a stand-in, and every image is packed and hashed.
 UNNEEDED = ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LIMIT = 300
+LIMIT = 900
 """Seconds that one command of buildah may take."""
 
 
