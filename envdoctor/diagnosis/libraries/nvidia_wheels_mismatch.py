@@ -27,8 +27,8 @@ from envdoctor.diagnosis import cudnn_facts
 from envdoctor.diagnosis.companions import pins
 from envdoctor.diagnosis.library_copies import older, steered
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.repairs.installation import uses_conda
-from envdoctor.diagnosis.repairs.python_environment import pinned, reinstall, run_python
+from envdoctor.diagnosis.repairs.installation import installation, uses_conda
+from envdoctor.diagnosis.repairs.python_environment import build_requirements, pinned, reinstall, run_python
 from envdoctor.diagnosis.repairs.torch_install import restore_torch
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
@@ -71,7 +71,7 @@ def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
     error = next((e for e in loader_errors(machine) if e.of_cuda), None)
     # cuda-toolkit asks for the same wheel by several of its extras; the one that names a version says most.
     by_name = {
-        r.name: (pin, r) for pin, r in sorted(_unfit(machine, run, error), key=lambda two: len(two[1].specifier))
+        r.name: (pin, r) for pin, r in sorted(_unfit(machine, world, run, error), key=lambda two: len(two[1].specifier))
     }
     unfit = tuple(by_name.values())
     gone = _gone(machine) if run is None or run.outcome != "ok" else ()
@@ -107,12 +107,13 @@ def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
 
 
 def _unfit(
-    machine: Snapshot, run: TorchRun | None, error: LoaderError | None
+    machine: Snapshot, world: Knowledge, run: TorchRun | None, error: LoaderError | None
 ) -> Iterator[tuple[BrokenPin, Requirement]]:
     """The broken pins of torch, and of what it needs, that break or may break it."""
     proven = run is not None and (run.computation == "ok" or run.cudnn_convolution == "ok")
     imported = run is not None and run.outcome == "ok"
-    for pin, requirement in pins(machine.interpreter, "cuda-toolkit", prefix="nvidia-"):
+    known = pins(machine.interpreter, "cuda-toolkit", prefix="nvidia-")
+    for pin, requirement in (*known, *_unmet_by_table(machine, world)):
         if pin.distribution != "torch" and not pin.distribution.startswith(("nvidia-", "cuda-toolkit")):
             continue
         cudnn = requirement.name.startswith("nvidia-cudnn")
@@ -131,6 +132,27 @@ def _unfit(
         # A small computation proves little of the libraries that it does not call: those stay a risk.
         if other_major or older(pin.installed, need) or (error is not None and not proven):
             yield pin, requirement
+
+
+def _unmet_by_table(machine: Snapshot, world: Knowledge) -> Iterator[tuple[BrokenPin, Requirement]]:
+    """Where pins were not read (a dump): the wheels it lists that are not what the published build of this torch pins."""
+    interpreter, torch = machine.interpreter, machine.torch
+    if interpreter is None or interpreter.broken_pins is not None or torch is None or torch.run is None:
+        return
+    for requirement in _published_pins(machine, world):
+        have = interpreter.distribution(requirement.name)
+        version = have.version if have else None
+        if version is not None and not requirement.specifier.contains(version, prereleases=True):
+            yield BrokenPin(distribution="torch", requirement=str(requirement), installed=version), requirement
+
+
+def _published_pins(machine: Snapshot, world: Knowledge) -> tuple[Requirement, ...]:
+    """What the published build that this torch is pins of NVIDIA's wheels; () where it is not known which build it is."""
+    here = installation(machine, world)
+    if here.build is None or here.image is not None:
+        return ()
+    wanted = (Requirement(line) for line in build_requirements(here.build))
+    return tuple(r for r in wanted if r.name.startswith("nvidia-"))
 
 
 def _gone(machine: Snapshot) -> tuple[tuple[Distribution, str], ...]:
