@@ -79,7 +79,10 @@ def _host(text: str, known: Host | None) -> Host:
     if any(word in low for word in _WINDOWS_WORDS) or _DRIVE.search(low):
         system, architecture = "Windows", "AMD64"
     elif any(word in low for word in _MAC_WORDS) or _APPLE_CHIP.search(low):
-        system, architecture = "Darwin", "arm64" if "arm64" in low or _APPLE_CHIP.search(low) else "x86_64" if "x86_64" in low else None
+        system, architecture = (
+            "Darwin",
+            "arm64" if "arm64" in low or _APPLE_CHIP.search(low) else "x86_64" if "x86_64" in low else None,
+        )
     else:
         system, architecture = "Linux", "aarch64" if "aarch64" in low else "x86_64"
     host = known or Host()

@@ -34,7 +34,7 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.interpreter import BrokenPin, Distribution, TorchRun
 from envdoctor.knowledge import Knowledge
-from envdoctor.reading.messages.loader_errors import CUDA_STEMS, LoaderError, loader_errors
+from envdoctor.reading.messages.loader_errors import CUDA_STEMS, LoaderError, loader_errors, soname_major
 from envdoctor.reading.messages.message_files import beside
 
 PARTS = (
@@ -49,8 +49,11 @@ PARTS = (
     "curand",
     "cufile",
     "nvtx",
+    "nvrtc",
 )
 """Of the names of nvidia-* wheels and of what they hold."""
+FIRST_IN_WHEELS = 11
+"""The first CUDA whose libraries torch takes from wheels."""
 CHECK = "import torch; print(torch.__version__, torch.cuda.is_available())"
 
 
@@ -179,6 +182,9 @@ def _by_error_alone(machine: Snapshot, world: Knowledge, error: LoaderError | No
     """The loader's word without a wrong wheel: wheels, or the loader's path? LD_LIBRARY_PATH decides where it is known."""
     if error is None or steered(machine) or uses_conda(machine):
         return None
+    # CUDA before 11 never came in wheels.
+    if (soname_major(error.provider) or FIRST_IN_WHEELS) < FIRST_IN_WHEELS:
+        return None
     # A library that CUDA's own library misses is taken from the path; what torch's own library misses is rather its wheel.
     if error.kind == "symbol" and error.library and not error.of_torch and not _wheels_known_good(machine):
         return None
@@ -206,7 +212,8 @@ def _wheel_of(machine: Snapshot, world: Knowledge, error: LoaderError | None) ->
         return ()
     known = f"{error.wanted} {error.provider}" if error.kind == "symbol" else error.library
     part = next((part for part in PARTS if part in known.lower()), None)
-    wheels = [f"nvidia-{part}-cu{major}" for major in (11, 12, 13, 14)] if part else []
+    name = "cuda-nvrtc" if part == "nvrtc" else part
+    wheels = [f"nvidia-{name}-cu{major}" for major in (11, 12, 13, 14)] if part else []
     wanted = pinned(machine, world, wheels)
     if not wanted:
         return ()
