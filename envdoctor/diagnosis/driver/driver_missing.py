@@ -20,7 +20,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.container import run_with_gpus
 from envdoctor.diagnosis.repairs.driver import install_driver
 from envdoctor.diagnosis.snapshot_queries import bus_gpus, in_container, is_wsl, plain_list
@@ -34,6 +34,12 @@ from envdoctor.reading.messages.message_files import beside
 NOT_FOUND = "Found no NVIDIA driver on your system"
 
 
+_CONDAS_WORD = Fix(
+    title="On a login node, or in an image's build: tell conda which CUDA the driver has where it will run",
+    commands=("export CONDA_OVERRIDE_CUDA=VERSION   # then the same conda or mamba command again",),
+    note="VERSION is the 'CUDA Version' that nvidia-smi shows there. No driver is needed where nothing runs on a GPU.",
+    verify="conda info | grep __cuda",
+)
 MESSAGES = beside(__file__)
 
 
@@ -43,6 +49,7 @@ MESSAGES = beside(__file__)
     severity=Severity.ERROR,
     messages=MESSAGES,
     remedy=lambda machine, world: (
+        *((_CONDAS_WORD,) if any("__cuda" in line for line in machine.messages) else ()),
         install_driver(machine, world),
         *((run_with_gpus(machine),) if in_container(machine) else ()),
     ),

@@ -28,7 +28,13 @@ from envdoctor.diagnosis.companions import pins
 from envdoctor.diagnosis.library_copies import older, steered
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.installation import installation, uses_conda
-from envdoctor.diagnosis.repairs.python_environment import build_requirements, pinned, reinstall, run_python
+from envdoctor.diagnosis.repairs.python_environment import (
+    build_requirements,
+    install_into,
+    pinned,
+    reinstall,
+    run_python,
+)
 from envdoctor.diagnosis.repairs.torch_install import restore_torch
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
@@ -52,8 +58,11 @@ PARTS = (
     "nvrtc",
 )
 """Of the names of nvidia-* wheels and of what they hold."""
+CUDA_OF_CUDSS_0 = "12"
 FIRST_IN_WHEELS = 11
 """The first CUDA whose libraries torch takes from wheels."""
+MOST_OF_THEM = 8
+"""Of the wheels: a list that was cut by grep shows some only."""
 CHECK = "import torch; print(torch.__version__, torch.cuda.is_available())"
 
 
@@ -67,6 +76,7 @@ MESSAGES = beside(__file__)
     follows_from=("torch-duplicate-install",),
     messages=MESSAGES,
     remedy=lambda machine, world: _wheel_of(machine, world, None) or (restore_torch(machine, world),),
+    fits=lambda machine, world: False if _as_pinned(machine, world) else None,
 )
 def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, interpreter = machine.torch, machine.interpreter
@@ -158,6 +168,17 @@ def _published_pins(machine: Snapshot, world: Knowledge) -> tuple[Requirement, .
     return tuple(r for r in wanted if r.name.startswith("nvidia-"))
 
 
+def _as_pinned(machine: Snapshot, world: Knowledge) -> bool:
+    """Whether a list of packages shows every wheel that the build pins, each of the very version: then the path is it."""
+    interpreter = machine.interpreter
+    wanted = _published_pins(machine, world)
+    if interpreter is None or interpreter.broken_pins is not None or len(wanted) < MOST_OF_THEM:
+        return False
+    have = {r.name: d.version for r in wanted if (d := interpreter.distribution(r.name)) is not None}
+    fit = all(r.specifier.contains(have[r.name] or "0", prereleases=True) for r in wanted if r.name in have)
+    return fit and len(have) >= MOST_OF_THEM
+
+
 def _gone(machine: Snapshot) -> tuple[tuple[Distribution, str], ...]:
     """Missing and damaged files of the wheels that torch itself pins."""
     interpreter = machine.interpreter
@@ -210,6 +231,8 @@ def _wheel_of(machine: Snapshot, world: Knowledge, error: LoaderError | None) ->
     error = error or next((e for e in loader_errors(machine) if e.cuda_symbol or e.stem in CUDA_STEMS), None)
     if error is None:
         return ()
+    if error.stem == "libcudss":
+        return (_cudss(machine, world),)
     known = f"{error.wanted} {error.provider}" if error.kind == "symbol" else error.library
     part = next((part for part in PARTS if part in known.lower()), None)
     name = "cuda-nvrtc" if part == "nvrtc" else part
@@ -219,6 +242,20 @@ def _wheel_of(machine: Snapshot, world: Knowledge, error: LoaderError | None) ->
         return ()
     fix = reinstall(machine, wanted, None, title=f"Install {wanted[0]}, which torch pins")
     return (Fix(title=fix.title, commands=fix.commands, verify=run_python(machine, CHECK)),)
+
+
+def _cudss(machine: Snapshot, world: Knowledge) -> Fix:
+    """Builds for Jetson use cuDSS and pin no wheel of it."""
+    cuda = machine.torch.cuda if machine.torch else None
+    major = (cuda or CUDA_OF_CUDSS_0).partition(".")[0]
+    fix = install_into(machine, [f"nvidia-cudss-cu{major}"], title="Install cuDSS, which this build of torch loads")
+    return Fix(
+        title=fix.title,
+        commands=fix.commands,
+        note="Its folder below site-packages/nvidia may have to be put into LD_LIBRARY_PATH. Or install NVIDIA's package of the "
+        "system, https://developer.nvidia.com/cudss.",
+        verify=run_python(machine, CHECK),
+    )
 
 
 def _wheels_known_good(machine: Snapshot) -> bool:

@@ -119,8 +119,8 @@ def _again(snapshot: Snapshot, names: Sequence[str]) -> tuple[Fix, ...]:
         return (
             Fix(
                 title=f"Build {plain_list(by_source)} once more from its repository, against the torch that is there",
-                note=f"In the checkout of {plain_list(by_source)}: remove the build folder, then `pip install --no-build-isolation .`; "
-                "it needs nvcc of torch's CUDA version.",
+                note=f"In the checkout of {plain_list(by_source)}: remove the build folder, then `pip install "
+                "--no-build-isolation .`; it needs nvcc of torch's CUDA version.",
                 verify=verify,
             ),
         )

@@ -16,8 +16,8 @@ from envdoctor.facts.model import Snapshot
 
 LONGEST = 2_000
 CUDA_STEMS = (
-    "libcudart", "libcudss", "libcublas", "libcublasLt", "libcufft", "libcufile", "libcupti", "libcurand", "libcusolver", "libcusparse",
-    "libcusparseLt", "libnccl", "libnvrtc", "libnvJitLink", "libnvToolsExt", "libnvshmem_host",
+    "libcudart", "libcudss", "libcublas", "libcublasLt", "libcufft", "libcufile", "libcupti", "libcurand", "libcusolver",
+    "libcusparse", "libcusparseLt", "libnccl", "libnvrtc", "libnvJitLink", "libnvToolsExt", "libnvshmem_host",
 )  # fmt: skip
 """Libraries that come in nvidia-* wheels, in conda and in the toolkit alike; cuDNN has diagnoses of its own."""
 
