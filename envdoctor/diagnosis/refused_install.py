@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 
 import msgspec
 from packaging.version import Version
@@ -78,9 +79,12 @@ def _why(refusal: Refusal, machine: Snapshot, world: Knowledge) -> Why | None:
     if not offered:
         # 'none', or no list: a build with a tag is on no default index. Whether the index was given is not said.
         bare = refusal.offered is None and variant is not None and bool(published(refusal, world))
+        if bare and _pythons_without(refusal, machine, world):
+            return Why.PYTHON_TOO_NEW
         return Why.INDEX if bare and not _index_given(machine, variant) else None
     if variant is not None and any(version.public == wanted.public for version in offered):
-        return Why.INDEX
+        # No index has a build for another maker's GPU that a Mac can take.
+        return Why.PLATFORM if on_a_mac(machine) and variant != "cpu" else Why.INDEX
     if refusal.name not in FAMILY:
         return None
     if refusal.whole and _ends_before(wanted, offered, refusal):
@@ -88,6 +92,25 @@ def _why(refusal: Refusal, machine: Snapshot, world: Knowledge) -> Why | None:
     if min(offered) > wanted and not any(version.public == wanted.public for version in offered):
         return Why.PYTHON_TOO_NEW
     return None
+
+
+def on_a_mac(machine: Snapshot) -> bool:
+    return machine.host is not None and machine.host.system == "Darwin"
+
+
+def _pythons_without(refusal: Refusal, machine: Snapshot, world: Knowledge) -> bool:
+    """Whether this release of torch is known to have no wheel for this Python, which is newer than all that it serves."""
+    release = world.torch_release(refusal.version.public) if refusal.name == "torch" and refusal.version else None
+    have = machine.interpreter.version if machine.interpreter else None
+    found = re.match(r"(\d+)\.(\d+)", have or "")
+    served = [_two(python) for pythons in release.python.values() for python in pythons] if release else []
+    return found is not None and bool(served) and (int(found[1]), int(found[2])) > max(served)
+
+
+def _two(python: str) -> tuple[int, int]:
+    """(3, 13) of '3.13t'."""
+    major, _, minor = python.rstrip("t").partition(".")
+    return int(major), int(minor)
 
 
 def _index_given(machine: Snapshot, variant: str | None) -> bool:

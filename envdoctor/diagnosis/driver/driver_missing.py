@@ -59,7 +59,7 @@ def driver_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     if in_container(machine) or is_wsl(machine):
         return None
     if driver is None and machine.pci is None and machine.source != "live":
-        return _by_torchs_word(machine, world)
+        return _by_torchs_word(machine, world) or _by_a_dump(machine, world)
     if not bus_gpus(machine) or driver is None:
         return None
     if driver.module is None or driver.module.loaded is not False:
@@ -116,6 +116,36 @@ def _by_torchs_word(machine: Snapshot, world: Knowledge) -> Finding | None:
         "`nvidia-smi` on the machine itself decides.",
         evidence=(fact("messages", " ".join(said.split())[:300]),),
         fixes=(install_driver(machine, world), run_with_gpus(machine)),
+        confidence=0.5,
+    )
+
+
+def _by_a_dump(machine: Snapshot, world: Knowledge) -> Finding | None:
+    """A GPU build of torch and a CUDA toolkit, put there to use a GPU, and a dump that found nothing of a driver."""
+    torch, toolkit, nvml = machine.torch, machine.toolkit, machine.nvml
+    seen = nvml is not None and (nvml.status is not None or bool(nvml.gpus))
+    if torch is None or torch.build != "cuda" or torch.run is None or torch.run.cuda_available is not False:
+        return None
+    if nvml is None or seen or machine.driver_version is not None or toolkit is None or not toolkit.nvcc:
+        return None
+    return Finding(
+        summary=f"A CUDA toolkit ({toolkit.nvcc[0].version}) and a GPU build of torch are here, and no driver was found: none is "
+        "installed or running, or, in a container, none was passed in.",
+        severity=Severity.WARNING,
+        evidence=(
+            fact("nvml.message", nvml.message),
+            fact("toolkit.nvcc", toolkit.nvcc[0].version),
+            fact("torch.run.cuda_available", False),
+        ),
+        fixes=(
+            Fix(
+                title="See first whether the driver answers: each of the causes has another repair",
+                commands=("nvidia-smi", "lspci -nn | grep -i nvidia"),
+                note="No GPU in the list: then torch computes on the CPU here, as it should.",
+            ),
+            install_driver(machine, world),
+            run_with_gpus(machine),
+        ),
         confidence=0.5,
     )
 
