@@ -76,7 +76,7 @@ MESSAGES = beside(__file__)
     follows_from=("torch-duplicate-install",),
     messages=MESSAGES,
     remedy=lambda machine, world: _wheel_of(machine, world, None) or (restore_torch(machine, world),),
-    fits=lambda machine, world: False if _as_pinned(machine, world) else None,
+    fits=lambda machine, world: False if _as_pinned(machine, world) or _by_path(machine) else None,
 )
 def nvidia_wheels_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, interpreter = machine.torch, machine.interpreter
@@ -177,6 +177,12 @@ def _as_pinned(machine: Snapshot, world: Knowledge) -> bool:
     have = {r.name: d.version for r in wanted if (d := interpreter.distribution(r.name)) is not None}
     fit = all(r.specifier.contains(have[r.name] or "0", prereleases=True) for r in wanted if r.name in have)
     return fit and len(have) >= MOST_OF_THEM
+
+
+def _by_path(machine: Snapshot) -> bool:
+    """Whether a library of the wheels lacks a function of another while the loader's path is known to be set."""
+    error = next((e for e in loader_errors(machine) if e.of_cuda), None)
+    return error is not None and error.kind == "symbol" and not error.of_torch and steered(machine)
 
 
 def _gone(machine: Snapshot) -> tuple[tuple[Distribution, str], ...]:

@@ -100,7 +100,7 @@ def _wanted(machine: Snapshot) -> Finding | None:
 
 
 def _of_pypi_on_a_jetson(machine: Snapshot, world: Knowledge, torch: Torch) -> Finding | None:
-    """A release of torch as PyPI names its own, which for 64-bit Arm were CPU builds, on a Jetson, where CUDA is not available."""
+    """A release as PyPI names its own, a CPU build for 64-bit Arm, on a Jetson where CUDA is not available."""
     jetson = is_tegra(machine) or any(
         gpu.record is not None and gpu.record.kind == "jetson" for gpu in machine_gpus(machine, world) or ()
     )
