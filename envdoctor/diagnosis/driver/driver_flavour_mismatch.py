@@ -79,11 +79,11 @@ def driver_flavour_mismatch(machine: Snapshot, world: Knowledge) -> Finding | No
 
 
 def _by_words_alone(machine: Snapshot, world: Knowledge) -> Fix:
-    """The modules that the GPUs here ask for; of a GPU that is not known those that the module's own words ask for, else the open
-    ones, which every newer one takes."""
-    if from_snapshot(machine, world).gpus:
-        return install_driver(machine, world, update=True)
+    """The modules that the module's own words ask for, else those of the GPUs here; of a GPU that is not known the open ones,
+    which every newer one takes."""
     said = _said(machine)
+    if said is None and from_snapshot(machine, world).gpus:
+        return install_driver(machine, world, update=True)
     return install_driver(machine, world, update=True, flavour=said[0] if said else "open")
 
 
