@@ -83,7 +83,8 @@ def _why(refusal: Refusal, machine: Snapshot, world: Knowledge) -> Why | None:
         bare = refusal.offered is None and variant is not None and bool(published(refusal, world))
         return Why.INDEX if bare and not _index_given(machine, variant) else None
     if variant is not None and any(version.public == wanted.public for version in offered):
-        return Why.INDEX
+        # No index has a build for another maker's GPU that a Mac can take.
+        return Why.PLATFORM if on_a_mac(machine) and variant != "cpu" else Why.INDEX
     if refusal.name not in FAMILY:
         return None
     if refusal.whole and _ends_before(wanted, offered, refusal):
@@ -103,6 +104,10 @@ def _unfit_python(wanted: Version, machine: Snapshot, world: Knowledge) -> Why |
     here = Version(".".join(interpreter.version.split(".")[:2]))
     known = sorted(Version(python.rstrip("t")) for python in pythons)
     return Why.PYTHON_TOO_NEW if here > known[-1] else Why.PYTHON_TOO_OLD if here < known[0] else None
+
+
+def on_a_mac(machine: Snapshot) -> bool:
+    return machine.host is not None and machine.host.system == "Darwin"
 
 
 def _index_given(machine: Snapshot, variant: str | None) -> bool:

@@ -32,7 +32,7 @@ _WORDS = (
 _HARMLESS_WORDS = (
     r"\b(?:0|no|zero|without(?: any)?) (?:errors?|failures?|failed)\b", r"\berrors? ?[:=] ?(?:0|none|false)\b",
     r"\bwarn(?:ing)?s?\b", r"\w+Warning:(?!.{0,200}(?:CUDA init|not compatible|too old|can(?:no|')t load|failed to load))",
-    r"^not found\.?$", r"register cu(?:DNN|BLAS|FFT) factory",
+    r"^not found\.?$", r"\bNCCL INFO\b", r"register cu(?:DNN|BLAS|FFT) factory",
     "deprecat", "could not collect", r"\bnot (?:affected|set)\b", "mitigation", "vulnerab",
     r"on_error|error_if|errors=",
     r"^\s*(?:info|debug)\b", r"\bis (?:debug build|xnnpack|xpu|mps)\b",

@@ -76,10 +76,13 @@ def _host(text: str, known: Host | None) -> Host:
     """The platform that a text is about, by its words and paths: an assumption, Linux on x86-64 where nothing tells."""
     low = text[:200_000].lower()
     architecture: str | None
-    if any(word in low for word in _WINDOWS_WORDS):
+    if any(word in low for word in _WINDOWS_WORDS) or _DRIVE.search(low):
         system, architecture = "Windows", "AMD64"
-    elif any(word in low for word in _MAC_WORDS):
-        system, architecture = "Darwin", "arm64" if "arm64" in low else "x86_64" if "x86_64" in low else None
+    elif any(word in low for word in _MAC_WORDS) or _APPLE_CHIP.search(low):
+        system, architecture = (
+            "Darwin",
+            "arm64" if "arm64" in low or _APPLE_CHIP.search(low) else "x86_64" if "x86_64" in low else None,
+        )
     else:
         system, architecture = "Linux", "aarch64" if "aarch64" in low else "x86_64"
     host = known or Host()
@@ -88,6 +91,12 @@ def _host(text: str, known: Host | None) -> Host:
 
 _WINDOWS_WORDS = (
     ".dll", "dll load failed", "winerror", "\\\\site-packages", "\\site-packages", ":\\\\", "win_amd64", ".exe", "c:\\users",
-    "powershell", "cmd.exe", ".bat", "visual studio", "msvc", "vcvars", "on windows", "windows 10", "windows 11",
+    "powershell", " wddm ", "cmd.exe", ".bat", "visual studio", "msvc", "vcvars", "on windows", "windows 10", "windows 11",
 )  # fmt: skip
-_MAC_WORDS = ("macosx", "darwin", ".dylib", "/users/", "/library/frameworks/", "macos", "macbook")
+_DRIVE = re.compile(r"(?<![\w:/.])[a-z]:\\[a-z_]\w")
+"""'D:\\envs', and not the line's end in 'error:\\n' of a quoted string."""
+_MAC_WORDS = (
+    "macosx", "darwin", ".dylib", "/users/", "/library/frameworks/", "macos", "macbook", "mac mini", "mac studio",
+    ", 0x0006): ",  # dyld's words: dlopen(PATH, 0x0006): Symbol not found
+)  # fmt: skip
+_APPLE_CHIP = re.compile(r"\bapple (?:silicon|m[1-9])\b")

@@ -28,6 +28,13 @@ def compiler() -> list[str]:
     return [sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=undefined"]
 
 
+def compile_here(folder: Path, *arguments: str, cache: Path = CACHE) -> None:
+    """Compiles a shared object in that folder."""
+    zig = {f"ZIG_{place}_CACHE_DIR": str(cache / "zig") for place in ("GLOBAL", "LOCAL")}
+    command = [*compiler(), "-shared", *arguments]
+    subprocess.run(command, cwd=folder, check=True, timeout=120, env={**os.environ, **zig})
+
+
 def build(library: str, without: Collection[str] = (), cache: Path = CACHE) -> Path:
     """The compiled library ('nvml', 'cuda' or 'stand_in'), lacking the functions `without`, as that of an older driver does."""
     source = SOURCES / f"{library}.c"
@@ -40,8 +47,6 @@ def build(library: str, without: Collection[str] = (), cache: Path = CACHE) -> P
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         made = Path(folder) / "library.so"
         command = [
-            *compiler(),
-            "-shared",
             "-fPIC",
             "-O1",
             "-Wall",
@@ -56,7 +61,6 @@ def build(library: str, without: Collection[str] = (), cache: Path = CACHE) -> P
             script = Path(folder) / "symbols"
             script.write_text("{ local: " + "; ".join(sorted(without)) + "; };\n")
             command.append(f"-Wl,--version-script={script}")
-        zig = {f"ZIG_{place}_CACHE_DIR": str(cache / "zig") for place in ("GLOBAL", "LOCAL")}
-        subprocess.run(command, check=True, timeout=120, env={**os.environ, **zig})
+        compile_here(Path(folder), *command, cache=cache)
         made.replace(target)  # at once, so that a parallel test run never sees half a library
     return target

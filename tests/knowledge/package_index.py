@@ -11,7 +11,6 @@ import json
 import random
 import re
 import shutil
-import subprocess
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +20,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
+
+from tests.fakes.build import compile_here
 
 RECORDED = Path(__file__).parent / "recorded"
 ARCH_FLAGS = {
@@ -81,18 +82,14 @@ def make_wheel(filename: str) -> bytes:
 
 @cache
 def shared_object(*needed: str) -> bytes:
-    """A shared object of the system's own compiler that asks the loader for these libraries."""
+    """A shared object that asks the loader for these libraries."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "empty.c").write_text("int nothing;\n")
         for library in needed:
-            run_compiler(folder, "-o", library, f"-Wl,-soname,{library}", "empty.c")
-        run_compiler(folder, "-o", "made.so", "-Wl,--no-as-needed", "empty.c", *needed)
+            compile_here(folder, "-nostdlib", "-o", library, f"-Wl,-soname,{library}", "empty.c")
+        compile_here(folder, "-nostdlib", "-o", "made.so", "-Wl,--no-as-needed", "empty.c", *needed)
         return (folder / "made.so").read_bytes()
-
-
-def run_compiler(folder: Path, *arguments: str) -> None:
-    subprocess.run(["cc", "-shared", "-nostdlib", *arguments], cwd=folder, check=True, timeout=60, capture_output=True)
 
 
 @contextmanager

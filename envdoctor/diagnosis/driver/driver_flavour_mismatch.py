@@ -29,7 +29,7 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.driver_limits import branch_number
 from envdoctor.planning.gpu_list import gpu_of_pci
-from envdoctor.planning.kernel_modules import EITHER, OPEN, flavour_of, refuses
+from envdoctor.planning.kernel_modules import refuses
 from envdoctor.planning.target import from_snapshot
 from envdoctor.reading.messages.message_files import beside
 
@@ -79,12 +79,12 @@ def driver_flavour_mismatch(machine: Snapshot, world: Knowledge) -> Finding | No
 
 
 def _by_words_alone(machine: Snapshot, world: Knowledge) -> Fix:
-    """The modules that the GPUs here ask for; of a GPU that is not known those that the module's own words ask for, else the open
-    ones, which every newer one takes."""
-    gpus = from_snapshot(machine, world).gpus
+    """The modules that the module's own words ask for, else those of the GPUs here; of a GPU that is not known the open ones,
+    which every newer one takes."""
     said = _said(machine)
-    flavour = flavour_of(gpus, world) if gpus else said[0] if said else OPEN
-    return install_driver(machine, world, update=True, flavour=None if flavour == EITHER else flavour)
+    if said is None and from_snapshot(machine, world).gpus:
+        return install_driver(machine, world, update=True)
+    return install_driver(machine, world, update=True, flavour=said[0] if said else "open")
 
 
 def _flavour(machine: Snapshot) -> tuple[str | None, str]:

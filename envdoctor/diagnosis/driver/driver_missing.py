@@ -20,7 +20,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
+from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.container import run_with_gpus
 from envdoctor.diagnosis.repairs.driver import install_driver
 from envdoctor.diagnosis.snapshot_queries import bus_gpus, in_container, is_wsl, plain_list
@@ -34,6 +34,12 @@ from envdoctor.reading.messages.message_files import beside
 NOT_FOUND = "Found no NVIDIA driver on your system"
 
 
+_CONDAS_WORD = Fix(
+    title="On a login node, or in an image's build: tell conda which CUDA the driver has where it will run",
+    commands=("export CONDA_OVERRIDE_CUDA=VERSION   # then the same conda or mamba command again",),
+    note="VERSION is the 'CUDA Version' that nvidia-smi shows there. No driver is needed where nothing runs on a GPU.",
+    verify="conda info | grep __cuda",
+)
 MESSAGES = beside(__file__)
 
 
@@ -43,6 +49,7 @@ MESSAGES = beside(__file__)
     severity=Severity.ERROR,
     messages=MESSAGES,
     remedy=lambda machine, world: (
+        *((_CONDAS_WORD,) if any("__cuda" in line for line in machine.messages) else ()),
         install_driver(machine, world),
         *((run_with_gpus(machine),) if in_container(machine) else ()),
     ),
@@ -52,7 +59,7 @@ def driver_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     if in_container(machine) or is_wsl(machine):
         return None
     if driver is None and machine.pci is None and machine.source != "live":
-        return _by_torchs_word(machine, world)
+        return _by_torchs_word(machine, world) or _by_a_dump(machine, world)
     if not bus_gpus(machine) or driver is None:
         return None
     if driver.module is None or driver.module.loaded is not False:
@@ -109,6 +116,36 @@ def _by_torchs_word(machine: Snapshot, world: Knowledge) -> Finding | None:
         "`nvidia-smi` on the machine itself decides.",
         evidence=(fact("messages", " ".join(said.split())[:300]),),
         fixes=(install_driver(machine, world), run_with_gpus(machine)),
+        confidence=0.5,
+    )
+
+
+def _by_a_dump(machine: Snapshot, world: Knowledge) -> Finding | None:
+    """A GPU build of torch and a CUDA toolkit, put there to use a GPU, and a dump that found nothing of a driver."""
+    torch, toolkit, nvml = machine.torch, machine.toolkit, machine.nvml
+    seen = nvml is not None and (nvml.status is not None or bool(nvml.gpus))
+    if torch is None or torch.build != "cuda" or torch.run is None or torch.run.cuda_available is not False:
+        return None
+    if nvml is None or seen or machine.driver_version is not None or toolkit is None or not toolkit.nvcc:
+        return None
+    return Finding(
+        summary=f"A CUDA toolkit ({toolkit.nvcc[0].version}) and a GPU build of torch are here, and no driver was found: none is "
+        "installed or running, or, in a container, none was passed in.",
+        severity=Severity.WARNING,
+        evidence=(
+            fact("nvml.message", nvml.message),
+            fact("toolkit.nvcc", toolkit.nvcc[0].version),
+            fact("torch.run.cuda_available", False),
+        ),
+        fixes=(
+            Fix(
+                title="See first whether the driver answers: each of the causes has another repair",
+                commands=("nvidia-smi", "lspci -nn | grep -i nvidia"),
+                note="No GPU in the list: then torch computes on the CPU here, as it should.",
+            ),
+            install_driver(machine, world),
+            run_with_gpus(machine),
+        ),
         confidence=0.5,
     )
 

@@ -40,8 +40,17 @@ LOOK = Fix(
     note="An index counts from 0, and after CUDA_VISIBLE_DEVICES from the first GPU that it names.",
 )
 UNSET = Fix(title="Show CUDA all GPUs", commands=("unset CUDA_VISIBLE_DEVICES",), verify="nvidia-smi -L")
+FROM_SLURM = Fix(
+    title="Ask Slurm for a GPU: it gave this job none, and it is Slurm that sets the variable",
+    commands=("srun --gres=gpu:1 nvidia-smi -L", "#SBATCH --gres=gpu:1   # a line of the batch script"),
+    note="`sinfo -o '%P %G'` shows which partitions have GPUs. Do not set the variable by hand: those GPUs may be another job's.",
+)
 NO_DEVICES = ("none", "void")
 """What the container runtime takes for: no GPU."""
+
+
+def _of_slurm(line: str) -> bool:
+    return "NoDevFiles" in line or line.startswith(("#SBATCH", "srun: ", "slurmstepd: ", "sbatch: "))
 
 
 def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
@@ -61,7 +70,7 @@ MESSAGES = beside(__file__)
     severity=Severity.ERROR,
     messages=MESSAGES,
     fits=_fits,
-    remedy=lambda _machine, _world: (LOOK, UNSET),
+    remedy=lambda machine, _: (FROM_SLURM,) if any(map(_of_slurm, machine.messages)) else (LOOK, UNSET),
 )
 def visible_devices_hidden(machine: Snapshot, world: Knowledge) -> Finding | None:
     return _by_cuda(machine) or _by_container(machine)

@@ -24,7 +24,8 @@ from __future__ import annotations
 import re
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.refused_install import Why, why_refused
+from envdoctor.diagnosis.refused_install import Why, on_a_mac, why_refused
+from envdoctor.diagnosis.repairs.python_environment import install_into
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
@@ -50,7 +51,9 @@ MESSAGES = beside(__file__)
     severity=Severity.ERROR,
     follows_from=("wheel-index-missing",),
     messages=MESSAGES,
-    remedy=lambda machine, world: (*_last_for_intel_macs(machine, world), OTHER_MACHINE),
+    remedy=lambda machine, world: (
+        _without_the_tag(machine, world) or (*_last_for_intel_macs(machine, world), OTHER_MACHINE)
+    ),
     fits=lambda machine, world: _fits(machine, world),  # noqa: PLW0108  it stands below
 )
 def platform_unsupported(machine: Snapshot, world: Knowledge) -> Finding | None:
@@ -110,6 +113,22 @@ def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
     """What the installer's own list of releases says."""
     refused = why_refused(machine, world)
     return None if refused is None else refused.why is Why.PLATFORM
+
+
+def _without_the_tag(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
+    """On a Mac, for a build with the tag of a GPU that no Mac has."""
+    refused = why_refused(machine, world)
+    version = refused.refusal.version if refused is not None else None
+    if refused is None or version is None or version.local is None or not on_a_mac(machine):
+        return ()
+    return (
+        install_into(
+            machine,
+            [f"{refused.refusal.name}=={version.public}"],
+            title="Ask for the release without its tag: builds with one are for NVIDIA's and AMD's GPUs, on Linux and Windows",
+            note="In requirements files, the same; the Mac's GPU is used through MPS, torch.backends.mps.is_available().",
+        ),
+    )
 
 
 def _last_for_intel_macs(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:

@@ -24,6 +24,7 @@ import re
 
 from envdoctor.diagnosis.companions import major_of
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.extension import torchcodec_for_torch
 from envdoctor.diagnosis.repairs.python_environment import install_into, run_python, uninstall_from
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
@@ -79,13 +80,20 @@ def _without_cuda(line: str) -> bool:
 
 def _other_major(machine: Snapshot) -> tuple[str, int] | None:
     """The CUDA library that is missed, and its major, where torch has another."""
-    ours = major_of(machine.torch.cuda) if machine.torch else None
+    ours = (major_of(machine.torch.cuda) if machine.torch else None) or _by_wheels(machine)
     for error in loader_errors(machine):
         major = soname_major(error.library)
         known = error.kind == "missing" and error.stem in _NUMBERED_AS_CUDA and major is not None
         if known and major is not None and ours not in (None, major):
             return error.library, major
     return None
+
+
+def _by_wheels(machine: Snapshot) -> int | None:
+    """The CUDA major of torch's libraries by the names of the wheels that hold them, where these agree: nvidia-cublas-cu12."""
+    listed = (machine.interpreter.distributions or ()) if machine.interpreter else ()
+    majors = {m[1] for d in listed if (m := re.fullmatch(r"nvidia-(?:cublas|cuda-runtime)-cu(\d\d)", d.name))}
+    return int(majors.pop()) if len(majors) == 1 else None
 
 
 def _fits(machine: Snapshot) -> bool | None:
@@ -95,6 +103,8 @@ def _fits(machine: Snapshot) -> bool | None:
 def _repairs(machine: Snapshot) -> tuple[Fix, ...]:
     if any("onnxruntime" in line.lower() or "ExecutionProvider" in line for line in machine.messages):
         return _onnxruntime(machine)
+    if any("libtorchcodec" in line for line in machine.messages):
+        return (torchcodec_for_torch(machine),)
     return ()
 
 

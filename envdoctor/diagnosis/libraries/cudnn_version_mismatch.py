@@ -53,6 +53,7 @@ MESSAGES = beside(__file__)
     follows_from=("cudnn-shadowed", "nvidia-wheels-mismatch", "gpu-arch-too-old-for-torch", "torch-duplicate-install"),
     messages=MESSAGES,
     remedy=lambda machine, world: _fixes(machine, world, None),
+    fits=lambda machine, world: False if _gpus_unknown_to_torch(machine, world) else None,
 )
 def cudnn_version_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch
@@ -105,6 +106,12 @@ def cudnn_version_mismatch(machine: Snapshot, world: Knowledge) -> Finding | Non
         fixes=_fixes(machine, world, need),
         confidence=0.8,
     )
+
+
+def _gpus_unknown_to_torch(machine: Snapshot, world: Knowledge) -> bool:
+    """Whether every GPU is newer than all code of torch: its cuDNN, of the same time, has no kernels for them either."""
+    code = device_code(machine, world)
+    return code is not None and bool(code.too_new) and not code.running
 
 
 def _pinned_again(machine: Snapshot, world: Knowledge, have: str | None, need: str | None) -> tuple[Fix, ...]:

@@ -95,6 +95,17 @@ def _fixes(machine: Snapshot, refused: Refused, world: Knowledge) -> tuple[Fix, 
     platform = machine.host.platform if machine.host else None
     builds = published(refusal, world)
     here = [build for build in builds if build.platform == platform] or list(builds)
+    variant = variant_of(refusal)
+    if not here and variant is not None and refusal.name == "torch" and world.newest_python_of_old(version.public):
+        old = world.torch_index(variant)  # a release before the table's: its address ends in its tag as well
+        return (
+            install_into(
+                machine,
+                [f"{refusal.name}{refusal.spec}", "--index-url", old],
+                title=f"Ask for it on the index of its tag ({variant})",
+                note=f"In a requirements file, a line of its own: --extra-index-url {old}. The index's page lists what it has.",
+            ),
+        )
     if not here:
         return ()
     build = here[0]

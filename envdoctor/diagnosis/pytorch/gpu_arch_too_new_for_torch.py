@@ -30,10 +30,12 @@ from envdoctor.reading.messages.message_files import beside
 def fits(machine: Snapshot, world: Knowledge) -> bool | None:
     """Whether a visible GPU is newer than torch's code, where that is known."""
     code = device_code(machine, world)
-    if code is None or (code.source is CodeSource.TOOLKIT and not code.too_new and not code.too_old):
+    if code is None:
         return None
-    if code.too_new or code.too_old:
-        return bool(code.too_new)
+    if code.too_new:
+        return True
+    if code.source is CodeSource.TOOLKIT and (code.running or not code.too_old):
+        return None
     # PTX serves a newer GPU only with a driver as new as torch's CUDA, and torch itself warns of it.
     by_ptx = any(not world.runs_natively(code.flags, gpu.capability or "", code.torch.cuda) for gpu in code.running)
     return None if by_ptx else False

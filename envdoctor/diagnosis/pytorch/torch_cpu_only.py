@@ -24,9 +24,10 @@ from envdoctor.diagnosis.repairs.device_code import arch_fixes
 from envdoctor.diagnosis.repairs.installation import installation
 from envdoctor.diagnosis.repairs.python_environment import fitting_torch
 from envdoctor.diagnosis.repairs.torch_install import for_other_gpus, install_torch, which_gpu
-from envdoctor.diagnosis.snapshot_queries import plain_list
+from envdoctor.diagnosis.snapshot_queries import is_tegra, plain_list
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
+from envdoctor.facts.sections.interpreter import Torch
 from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import machine_gpus
 from envdoctor.reading.messages.message_files import beside
@@ -45,6 +46,8 @@ MESSAGES = beside(__file__)
 )
 def torch_cpu_only(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, host = machine.torch, machine.host
+    if torch is not None and torch.build is None and torch.run is not None and torch.run.cuda_available is False:
+        return _of_pypi_on_a_jetson(machine, world, torch)
     if torch is None or torch.build != "cpu" or not (machine.gpus or _driver_alone(machine)):
         return _wanted(machine)
     if host is not None and host.system == "Darwin":
@@ -93,6 +96,24 @@ def _wanted(machine: Snapshot) -> Finding | None:
         severity=Severity.WARNING,
         evidence=(fact("torch.build", "cpu"), fact("toolkit.nvcc", toolkit.nvcc[0].version)),
         confidence=0.6,
+    )
+
+
+def _of_pypi_on_a_jetson(machine: Snapshot, world: Knowledge, torch: Torch) -> Finding | None:
+    """A release as PyPI names its own, a CPU build for 64-bit Arm, on a Jetson where CUDA is not available."""
+    jetson = is_tegra(machine) or any(
+        gpu.record is not None and gpu.record.kind == "jetson" for gpu in machine_gpus(machine, world) or ()
+    )
+    release = torch.version if torch.version and torch.version.replace(".", "").isdigit() else None
+    builds = [build for build in world.torch_builds(release) if build.platform == "linux_aarch64"] if release else []
+    # PyPI's build has no address of its own in the table; a release whose only builds for Arm are without CUDA is surely one.
+    if not jetson or not builds or any(build.cuda for build in builds):
+        return None
+    return Finding(
+        summary=f"PyPI's torch {torch.version} for 64-bit Arm is built without CUDA; a Jetson's comes from NVIDIA.",
+        evidence=(fact("torch.version", torch.version), fact("torch.run.cuda_available", False)),
+        fixes=_with_cuda(machine, world),
+        confidence=0.7,
     )
 
 

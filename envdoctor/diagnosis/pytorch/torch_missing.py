@@ -17,7 +17,10 @@ Sources
 
 from __future__ import annotations
 
+import re
+
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
+from envdoctor.diagnosis.repairs.failing_package import failing_package
 from envdoctor.diagnosis.repairs.installation import installation
 from envdoctor.diagnosis.repairs.python_environment import fitting_torch, installer, quoted, run_python
 from envdoctor.diagnosis.repairs.torch_install import for_other_gpus, install_torch
@@ -71,9 +74,38 @@ def _install(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     return () if build is None else (install_torch(machine, world, build, why=why),)
 
 
+_ISOLATED = re.compile(
+    r"Getting requirements to build (?:wheel|editable)|get_requires_for_build_|pip-build-env-|/builds-v\d+/|"
+    r"Build backend failed to"
+)
+"""What pip, uv and PEP 517's hooks print where a build fails in an environment of its own, which holds no torch."""
+_BUILT = re.compile(
+    r"^(?:Collecting|Building wheels? for(?: collected packages:)?|.{0,4}Failed to build:?) `?([A-Za-z][\w.-]{1,40})"
+)
+
+
+def _not_isolated(machine: Snapshot) -> Fix:
+    """A package's build asks for torch and does not say so: it is given the environment's own."""
+    named = [found[1] for line in machine.messages if (found := _BUILT.match(line.strip())) is not None]
+    package = named[-1] if named else failing_package(machine)
+    command = quoted([*installer(machine), "--no-build-isolation", package or "PACKAGE"])
+    return Fix(
+        title="Build it with the torch that is installed: its build asks for torch, and is run where there is none",
+        commands=(
+            run_python(machine, "import torch; print(torch.__version__)")
+            + "   # where this fails, install torch first",
+            quoted([*installer(machine), "setuptools", "wheel", "packaging", "ninja"]),
+            command,
+        ),
+        note=None if package else "PACKAGE is what could not be built.",
+    )
+
+
 def _remedy(machine: Snapshot, world: Knowledge) -> tuple[Fix, ...]:
     """For this machine where enough of it is known, else into the Python that the program runs in."""
     here = installation(machine, world)
+    if any(_ISOLATED.search(line) for line in machine.messages):
+        return (_not_isolated(machine),)
     if here.of_other_gpus:
         return (for_other_gpus(machine, world, here),)
     if machine.torch is not None and machine.torch.version is not None:

@@ -6,7 +6,7 @@ torch stays: it may be the one that a GPU, a driver or another package needs.
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.repairs.installation import Channel, Image, Installation, installation
+from envdoctor.diagnosis.repairs.installation import Accelerator, Channel, Image, Installation, installation
 from envdoctor.diagnosis.repairs.python_environment import (
     conda_install,
     installer,
@@ -19,6 +19,7 @@ from envdoctor.diagnosis.repairs.python_environment import (
 from envdoctor.diagnosis.repairs.torch_install import TOGETHER, for_other_gpus
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.case import LIVE
 
 PAIRS = "https://github.com/pytorch/vision#installation"
 
@@ -51,7 +52,9 @@ def companion_fixes(snapshot: Snapshot, world: Knowledge, name: str) -> tuple[Fi
     title = f"Install {name} {wanted}, made for torch {release}"
     if here.channel is Channel.CONDA:
         return (conda_install(snapshot, [f"pytorch={release}", f"{name}={wanted}"], title=title),)
-    if here.channel is Channel.UNKNOWN:
+    if (
+        here.channel is Channel.UNKNOWN and here.accelerator is not Accelerator.APPLE
+    ):  # the Mac's builds are PyPI's alone
         by_index = f"{quoted([*installer(snapshot), '--force-reinstall', '--no-deps', f'{name}=={wanted}'])}"
         return (
             Fix(
@@ -62,7 +65,10 @@ def companion_fixes(snapshot: Snapshot, world: Knowledge, name: str) -> tuple[Fi
                 verify=verify,
             ),
         )
-    fix = reinstall(snapshot, [f"{name}=={wanted}"], here.index_url, title=title)
+    index = here.index_url
+    if index is None and snapshot.source != LIVE and "+" in (snapshot.torch.version or "" if snapshot.torch else ""):
+        index = world.torch_index(here.variant or "")  # a text may be of another system, where PyPI has another build
+    fix = reinstall(snapshot, [f"{name}=={wanted}"], index, title=title)
     return (Fix(title=fix.title, commands=fix.commands, verify=verify),)
 
 

@@ -65,11 +65,35 @@ def _kind(snapshot: Snapshot) -> str | None:
     return next((engine for engine, pattern in _ENGINES if pattern.search(text)), seen)
 
 
+_DEVICE_RULES = re.compile(
+    r"devices\.allow: (?:operation not permitted|permission denied)"
+    r"|nvidia-container-cli: mount error: .{0,120}(?:bpf_prog_query|failed to add device rules).{0,160}(?:not permitted|denied)"
+)
+
+
 def gpu_fixes(snapshot: Snapshot) -> tuple[Fix, ...]:
     """What a message that a container has no GPU calls for; where CDI is what refuses, its specification comes first."""
+    if any(_DEVICE_RULES.search(line) for line in snapshot.messages):
+        return (without_cgroups(), run_with_gpus(snapshot))
     fixes = (run_with_gpus(snapshot), install_toolkit(snapshot), describe_anew())
     of_cdi = any("CDI device" in line or "nvidia.com/gpu" in line for line in snapshot.messages)
     return (fixes[2], fixes[0], fixes[1]) if of_cdi and _kind(snapshot) != "kubernetes" else fixes
+
+
+def without_cgroups() -> Fix:
+    """In an unprivileged container, and without root, the toolkit may not write device rules; whoever made the outer container
+    has let its devices in already."""
+    return Fix(
+        title="Tell the NVIDIA Container Toolkit to leave the cgroups alone (where Docker or Podman runs)",
+        commands=(
+            "sudo nvidia-ctk config --in-place --set nvidia-container-cli.no-cgroups=true",
+            "sudo systemctl restart docker",
+        ),
+        needs_root=True,
+        verify="docker run --rm --gpus all ubuntu nvidia-smi -L",
+        note="It is `no-cgroups = true` in /etc/nvidia-container-runtime/config.toml: for rootless Docker and Podman, and "
+        "for Docker in an unprivileged LXC container. With CDI it is not needed.",
+    )
 
 
 def all_capabilities() -> Fix:

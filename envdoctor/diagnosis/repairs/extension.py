@@ -119,13 +119,13 @@ def _again(snapshot: Snapshot, names: Sequence[str]) -> tuple[Fix, ...]:
         return (
             Fix(
                 title=f"Build {plain_list(by_source)} once more from its repository, against the torch that is there",
-                note="In its checkout: remove the build folder, then `pip install --no-build-isolation .`; it needs nvcc of "
-                "torch's CUDA version.",
+                note=f"In the checkout of {plain_list(by_source)}: remove the build folder, then `pip install "
+                "--no-build-isolation .`; it needs nvcc of torch's CUDA version.",
                 verify=verify,
             ),
         )
     if "torchcodec" in names:
-        return (_torchcodec(snapshot),)
+        return (torchcodec_for_torch(snapshot),)
     anew = install_into(
         snapshot,
         [*FRESH, "--upgrade", *names],
@@ -144,7 +144,7 @@ def _again(snapshot: Snapshot, names: Sequence[str]) -> tuple[Fix, ...]:
     return (build,) if set(names) <= set(SOURCES_ON_PYPI) else (anew, build)
 
 
-def _torchcodec(snapshot: Snapshot) -> Fix:
+def torchcodec_for_torch(snapshot: Snapshot) -> Fix:
     """Each torchcodec is for one or few releases of torch, and its newest is for the newest of torch only."""
     return Fix(
         title="Install the torchcodec that goes with this torch, from the same index",

@@ -36,6 +36,8 @@ MESSAGES = beside(__file__)
     severity=Severity.WARNING,
     messages=MESSAGES,
     remedy=lambda machine, _: toolkit_fixes(machine) or (SAME_VERSION,),
+    # An nvcc alone, as conda's package of that name brings it, has neither the headers nor the libraries.
+    fits=lambda machine, _: True if first_said(machine, MESSAGES.group("parts"), least=0.0) is not None else None,
 )
 def toolkit_missing(machine: Snapshot, world: Knowledge) -> Finding | None:
     toolkit, torch = machine.toolkit, machine.torch

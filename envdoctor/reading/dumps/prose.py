@@ -24,6 +24,7 @@ _ELSEWHERE = re.compile(
             r"(?:built|compiled) (?:for|with|against)|>=|<=|~=",
             r"expected|supports?\b|please|should (?:be|use)|upgrade to|downgrade|instead of|previous|used to|worked",
             r"unusable|no wheels?\b|we can conclude|unsatisfiable|candidates for|version solving|doesn't match any",
+            r"can't be installed|only has wheels",
             r"works? (?:fine |well )?(?:on|with|in)|collecting |downloading|warning:.{0,40}found gpu|docker (?:pull|run)|^from ",
         )
     ),

@@ -22,7 +22,10 @@ _MODULE = re.compile(
     r"NVRM version:\s{0,4}NVIDIA UNIX .{0,20}?(Open )?Kernel Module(?: for \w{3,8})?\s{1,4}(\d{3}\.\d{1,3}(?:\.\d{1,3})?)\b"
 )
 _KERNEL = re.compile(r"\bNVRM: |\bXid \(")
-_PROMPT = re.compile(r"(?:>>>|In \[\d{1,4}\]:|\(Pdb\)|\$|#|\S{1,60}[@:]\S{0,120}[$#])\s?(.{1,300})$")
+_PROMPT = re.compile(
+    r"(?:\(\S{1,40}\) )?"
+    r"(?:>>>|\[\S{1,60}@\S{1,60} [^\]]{1,80}\][$#]|In \[\d{1,4}\]:|\(Pdb\)|\$|#|\S{1,60}[@:]\S{0,120}[$#])\s?(.{1,300})$"
+)
 _QUOTED = re.compile(r"(?:Out\[\d{1,4}\]: ?)?['\"]?(\d+\.\d+[\w.+-]{0,40})['\"]?$")
 _COUNT = re.compile(r"(?:Out\[\d{1,4}\]: ?)?(\d{1,3})$")
 _BOOL = re.compile(r"(?:Out\[\d{1,4}\]: ?)?(True|False)$")

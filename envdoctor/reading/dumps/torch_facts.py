@@ -33,7 +33,9 @@ def torch(merged: Merged, conda: tuple[str, str | None] | None, listed: str | No
     """The imported torch. `conda` is conda's version and build string of it, `listed` the version in pip's list."""
     sheet, version = _version(merged)
     run = _run(merged, sheet)
-    known = version or (listed if run is None or run.outcome != "ok" else None) or (conda[0] if conda else None)
+    known = (
+        version or (listed if run is None or run.outcome != "ok" else None) or (conda[0] if conda else None) or listed
+    )
     build = _build(merged, known, conda)
     config, warning = merged.get("torch config"), merged.get("torch warning")
     session = merged.get("python session")

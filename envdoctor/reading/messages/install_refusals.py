@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from packaging.version import InvalidVersion, Version
 
+from envdoctor.reading.messages.message import Occurrence
+
 _NAME = r"([A-Za-z][\w.-]{0,60}?)"
 _SPEC = r"((?:===|==|>=|<=|~=|!=|<|>)\s?[^\s();`'\"]{1,80})?"
 # '(from versions: 2.0.0, 2.0.1)' may be cut off at the end of a kept line.
@@ -69,6 +71,20 @@ def refusals(lines: Iterable[str]) -> Iterator[Refusal]:
                 for found in pattern.finditer(line)
             ]
     yield from silent
+
+
+_REQUESTED = re.compile(r"(?:user requested|you require) torch==([\w.+]{1,40})", re.IGNORECASE)
+
+
+def pins_another_torch(o: Occurrence) -> bool:
+    """The package's own pin is not the torch that the user asked for; where that is not said, it may be another."""
+    need = re.match(r"[\w.+]{1,40}", o.values.get("need", ""))
+    asked = [found[1] for line in (*o.before, o.line, *o.after) for found in _REQUESTED.finditer(line)]
+    return need is None or not asked or any(_public(one) != _public(need[0]) for one in asked)
+
+
+def _public(version: str) -> str:
+    return version.partition("+")[0].rstrip(".,")
 
 
 def _normal(name: str) -> str:

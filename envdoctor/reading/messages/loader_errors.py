@@ -6,6 +6,7 @@ Plain substring tests on single lines, in linear time. Wordings: glibc's elf/dl-
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -15,8 +16,8 @@ from envdoctor.facts.model import Snapshot
 
 LONGEST = 2_000
 CUDA_STEMS = (
-    "libcudart", "libcublas", "libcublasLt", "libcufft", "libcufile", "libcupti", "libcurand", "libcusolver", "libcusparse",
-    "libcusparseLt", "libnccl", "libnvrtc", "libnvJitLink", "libnvToolsExt", "libnvshmem_host",
+    "libcudart", "libcudss", "libcublas", "libcublasLt", "libcufft", "libcufile", "libcupti", "libcurand", "libcusolver",
+    "libcusparse", "libcusparseLt", "libnccl", "libnvrtc", "libnvJitLink", "libnvToolsExt", "libnvshmem_host",
 )  # fmt: skip
 """Libraries that come in nvidia-* wheels, in conda and in the toolkit alike; cuDNN has diagnoses of its own."""
 
@@ -29,6 +30,9 @@ _TORCH_STEMS = (
     "c10", "c10_cuda", "torch_cpu", "torch_cuda", "torch_python", "shm",
     "fbgemm",
 )  # fmt: skip
+
+
+_HASH = re.compile(r"-[0-9a-f]{6,16}$")
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -136,8 +140,8 @@ def stem(library: str) -> str:
     name = library.replace("\\", "/").rpartition("/")[2]
     for ending in (".so", ".dll", ".dylib", ".pyd", ".cpython"):
         name = name.partition(ending)[0]
-    # The hash that auditwheel adds: libgomp-a34b3233.so.1, libcudart.41118559.so.12
-    return name.partition("-")[0].partition(".")[0]
+    # The hash that auditwheel adds: libgomp-a34b3233.so.1, libcudart.41118559.so.12; libnccl-net is a library of its own.
+    return _HASH.sub("", name).partition(".")[0]
 
 
 def soname_major(library: str) -> int | None:

@@ -3,7 +3,7 @@
 A row: `text`, `source`, `weight` as in Message; `group`, where a diagnosis means some of its messages by a name of their own; and
 `when`, a condition: its name in conditions.py, tracebacks.py, wheel_tags.py or install_refusals.py, `{"near": [...]}`,
 `{"near_line": [...]}`, `{"value": [placeholder, word...]}`, or `{"not": condition}`. A row `{"shared": name, "weight": w}` stands
-for the wordings of that name in shared.json, which several causes have in common, with the weight that they have for this one.
+for the wordings of that name in shared.json, which several causes share, each with the weight that they have for this one.
 """
 
 from __future__ import annotations
