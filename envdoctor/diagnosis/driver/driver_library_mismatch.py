@@ -168,7 +168,8 @@ def _bare_803(machine: Snapshot) -> Finding | None:
         evidence=(errors[DRIVER_MISMATCH],),
         fixes=(
             Fix(title="Find out which of the two it is", commands=("nvidia-smi",)),
-            REBOOT,
+            # A container's driver is the host's, which nobody restarts for one container.
+            *(() if in_container(machine) else (REBOOT,)),
             Fix(
                 title="Take cuda-compat out of the way",
                 commands=("echo $LD_LIBRARY_PATH; ldconfig -p | grep libcuda",),
