@@ -12,6 +12,7 @@ import pytest
 from envdoctor.planning.model import Stack
 from envdoctor.rendering.catalogue import render
 from envdoctor.rendering.containers import proof
+from envdoctor.rendering.templates import sh
 from tests.rendering.test_docker import STACKS
 from tests.rendering.tools import check_with
 
