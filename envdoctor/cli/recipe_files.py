@@ -111,4 +111,7 @@ def _say_of_archive(written: bool, place: Path) -> None:
     if written:
         echo(f"wrote {place}", err=True)
     elif not place.exists():
-        echo(f"Note: these files run {place}, which is not here: `make dist` in a checkout of envdoctor builds it", err=True)
+        echo(
+            f"Note: these files run {place}, which is not here: `make dist` in a checkout of envdoctor builds it",
+            err=True,
+        )

@@ -195,15 +195,21 @@ def labels(stack: Stack, options: Options, base: str) -> tuple[tuple[str, str], 
 
 
 def proof(stack: Stack) -> tuple[str, ...]:
-    """The command that an image runs if given none: a matrix product, right to what TF32 keeps of it, on the plan's device."""
-    device, where = ("cuda", "torch.cuda.get_device_name()") if stack.cuda else ("cpu", "torch.empty(0).device")
-    # Few quotes: this becomes a word of JSON, YAML and the shell.
-    program = (
-        f"import torch; a = torch.randn(256, 256); b = a.{device}() @ a.{device}(); "
-        "torch.testing.assert_close(b.double().cpu(), a.double() @ a.double(), rtol=0, atol=0.1); "
-        f'print(torch.__version__, "computes correctly on", {where})'
+    """The command that an image runs if given none."""
+    return ("python", "-c", "; ".join(proof_statements(stack)))
+
+
+def proof_statements(stack: Stack) -> tuple[str, ...]:
+    """Python that fails where a matrix product on the plan's device is not right, to what TF32 keeps of it. No single quotes:
+    shells read it between them."""
+    device, where = ("cuda", "torch.cuda.get_device_name()") if stack.cuda else ("cpu", '"the CPU"')
+    return (
+        "import torch",
+        "a = torch.randn(256, 256)",
+        f"b = a.{device}() @ a.{device}()",
+        "torch.testing.assert_close(b.double().cpu(), a.double() @ a.double(), rtol=0, atol=0.1)",
+        f'print(torch.__version__, "computes correctly on", {where})',
     )
-    return ("python", "-c", program)
 
 
 def health(stack: Stack) -> tuple[str, ...]:

@@ -159,9 +159,13 @@ def test_the_dockerfile_takes_nothing_from_the_folder_beside_it() -> None:
 @pytest.mark.torch
 def test_the_images_own_command_passes_where_torch_is_right() -> None:
     done = subprocess.run(
-        [real_torch.environment().python, *proof(LINUX["no-gpu"])[1:]], capture_output=True, text=True, timeout=200, check=False
+        [real_torch.environment().python, *proof(LINUX["no-gpu"])[1:]],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
     )
-    assert (done.returncode, done.stdout.split()[1:]) == (0, ["computes", "correctly", "on", "cpu"]), done.stderr
+    assert (done.returncode, done.stdout.split()[1:]) == (0, ["computes", "correctly", "on", "the", "CPU"]), done.stderr
 
 
 def test_labels_say_the_plan_and_the_minimum_driver() -> None:

@@ -12,10 +12,9 @@ import yaml
 from envdoctor.errors import InputError
 from envdoctor.planning.model import Stack
 from envdoctor.rendering.catalogue import render
-from envdoctor.rendering.containers import proof
+from envdoctor.rendering.containers import proof_statements
 from envdoctor.rendering.model import Options
 from envdoctor.rendering.targets.kubernetes import node_terms
-from envdoctor.rendering.templates import sh
 from tests.rendering.test_docker import STACKS
 from tests.rendering.tools import YAMLLINT, check_with
 
@@ -111,8 +110,8 @@ def test_the_job_proves_and_does_not_try_again() -> None:
 
 def test_a_node_is_ready_while_it_passes() -> None:
     container = pod(STACKS["rtx5090"], "DaemonSet")["containers"][0]
-    _, _, script = container["args"]
-    assert script == f"{sh(proof(STACKS['rtx5090']))} && touch /tmp/proved && exec sleep infinity"
+    program = "\n".join(proof_statements(STACKS["rtx5090"]))
+    assert container["args"][-1] == f"python -c '\n{program}\n' && touch /tmp/proved && exec sleep infinity\n"
     assert container["readinessProbe"]["exec"]["command"] == ["sh", "-c", "test -e /tmp/proved && nvidia-smi"]
     on_cpu = pod(STACKS["no-gpu"], "DaemonSet")["containers"][0]
     assert on_cpu["readinessProbe"]["exec"]["command"] == ["sh", "-c", "test -e /tmp/proved"]

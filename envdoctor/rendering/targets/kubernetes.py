@@ -7,7 +7,7 @@ from typing import Any
 
 from envdoctor.errors import InputError
 from envdoctor.planning.model import Stack
-from envdoctor.rendering.containers import health, image_name, proof, require_linux, service_name
+from envdoctor.rendering.containers import health, image_name, proof_statements, require_linux, service_name
 from envdoctor.rendering.model import Options, RenderedFile
 from envdoctor.rendering.templates import fill
 
@@ -32,7 +32,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
     more: dict[str, Any] = {
         "name": name,
         "check_name": watch,
-        "proof": proof(stack),
+        "proof": proof_statements(stack),
         "health": health(stack),
         "image_name": image_name(stack, options),
         "arch": _ARCHITECTURES.get(stack.arch, stack.arch),

@@ -36,7 +36,10 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         ),
         "check-all.sh": (
             "Submits check.sbatch for each GPU node of the cluster.",
-            ("bash check-all.sh [--partition=gpu]", "the snapshots are in snapshots/, and one a line in snapshots.jsonl"),
+            (
+                "bash check-all.sh [--partition=gpu]",
+                "the snapshots are in snapshots/, and one a line in snapshots.jsonl",
+            ),
         ),
         "bench.sbatch": ("Measures a GPU node, several times over.", ("sbatch [--nodelist=NODE] bench.sbatch",)),
         "train.sbatch": (
