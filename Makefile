@@ -13,7 +13,7 @@ COMPILER := $(if $(shell command -v cc || command -v gcc || command -v clang),,$
 # Half of the tests wait for child processes, so a second worker pays even on two busy cores.
 WORKERS ?= 2
 
-.PHONY: run test test-fast test-system test-bare torch lint format pages
+.PHONY: run dist test test-fast test-system test-bare torch lint format pages
 .PHONY: bench-cli bench-explain bench-plan gpu-proof refresh clean help system-packages
 help:
 	@echo "make run        set envdoctor up in .venv and check this machine"
@@ -22,6 +22,7 @@ help:
 	@echo "make lint       format, lint, types, layers, Python 3.8"
 	@echo "make system-packages test-system  as root: install Debian packages, run the tests that need them"
 	@echo "make test-bare  as root: run, lint and test in a fresh Debian that has only what this file's first line names"
+	@echo "make dist       build the wheel, the sdist and envdoctor.pyz, one file that any Python 3.10+ runs, in dist/"
 	@echo "make torch      fetch and install the torch that the tests run, or say why it cannot be had"
 	@echo "make refresh    rebuild from the registry what package metadata can rebuild"
 	@echo "make pages      write docs/diagnoses from the diagnoses' docstrings"
@@ -79,10 +80,16 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vermin --quiet --violations --no-tips --target=3.8- $(PY38)
+	$(BIN)/vermin --quiet --violations --no-tips --target=3.6- distribution/start.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	$(BIN)/python -m distribution.pyz dist/*.whl -o dist/envdoctor.pyz
 
 pages: $(VENV)/.core
 	$(BIN)/python -m envdoctor.diagnosis.pages

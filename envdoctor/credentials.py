@@ -28,6 +28,7 @@ _TOKENS = re.compile(
     r")"
 )
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+# `docker build --secret id=a,src=b` names a file.
 # token=..., {"api_key": "..."}, aws_secret_access_key = ..., --password X, Authorization: Basic ...
 _NAMED = re.compile(
     r"""(?ix)
@@ -39,7 +40,7 @@ _NAMED = re.compile(
         | \s{0,3}=(?!=)\s{0,3}
         | \s{0,3}:(?!:)\s{0,3}(?=\S*\d|\S{12})
       )
-      | --?(?:[a-z]+-)*(?:password|passwd|token|secret|api-key)[ =]["']?
+      | --?(?:[a-z]+-)*(?:password|passwd|token|secret|api-key)[ =]["']?(?!id=[\w.-]+,(?:src|source|env)=)
       | \b(?:bearer|basic)\s+(?=[a-z0-9+/=._~-]{8})
     )
     (?!<|\$|\{|(?:none|null|true|false)\b|\*{3})

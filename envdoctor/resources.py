@@ -1,7 +1,8 @@
-"""Finds what travels beside the code: recipes/ and benchmarks/."""
+"""Finds what travels beside the code: recipes/ and benchmarks/, and envdoctor itself as one file."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -18,3 +19,12 @@ def resource_folder(name: Literal["recipes", "benchmarks"]) -> Path:
         if (candidate / "README.md").is_file():
             return candidate
     raise FileNotFoundError(f"envdoctor's {name}/ folder is missing; reinstall envdoctor")
+
+
+def archive() -> Path | None:
+    """envdoctor.pyz: the one that runs, or the one that `make dist` left in this checkout; None where there is neither."""
+    running = getattr(getattr(sys.modules.get("__main__"), "__loader__", None), "archive", None)
+    if isinstance(running, str) and running.endswith(".pyz"):
+        return Path(running).resolve()
+    built = PACKAGE.parent / "dist" / "envdoctor.pyz"
+    return built if built.is_file() else None

@@ -172,6 +172,7 @@ def test_private_names_of_pasted_texts(text: str, expected: str) -> None:
         "missing key(s) in state_dict: layer1.0.weight", "SyntaxError: unexpected token 'x'", "max_tokens=4096",
         "torch.nn.io and torch.distributed.net", "nvidia-curand-cu12 10.3.9.90", "basic block 17 of basic",
         "tokenizers==0.20.3", "the key: value", "git@github.com:org/repo", "x86_64-linux-gnu", "password: ***",
+        "docker build --secret id=pip.conf,src=$HOME/pip.conf .",
     ],
 )  # fmt: skip
 def test_what_is_no_secret_stays(text: str) -> None:

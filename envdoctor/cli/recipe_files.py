@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,17 +61,20 @@ def with_a_python_that_is_here(planned: Plan) -> Stack:
 
 def write_or_print(target: str, stack: Stack, *, folder: str | None, force: bool, hashes: bool = False) -> int:
     """The files of one recipe, into a folder or onto standard output; notes go to standard error. Returns the exit code."""
-    from envdoctor.rendering.catalogue import render
+    from envdoctor.rendering.catalogue import ARCHIVES, render
     from envdoctor.rendering.model import Options
 
     files = render(target, stack, Options(arguments=_arguments(), hashes=hashes))
+    wanted = ARCHIVES.get(target)
     if folder is not None:
-        from envdoctor.rendering.writing import write
+        from envdoctor.rendering.writing import write, write_archive
 
         for place in write(files, Path(folder), force=force):
             echo(f"wrote {place}", err=True)
+        if wanted is not None:
+            _say_of_archive(write_archive(wanted, Path(folder)), Path(folder, wanted))
     else:
-        _print(files)
+        _print(files, wanted)
     for note in stack.notes:
         echo(f"Note: {note}", err=True)
     return 0
@@ -97,13 +99,19 @@ def _arguments() -> tuple[str, ...]:
 _NOT_OF_THE_PLAN = ("folder", "force", "environment", "style", "show_list")
 
 
-def _print(files: tuple[RenderedFile, ...]) -> None:
-    """One file as it is, so that it can be redirected; several with a line before each that names it."""
-    if len(files) == 1:
-        echo(files[0].text, nl=False)
-        return
-    for place, file in enumerate(files):
-        echo(f"{'' if place == 0 else chr(10)}==> {file.path} <==")
-        echo(file.text, nl=False)
-    if sys.stdout.isatty():
-        echo("\nSeveral files: -o DIR writes them.", err=True)
+def _print(files: tuple[RenderedFile, ...], archive: str | None) -> None:
+    """The main file as it is, so that it can be redirected; the others are named on standard error."""
+    echo(files[0].text, nl=False)
+    others = [*(file.path for file in files[1:]), *((archive,) if archive else ())]
+    if others:
+        echo(f"Note: with -o DIR come also {', '.join(others)}", err=True)
+
+
+def _say_of_archive(written: bool, place: Path) -> None:
+    if written:
+        echo(f"wrote {place}", err=True)
+    elif not place.exists():
+        echo(
+            f"Note: these files run {place}, which is not here: `make dist` in a checkout of envdoctor builds it",
+            err=True,
+        )

@@ -20,13 +20,15 @@ RECIPES: dict[str, tuple[str, str]] = {
     "compose": ("compose.yaml", "A Compose service with the GPUs, shared memory and limits that training needs."),
     "devcontainer": (".devcontainer/devcontainer.json", "A dev container for VS Code and its kin."),
     "apptainer": ("stack.def", "An Apptainer definition for clusters without Docker."),
-    "kubernetes": ("job.yaml", "A Job and a DaemonSet that check and measure the GPU nodes of a cluster."),
+    "kubernetes": ("job.yaml", "A Job and a DaemonSet that prove and watch the GPU nodes of a cluster."),
     "slurm": ("check.sbatch", "Batch scripts that check and measure the GPU nodes of a cluster."),
-    "github-actions": (".github/workflows/torch.yml", "A workflow that builds the environment and checks it."),
+    "github-actions": (".github/workflows/torch.yml", "A workflow that builds the environment and proves it."),
     "driver": ("driver.sh", "A script that installs the NVIDIA driver that the plan needs (as root)."),
     "toolkit": ("toolkit.sh", "A script that installs the CUDA toolkit and compiler for building extensions."),
     "ansible": ("playbook.yml", "A playbook that does all of it on many machines."),
 }
+# Where these recipes want envdoctor itself, as one file. All others stand by themselves.
+ARCHIVES = {"slurm": "envdoctor.pyz", "ansible": "files/envdoctor.pyz"}
 
 
 def recipe(name: str) -> Recipe:

@@ -6,11 +6,11 @@ import re
 
 import msgspec
 
-import envdoctor
 from envdoctor.errors import InputError
 from envdoctor.knowledge import load
 from envdoctor.knowledge.errors import KnowledgeError
 from envdoctor.planning.model import Stack
+from envdoctor.rendering.drivers import on_jetson
 from envdoctor.rendering.header import gpus_in_words
 from envdoctor.rendering.model import Options
 from envdoctor.rendering.pip import building_environment, pip_arguments
@@ -19,9 +19,6 @@ from envdoctor.rendering.templates import environment
 
 # astral-sh/uv on PyPI, 2026-11; its image has the same tags. For a Python that neither the base image nor its system has.
 UV_IMAGE = "ghcr.io/astral-sh/uv:0.13.9"
-# pyproject.toml: requires-python.
-_ENVDOCTOR_NEEDS = (3, 10)
-_ENVDOCTOR_PYTHON = "3.13"
 # Of compilers and the toolkit: set in the stage that builds.
 _BUILD_ONLY = (
     "CUDA_HOME",
@@ -43,7 +40,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     """What a Dockerfile or an Apptainer definition is filled with besides the Stack.
 
     `packages`: of the distribution, for running; `build_packages`: for the stage with nvcc. `make_venv`: the command. `uv`: the
-    image that uv comes from where Python does too. `verify`: Python that fails where something else was installed.
+    image that uv comes from where Python does too. `verify`: Python that fails where something else was installed. `proof`: the
+    command that an image runs if given none; `health`: the one that it is asked with, () where nothing could fail.
     `guard`: the lines of the script that refuses an older driver. `variables` and `labels` are quoted for a Dockerfile.
     """
 
@@ -60,9 +58,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     unpinned: bool
     default_user: str | None
     guard: tuple[str, ...]
-    envdoctor: str
-    envdoctor_python: str
-    envdoctor_uv: str | None
+    health: tuple[str, ...]
+    proof: tuple[str, ...]
     variables: tuple[tuple[str, str], ...]
     build_variables: tuple[tuple[str, str], ...]
     labels: tuple[tuple[str, str], ...]
@@ -101,10 +98,8 @@ def image(
         unpinned=stack.purpose == "build-extensions" or any(version_of(package) is None for package in stack.packages),
         default_user=_default_user(base),
         guard=guard(stack),
-        envdoctor=envdoctor.__version__,
-        envdoctor_python=_ENVDOCTOR_PYTHON,
-        # What envdoctor needs has no wheels for free-threaded Pythons.
-        envdoctor_uv=UV_IMAGE if stack.python.endswith("t") or _pair(stack.python) < _ENVDOCTOR_NEEDS else None,
+        health=health(stack),
+        proof=proof(stack),
         variables=tuple((name, quoted(value)) for name, value in running_environment(stack)),
         build_variables=tuple((name, quoted(value)) for name, value in building),
         labels=tuple((name, quoted(value)) for name, value in labels(stack, options, base)),
@@ -197,6 +192,30 @@ def labels(stack: Stack, options: Options, base: str) -> tuple[tuple[str, str], 
         "envdoctor.requirements": " ".join(stack.requirements),
     }
     return tuple(said.items())
+
+
+def proof(stack: Stack) -> tuple[str, ...]:
+    """The command that an image runs if given none."""
+    return ("python", "-c", "; ".join(proof_statements(stack)))
+
+
+def proof_statements(stack: Stack) -> tuple[str, ...]:
+    """Python that fails where a matrix product on the plan's device is not right, to what TF32 keeps of it. No single quotes:
+    shells read it between them."""
+    device, where = ("cuda", "torch.cuda.get_device_name()") if stack.cuda else ("cpu", '"the CPU"')
+    return (
+        "import torch",
+        "a = torch.randn(256, 256)",
+        f"b = a.{device}() @ a.{device}()",
+        "torch.testing.assert_close(b.double().cpu(), a.double() @ a.double(), rtol=0, atol=0.1)",
+        f'print(torch.__version__, "computes correctly on", {where})',
+    )
+
+
+def health(stack: Stack) -> tuple[str, ...]:
+    """The command that fails where a container has lost its GPUs; () where it has none, and on a Jetson, whose JetPack need
+    not have nvidia-smi."""
+    return ("nvidia-smi",) if stack.cuda and not on_jetson(stack) else ()
 
 
 def _verification(stack: Stack) -> str:

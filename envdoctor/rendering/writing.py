@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from envdoctor.errors import InputError
 from envdoctor.files import write_atomically
 from envdoctor.rendering.model import RenderedFile
+from envdoctor.resources import archive
 
 
 def write(files: Sequence[RenderedFile], folder: Path, *, force: bool = False) -> tuple[Path, ...]:
@@ -35,6 +37,22 @@ def write(files: Sequence[RenderedFile], folder: Path, *, force: bool = False) -
             mode = place.stat().st_mode
             place.chmod(mode | (mode & 0o444) >> 2)
     return tuple(places)
+
+
+def write_archive(path: str, folder: Path) -> bool:
+    """Copies envdoctor.pyz to `path` below `folder`, over an older one. Whether there is one to copy.
+
+    Raises InputError where it cannot be written.
+    """
+    source, place = archive(), folder.joinpath(*_inside(path).parts)
+    if source is None:
+        return False
+    if not (place.exists() and place.samefile(source)):
+        try:
+            shutil.copyfile(source, place)
+        except OSError as error:
+            raise InputError(f"cannot write {place}: {error.strerror or error}") from error
+    return True
 
 
 def _inside(path: str) -> PurePosixPath:

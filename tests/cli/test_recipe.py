@@ -175,13 +175,18 @@ def test_the_list_names_every_recipe(recipe: Any) -> None:
     assert {"docker", "conda", "ansible", "driver", "kubernetes"} <= set(names)
 
 
-def test_one_file_is_printed_as_it_is_and_several_with_their_names(recipe: Any) -> None:
-    one = recipe("requirements", "--gpu", "V100", "--driver", "535")
-    assert one.code == 0
-    assert one.out.startswith("#")
-    assert "==>" not in one.out
-    several = recipe("uv", "--gpu", "V100", "--driver", "535")
-    assert several.out.startswith("==> pyproject.toml <==\n")
+def test_the_main_file_is_printed_as_it_is_and_the_others_are_named(recipe: Any, tmp_path: Path) -> None:
+    plan = ("--gpu", "V100", "--driver", "535")
+    for name, main, others in (
+        ("requirements", "requirements.txt", ()),
+        ("docker", "Dockerfile", (".dockerignore",)),
+        ("slurm", "check.sbatch", ("bench.sbatch", "envdoctor.pyz")),
+    ):
+        printed = recipe(name, *plan)
+        assert printed.code == 0
+        assert recipe(name, *plan, "-o", str(tmp_path / name)).code == 0
+        assert printed.out == (tmp_path / name / main).read_text()
+        assert all(other in printed.err for other in others)
 
 
 def test_the_header_says_how_it_was_made(recipe: Any) -> None:

@@ -47,13 +47,6 @@ def download(folder: Path, *requirements: str | Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def envdoctor_wheel(folder: Path) -> Path:
-    """A wheel of this checkout."""
-    command: list[str | Path] = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
-    subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=ROOT)
-    return next(folder.glob("envdoctor-*.whl"))
-
-
 def _for_images() -> tuple[str, ...]:
     return ("download", "--quiet", "--retries=1", "--timeout=20", f"--python-version={PYTHON}", "--only-binary=:all:")
 

@@ -133,7 +133,8 @@ def test_it_makes_the_environment_proves_it_and_then_changes_nothing(
     plan = here(os="debian12", torchvision=None, requirements=(f"torch=={TORCH}",))
     folder, home = project(plan, scratch / "project"), scratch / "home"
     home.mkdir()
-    (home / "envdoctor").symlink_to(Path(sys.prefix))  # the one that is being tested
+    own = f"import os, sys; os.execv({sys.executable!r}, [{sys.executable!r}, '-m', 'envdoctor', *sys.argv[1:]])"
+    (folder / "files/envdoctor.pyz").write_text(own)  # the one that is being tested
     variables = {
         "torch_stack_home": str(home),
         "torch_stack_become": False,

@@ -11,6 +11,8 @@ import pytest
 
 from envdoctor.planning.model import Stack
 from envdoctor.rendering.catalogue import render
+from envdoctor.rendering.containers import proof
+from envdoctor.rendering.templates import sh
 from tests.rendering.test_docker import STACKS
 from tests.rendering.tools import check_with
 
@@ -111,7 +113,7 @@ def test_it_refuses_an_older_driver_and_checks_by_default() -> None:
     stack = STACKS["rtx5090"]
     script = stages(stack)[0].section("runscript")
     assert f"need={stack.min_driver}\n" in script
-    assert script.rstrip().endswith('[ $# -gt 0 ] || set -- envdoctor check\n    exec "$@"')
+    assert script.rstrip().endswith(f'[ $# -gt 0 ] || set -- {sh(proof(stack))}\n    exec "$@"')
     assert "need=" not in stages(STACKS["no-gpu"])[0].section("runscript")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from envdoctor.planning.model import Stack
 from envdoctor.rendering.catalogue import render
+from envdoctor.rendering.containers import proof
 from envdoctor.rendering.model import Options
 from tests.rendering.test_docker import STACKS
 from tests.rendering.tools import check_with
@@ -52,7 +53,7 @@ def test_the_gpus_are_passed_in_where_the_plan_has_some(name: str, gpus: list[st
 
 
 def test_it_checks_itself_at_each_start() -> None:
-    assert written(STACKS["rtx5090"])["postStartCommand"] == "envdoctor check"
+    assert written(STACKS["rtx5090"])["postStartCommand"] == list(proof(STACKS["rtx5090"]))
 
 
 def test_its_user_may_install_packages() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,6 @@ from tests.rendering.pip_inside import (
     ROOT,
     configuration_of_this_machine,
     download,
-    envdoctor_wheel,
     wheels_alone,
 )
 from tests.rendering.stand_ins import PYTHON, extension, torch_for_cuda
@@ -36,25 +34,18 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
 
 
 @pytest.fixture(scope="module")
-def envdoctor(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return envdoctor_wheel(tmp_path_factory.mktemp("envdoctor"))
-
-
-@pytest.fixture(scope="module")
-def wheels(builder: Builder, envdoctor: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheels(builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What all images need but torch."""
     folder = tmp_path_factory.mktemp("wheels")
-    download(folder, envdoctor, "six", "ninja", "packaging", "setuptools", "wheel")
-    (folder / envdoctor.name).unlink()
+    download(folder, "six", "ninja", "packaging", "setuptools", "wheel")
     return folder
 
 
-def recipe(folder: Path, envdoctor: Path, *arguments: str) -> Path:
-    """A build context as the user has it: what `envdoctor recipe docker -o` writes, and a wheel of this very envdoctor."""
+def recipe(folder: Path, *arguments: str) -> Path:
+    """A build context as the user has it: what `envdoctor recipe docker -o` writes."""
     command = [sys.executable, "-m", "envdoctor", "recipe", "docker", *arguments, "-o", str(folder)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    shutil.copy(envdoctor, folder)
     return folder
 
 
@@ -71,25 +62,19 @@ def report(builder: Builder, container: str, *command: str) -> dict[str, Any]:
 
 @pytest.mark.torch
 def test_an_image_with_the_real_torch_is_built_and_checks_itself(
-    builder: Builder, envdoctor: Path, wheels: Path, tmp_path: Path
+    builder: Builder, wheels: Path, tmp_path: Path
 ) -> None:
     plan = ("--gpu", "none", "--os", "debian12", "--python", PYTHON, "--torch", TORCH, "--with", "six")
-    context = recipe(tmp_path / "context", envdoctor, *plan)
+    context = recipe(tmp_path / "context", *plan)
     configuration = built(builder, context, (wheels, real_torch.wheels()), "cpu", "--build-arg", "UID=1234")
     assert configuration["User"] == "1234:1000"
-    assert configuration["Cmd"] == ["envdoctor", "check"]
-    assert configuration["Healthcheck"]["Test"] == ["CMD", "envdoctor", "check", "--fast"]
+    assert not configuration.get("Healthcheck"), "a container for the CPU has nothing to lose"
     label = configuration["Labels"]["envdoctor.torch"]
     assert label.partition("+")[0] == TORCH
 
     container = builder.container("cpu")
-    said = report(builder, container, *configuration["Cmd"])
-    assert (said["exit code"], said["ok"]) == (0, True), said["findings"]
-    interpreter = said["snapshot"]["interpreter"]
-    assert interpreter["executable"] == "/opt/venv/bin/python"
-    assert interpreter["torch"]["version"] == label
-    assert interpreter["torch"]["run"]["outcome"] == "ok"
-    assert builder.run(container, *configuration["Healthcheck"]["Test"][1:]).returncode == 0
+    said = builder.run(container, *configuration["Cmd"])
+    assert (said.returncode, said.stdout) == (0, f"{label} computes correctly on the CPU\n"), said.stderr
 
     assert builder.run(container, "id", "-u").stdout.strip() == "1234"
     assert builder.run(container, "touch", "/workspace/file", "/home/app/.cache/file").returncode == 0
@@ -99,12 +84,10 @@ def test_an_image_with_the_real_torch_is_built_and_checks_itself(
     assert left.stdout == "", "caches, secrets and the context are the builder's"
 
 
-def test_an_image_for_a_gpu_is_built_on_a_slim_base(
-    builder: Builder, envdoctor: Path, wheels: Path, tmp_path: Path
-) -> None:
+def test_an_image_for_a_gpu_is_built_on_a_slim_base(builder: Builder, wheels: Path, tmp_path: Path) -> None:
     torch_for_cuda(wheels, NEW_TORCH, NEW_TORCHVISION, NEW_CUDA)
     plan = ("--gpu", "RTX 5090", "--driver", "580.95.05", "--os", "debian12", "--python", PYTHON, "--with", "six")
-    configuration = built(builder, recipe(tmp_path / "context", envdoctor, *plan), [wheels], "gpu")
+    configuration = built(builder, recipe(tmp_path / "context", *plan), [wheels], "gpu")
     environment = dict(entry.split("=", 1) for entry in configuration["Env"])
     assert environment["NVIDIA_VISIBLE_DEVICES"] == "all"
     assert environment["NVIDIA_REQUIRE_CUDA"] == "cuda>=13.0"
@@ -113,22 +96,21 @@ def test_an_image_for_a_gpu_is_built_on_a_slim_base(
     assert configuration["Labels"]["envdoctor.gpus"] == "NVIDIA GeForce RTX 5090 (12.0)"
 
     container = builder.container("gpu")
-    said = report(builder, container, *configuration["Entrypoint"], *configuration["Cmd"])
-    assert said["snapshot"]["interpreter"]["torch"]["version"] == f"{NEW_TORCH}+cu132"
-    assert {finding["layer"] for finding in said["findings"]} <= {"gpu", "driver", "container"}, said["findings"]
+    assert configuration["Healthcheck"]["Test"] == ["CMD", "nvidia-smi"]
+    program = ("python", "-c", "import torch; print(torch.__version__)")
+    started = builder.run(container, *configuration["Entrypoint"], *program)
+    assert (started.returncode, started.stdout) == (0, f"{NEW_TORCH}+cu132\n"), started.stderr
     moved = builder.run(container, "pip", "install", "--dry-run", "--no-index", "nvidia-standin>=2")
     assert "constraint" in moved.stdout + moved.stderr, "no package moves CUDA's libraries"
 
 
 def test_an_extension_is_compiled_in_a_stage_that_is_left_behind(
-    builder: Builder, envdoctor: Path, wheels: Path, tmp_path: Path
+    builder: Builder, wheels: Path, tmp_path: Path
 ) -> None:
     torch_for_cuda(wheels, NEW_TORCH, NEW_TORCHVISION, NEW_CUDA)
     extension(wheels)
     gpu = ("--gpu", "RTX 5090", "--driver", "580.95.05", "--os", "ubuntu24.04", "--python", "3.12")
-    context = recipe(
-        tmp_path / "context", envdoctor, *gpu, "--purpose", "build-extensions", "--with", "envdoctor-probe==1.0"
-    )
+    context = recipe(tmp_path / "context", *gpu, "--purpose", "build-extensions", "--with", "envdoctor-probe==1.0")
     configuration = built(builder, context, [wheels], "extension")
     assert configuration["Entrypoint"] == ["require-driver"]
     assert not [entry for entry in configuration["Env"] if entry.startswith(("CUDA_HOME", "TORCH_CUDA_ARCH_LIST"))]
@@ -140,8 +122,6 @@ def test_an_extension_is_compiled_in_a_stage_that_is_left_behind(
     for name in ("g++", "git", "nvcc"):
         assert builder.run(container, "sh", "-c", f"command -v {name}").stdout == "", "compilers stay behind"
     assert builder.run(container, "sh", "-c", "command -v gcc").returncode == 0, "but for triton's"
-    said = report(builder, container, *configuration["Healthcheck"]["Test"][1:])
-    assert said["snapshot"]["interpreter"]["executable"] == "/opt/venv/bin/python"
 
 
 def test_envdoctors_own_image_is_built_and_checks(builder: Builder, tmp_path: Path) -> None:

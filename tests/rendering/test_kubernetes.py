@@ -12,6 +12,7 @@ import yaml
 from envdoctor.errors import InputError
 from envdoctor.planning.model import Stack
 from envdoctor.rendering.catalogue import render
+from envdoctor.rendering.containers import proof_statements
 from envdoctor.rendering.model import Options
 from envdoctor.rendering.targets.kubernetes import node_terms
 from tests.rendering.test_docker import STACKS
@@ -104,12 +105,16 @@ def test_the_job_proves_and_does_not_try_again() -> None:
     job = resources(STACKS["rtx5090"])["Job"]["spec"]
     assert job["backoffLimit"] == 0
     assert job["template"]["spec"]["restartPolicy"] == "Never"
-    assert job["template"]["spec"]["containers"][0]["args"][-1].startswith("envdoctor check && envdoctor bench")
+    assert "args" not in job["template"]["spec"]["containers"][0], "the image's own command is the proof"
 
 
 def test_a_node_is_ready_while_it_passes() -> None:
     container = pod(STACKS["rtx5090"], "DaemonSet")["containers"][0]
-    assert container["readinessProbe"]["exec"]["command"] == ["envdoctor", "check", "--fast"]
+    program = "\n".join(proof_statements(STACKS["rtx5090"]))
+    assert container["args"][-1] == f"python -c '\n{program}\n' && touch /tmp/proved && exec sleep infinity\n"
+    assert container["readinessProbe"]["exec"]["command"] == ["sh", "-c", "test -e /tmp/proved && nvidia-smi"]
+    on_cpu = pod(STACKS["no-gpu"], "DaemonSet")["containers"][0]
+    assert on_cpu["readinessProbe"]["exec"]["command"] == ["sh", "-c", "test -e /tmp/proved"]
 
 
 def test_a_runtime_class_is_offered_and_not_insisted_on() -> None:

@@ -26,7 +26,9 @@ code=0
 for node in $FAKE_NODES; do SLURMD_NODENAME=$node "$@" || code=$?; done
 exit $code
 """
-ENVDOCTOR = """
+# The environment's Python, which is given -I and envdoctor.pyz.
+PYTHON = """
+shift 2
 case "$1" in
     snapshot) for last; do :; done; printf '{\\n  "node": "%s"\\n}\\n' "$SLURMD_NODENAME" > "$last" ;;
     check) echo "looked at $3"; [ "$SLURMD_NODENAME" != "$BROKEN" ] ;;
@@ -45,7 +47,6 @@ def cluster(tmp_path: Path) -> Path:
         (tmp_path / file.path).write_text(file.text)
     commands = {
         "srun": SRUN,
-        "envdoctor": ENVDOCTOR,
         "sbatch": 'echo "submitted $@"',
         "scontrol": "printf 'n1\\nn2\\n'",
         "sinfo": "printf 'n1 idle gpu:8\\nn2 drained gpu:8\\nn3 mixed gpu:h100:8(S:0-1)\\nlogin1 idle (null)\\nn1 idle gpu:8\\n'",
@@ -55,10 +56,12 @@ def cluster(tmp_path: Path) -> Path:
         command.parent.mkdir(exist_ok=True)
         command.write_text(f"#!/bin/bash\n{code}\n")
         command.chmod(0o755)
-    for program in ("python", "torchrun"):
+    torchrun = 'echo "torchrun $@"; echo "threads $OMP_NUM_THREADS"'
+    (tmp_path / "envdoctor.pyz").touch()
+    for program, code in (("python", PYTHON), ("torchrun", torchrun)):
         place = tmp_path / ".venv/bin" / program
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text('#!/bin/bash\necho "torchrun $@"; echo "threads $OMP_NUM_THREADS"\n')
+        place.write_text(f"#!/bin/bash\n{code}\n")
         place.chmod(0o755)
     return tmp_path
 
@@ -120,6 +123,13 @@ def test_a_missing_environment_is_said_before_anything_runs(cluster: Path) -> No
     assert done.returncode == 1
     assert "EXPECT_GPU=0 bash venv.sh" in done.stderr
     assert not (cluster / "snapshots").exists()
+
+
+def test_a_missing_envdoctor_is_said_before_anything_runs(cluster: Path) -> None:
+    (cluster / "envdoctor.pyz").unlink()
+    done = submit(cluster, "bench.sbatch")
+    assert done.returncode == 1
+    assert f"There is no {cluster}/envdoctor.pyz" in done.stderr
 
 
 def test_all_nodes_with_gpus_that_can_work_get_a_job(cluster: Path) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-import envdoctor
 from envdoctor.errors import InputError
 from envdoctor.planning.model import Stack
 from envdoctor.rendering.drivers import on_jetson
@@ -54,7 +53,6 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
     values: dict[str, Any] = {
         "driver": with_driver,
         "toolkit": ".".join((stack.toolkit or stack.cuda or "").split(".")[:2]) if with_toolkit else "",
-        "envdoctor": f"envdoctor=={envdoctor.__version__}",
     }
     made = [
         RenderedFile(path, fill(f"ansible/{name}.yml.j2", stack, options, what=what[name], run=run, **values))

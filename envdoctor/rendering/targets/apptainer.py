@@ -21,7 +21,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         what=f"An Apptainer image with torch {stack.torch} ({stack.channel}).",
         run=(
             "apptainer build stack.sif stack.def",
-            f"apptainer run{nv} stack.sif                  # envdoctor check",
+            f"apptainer run{nv} stack.sif                  # computes, and compares with the CPU",
             f"apptainer run{nv} stack.sif python train.py",
         ),
         image=filled,
@@ -33,7 +33,6 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         guard=filled.guard[1:-1],
         # uv comes from PyPI here: a definition cannot mount another image.
         uv_needs=("python3-venv",) if filled.uv else (),
-        envdoctor_needs=("python3-venv",) if filled.envdoctor_uv or (filled.uv and not stack.build_image) else (),
         uv_requirement=UV_IMAGE.rpartition("/")[2].replace(":", "=="),
     )
     return (RenderedFile("stack.def", text),)

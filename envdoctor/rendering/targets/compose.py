@@ -24,7 +24,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         options,
         what=f"A Compose service with torch {stack.torch} ({stack.channel}).",
         run=(
-            "docker compose up --build                 # builds it and runs envdoctor check",
+            "docker compose up --build                 # builds it; computes, and compares with the CPU",
             "docker compose run --rm torch python train.py",
         ),
         name=service_name(options),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 
 from envdoctor.planning.model import Stack
-from envdoctor.rendering.containers import docker_arguments, service_name
+from envdoctor.rendering.containers import docker_arguments, proof, service_name
 from envdoctor.rendering.model import Options, RenderedFile
 from envdoctor.rendering.pip import building_environment
 from envdoctor.rendering.targets.docker import dockerfile
@@ -41,6 +41,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         what=f"A dev container with torch {stack.torch} ({stack.channel}).",
         run=("VS Code: Dev Containers: Reopen in Container", "devcontainer up --workspace-folder ."),
         name=service_name(options),
+        proof=proof(stack),
         run_arguments=(*docker_arguments(stack, options), "--ulimit=memlock=-1"),
     )
     return (

@@ -20,7 +20,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
             what=f"An image with torch {stack.torch} ({stack.channel}).",
             run=(
                 f"docker build --platform {platform(stack)} -t {name} .",
-                f"{run}   # envdoctor check",
+                f"{run}   # computes, and compares with the CPU",
                 f"{run} python train.py",
             ),
         ),

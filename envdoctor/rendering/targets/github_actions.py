@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import msgspec
 
-import envdoctor
 from envdoctor.errors import InputError
 from envdoctor.knowledge import load
 from envdoctor.planning.model import Stack, Target, Wishes
@@ -20,7 +19,6 @@ from envdoctor.rendering.templates import fill
 ACTIONS = {
     "checkout": "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1  # v7.0.1",
     "setup-python": "actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97  # v7.0.0",
-    "upload-artifact": "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f  # v7.0.0",
 }
 _GPU, _CPU = ".github/torch", ".github/torch-cpu"
 
@@ -36,7 +34,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         "github-actions/torch.yml.j2",
         stack,
         options,
-        what=f"Builds the environment with torch {stack.torch} and checks it, for each push and pull request.",
+        what=f"Builds the environment with torch {stack.torch} and proves it, for each push and pull request.",
         run=(
             "commit it with .github/torch*; the GPU job waits for a runner",
             "labelled self-hosted and gpu, and the variable GPU_RUNNER=true",
@@ -52,7 +50,6 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         cpu_runner="ubuntu-24.04-arm" if arm else "ubuntu-24.04",
         runner_arch="ARM64" if arm else "X64",
         building=stack.purpose == "build-extensions",
-        envdoctor=f"envdoctor=={envdoctor.__version__}",
     )
     return (RenderedFile(".github/workflows/torch.yml", workflow), *files)
 

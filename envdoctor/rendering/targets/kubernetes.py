@@ -1,4 +1,4 @@
-"""Kubernetes: a Job that checks and measures one node's GPUs, a DaemonSet that checks those of every node."""
+"""Kubernetes: a Job that proves one node's GPUs, a DaemonSet that proves and watches those of every node."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from envdoctor.errors import InputError
 from envdoctor.planning.model import Stack
-from envdoctor.rendering.containers import image_name, require_linux, service_name
+from envdoctor.rendering.containers import health, image_name, proof_statements, require_linux, service_name
 from envdoctor.rendering.model import Options, RenderedFile
 from envdoctor.rendering.templates import fill
 
@@ -32,6 +32,8 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
     more: dict[str, Any] = {
         "name": name,
         "check_name": watch,
+        "proof": proof_statements(stack),
+        "health": health(stack),
         "image_name": image_name(stack, options),
         "arch": _ARCHITECTURES.get(stack.arch, stack.arch),
         "terms": node_terms(stack),
@@ -45,7 +47,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         "kubernetes/job.yaml.j2",
         stack,
         options,
-        what=f"A Job that checks and measures the GPUs of a node with torch {stack.torch} ({stack.channel}).",
+        what=f"A Job that proves that the GPUs of a node compute rightly with torch {stack.torch} ({stack.channel}).",
         run=(
             "envdoctor recipe docker makes the image; name yours below, with its registry",
             f"kubectl apply -f job.yaml && kubectl logs --follow job/{name}",

@@ -31,12 +31,15 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
             "Checks GPU nodes of a Slurm cluster, and gathers their snapshots.",
             (
                 "sbatch check.sbatch; sbatch --nodes=4 check.sbatch; bash check-all.sh",
-                "then: envdoctor fleet check --snapshots snapshots",
+                "the snapshots are in snapshots/, and one a line in snapshots.jsonl",
             ),
         ),
         "check-all.sh": (
             "Submits check.sbatch for each GPU node of the cluster.",
-            ("bash check-all.sh [--partition=gpu]", "then: envdoctor fleet check --snapshots snapshots"),
+            (
+                "bash check-all.sh [--partition=gpu]",
+                "the snapshots are in snapshots/, and one a line in snapshots.jsonl",
+            ),
         ),
         "bench.sbatch": ("Measures a GPU node, several times over.", ("sbatch [--nodelist=NODE] bench.sbatch",)),
         "train.sbatch": (

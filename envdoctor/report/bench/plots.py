@@ -32,7 +32,7 @@ def _figure(rows: int, each: float = 0.34) -> tuple[Figure, Any]:
     except ImportError as error:
         raise InputError(
             f"an HTML report draws its plots with matplotlib, which is not installed here ({error}): "
-            "pip install 'envdoctor[report]'"
+            "pip install matplotlib"
         ) from None
     figure = Figure(figsize=(WIDTH, 0.9 + each * max(rows, 1)), layout="constrained")
     axes = figure.add_subplot()
