@@ -80,7 +80,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vermin --quiet --violations --no-tips --target=3.8- $(PY38)
-	$(BIN)/vermin --quiet --violations --no-tips --target=3.6- distribution/start.py
+	$(BIN)/vermin --quiet --violations --no-tips --target=3.6- envdoctor/distribution/start.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
@@ -89,7 +89,7 @@ format: $(VENV)/.dev
 dist: $(VENV)/.dev
 	rm -rf dist
 	$(BIN)/python -m hatchling build
-	$(BIN)/python -m distribution.pyz dist/*.whl -o dist/envdoctor.pyz
+	$(BIN)/python -m envdoctor.distribution.pyz dist/*.whl -o dist/envdoctor.pyz
 
 pages: $(VENV)/.core
 	$(BIN)/python -m envdoctor.diagnosis.pages

@@ -29,7 +29,7 @@ def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     _python("-m", "hatchling", "build", "-t", "wheel", "-d", folder)
     (wheel,) = folder.glob("*.whl")
-    _python("-m", "distribution.pyz", wheel, "-o", folder / "envdoctor.pyz")
+    _python("-m", "envdoctor.distribution.pyz", wheel, "-o", folder / "envdoctor.pyz")
     return folder / "envdoctor.pyz"
 
 

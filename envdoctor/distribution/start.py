@@ -9,7 +9,7 @@ import platform
 import sys
 from typing import List, NoReturn, Optional
 
-# distribution/pyz.py writes the digest of the contents here.
+# envdoctor/distribution/pyz.py writes the digest of the contents here.
 DIGEST = "@DIGEST@"
 
 

@@ -1,4 +1,4 @@
-"""Builds envdoctor.pyz: `python -m distribution.pyz WHEEL -o dist/envdoctor.pyz` (`make dist`).
+"""Builds envdoctor.pyz: `python -m envdoctor.distribution.pyz WHEEL -o dist/envdoctor.pyz` (`make dist`).
 
 One file for every Python from 3.10 on, with all that envdoctor needs. Most of that is pure. msgspec and psutil are compiled:
 their wheels for each platform and Python are in it, and start.py takes those that fit. docs/distribution.md has the figures.
@@ -114,7 +114,7 @@ def _write(contents: Path, output: Path) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m distribution.pyz", description="Build envdoctor.pyz.")
+    parser = argparse.ArgumentParser(prog="python -m envdoctor.distribution.pyz", description="Build envdoctor.pyz.")
     parser.add_argument("wheel", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("dist/envdoctor.pyz"))
     asked = parser.parse_args()
