@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from envdoctor.compat import Question, answer
+from envdoctor.compat import CompatQuestion, answer
 from envdoctor.diagnosis.catalogue import select
 from envdoctor.diagnosis.engine import diagnose
 from envdoctor.diagnosis.model import Finding
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import Driver, KernelModule
 from envdoctor.facts.sections.gpu import CudaDevice, CudaDriver, Gpu, Nvml
-from envdoctor.facts.sections.host import Container, Distribution, Host, PciDevice
+from envdoctor.facts.sections.host import Container, Host, LinuxDistribution, PciDevice
 from envdoctor.knowledge import GpuRecord, KnowledgeError, load
 from envdoctor.linting import readers
 from envdoctor.linting.linter import lint
@@ -78,7 +78,7 @@ def _machine(random: Random) -> Case:
         system="Windows" if windows else "Linux",
         architecture="x86_64" if windows or random.random() < 0.9 else "aarch64",
         kernel="6.8.0-45-generic",
-        distribution=None if windows else Distribution(id=identifier, version_id=version),
+        distribution=None if windows else LinuxDistribution(id=identifier, version_id=version),
         glibc=None if windows else glibc,
         wsl=2 if place == "wsl" else 0,
     )
@@ -170,7 +170,7 @@ def by_lint(case: Case, line: str) -> tuple[Finding | None, Build | None]:
 def by_compat(case: Case) -> Build | None:
     """The build that compat says yes to, of the versions of this machine."""
     target = from_snapshot(case.snapshot, WORLD)
-    question = Question(
+    question = CompatQuestion(
         gpus=tuple(_name(board) for board in case.boards),
         driver=target.driver,
         python=target.python,

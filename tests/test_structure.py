@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -37,3 +39,13 @@ def test_no_room_is_over_a_fifth_of_the_product() -> None:
     shares = {room.name: lines(room) / whole for room in rooms}
     assert len(shares) > 10
     assert {name: share for name, share in shares.items() if share > LARGEST_ROOM} == {}
+
+
+def test_no_public_class_has_the_name_of_another() -> None:
+    places = defaultdict(set)
+    for file in (ROOT / "envdoctor").rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].add(file.relative_to(ROOT).as_posix())
+    assert len(places) > 100
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

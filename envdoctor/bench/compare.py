@@ -46,7 +46,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     price: float | None = None
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class ComparedFigure(msgspec.Struct, frozen=True, kw_only=True):
     """One figure of a workload on both sides.
 
     `ratio`: how many times better the other is than the baseline, whichever way the figure counts; `interval`: its 95 %
@@ -88,7 +88,7 @@ class Against(msgspec.Struct, frozen=True, kw_only=True):
     """One other side against the baseline. `mean`: the geometric mean of the ratios over `common` valid workloads."""
 
     other: str
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedFigure, ...]
     mean: float | None = None
     interval: tuple[float, float] | None = None
     verdict: str = NO_VERDICT
@@ -154,7 +154,7 @@ def _side(label: str, source: str, result: BenchResult, price: float | None) -> 
     )
 
 
-def _why_nothing(rows: Sequence[Row]) -> str:
+def _why_nothing(rows: Sequence[ComparedFigure]) -> str:
     different = [row for row in rows if row.verdict == DIFFERENT_WORK]
     if different:
         return f"they did different work ({different[0].workload}: {different[0].why})"
@@ -162,16 +162,18 @@ def _why_nothing(rows: Sequence[Row]) -> str:
 
 
 def _against(first: str, label: str, baseline: BenchResult, other: BenchResult, invalid: bool) -> Against:
-    rows: list[Row] = []
+    rows: list[ComparedFigure] = []
     common: list[tuple[WorkloadResult, WorkloadResult]] = []
     for name in dict.fromkeys(w.name for w in (*baseline.workloads, *other.workloads)):
         a, b = baseline.workload(name), other.workload(name)
         if a is None or b is None:
-            rows.append(Row(workload=name, metric="", verdict=ABSENT, why=f"only in {first if b is None else label}"))
+            rows.append(
+                ComparedFigure(workload=name, metric="", verdict=ABSENT, why=f"only in {first if b is None else label}")
+            )
         elif not a.metrics or not b.metrics:
-            rows.append(Row(workload=name, metric="", verdict=INVALID, why=_reason(first, a, label, b)))
+            rows.append(ComparedFigure(workload=name, metric="", verdict=INVALID, why=_reason(first, a, label, b)))
         elif a.work_hash != b.work_hash:
-            rows.append(Row(workload=name, metric="", verdict=DIFFERENT_WORK, why=_difference(a, b)))
+            rows.append(ComparedFigure(workload=name, metric="", verdict=DIFFERENT_WORK, why=_difference(a, b)))
         else:
             trusted = invalid or (a.valid and b.valid)
             reason = None if trusted else _reason(first, a, label, b)
@@ -219,11 +221,11 @@ def _reason(first: str, a: WorkloadResult, label: str, b: WorkloadResult) -> str
     return next((f"in {name}, {reason}" for name, w in sides for reason in w.invalid_because), "no figures")
 
 
-def _gated(name: str, reason: str | None) -> Row:
+def _gated(name: str, reason: str | None) -> ComparedFigure:
     """A workload that tells of answers only."""
     if reason is not None:
-        return Row(workload=name, metric="", verdict=INVALID, why=reason)
-    return Row(
+        return ComparedFigure(workload=name, metric="", verdict=INVALID, why=reason)
+    return ComparedFigure(
         workload=name, metric="", verdict=PASSED, why="an answer passes its gate or not; less error is no better"
     )
 
@@ -243,7 +245,7 @@ def _brief(value: Any) -> str:
 # --- the figures of one workload ------------------------------------------------------------------------------------------
 
 
-def _rows(a: WorkloadResult, b: WorkloadResult, reason: str | None) -> Iterator[Row]:
+def _rows(a: WorkloadResult, b: WorkloadResult, reason: str | None) -> Iterator[ComparedFigure]:
     """The figures that can be compared. `reason`: why they do not count."""
     for name, first in a.metrics.items():
         second = b.metrics.get(name)
@@ -258,7 +260,7 @@ def _rows(a: WorkloadResult, b: WorkloadResult, reason: str | None) -> Iterator[
         why = None if ratio.verdict else f"{few} launch{'es' if few > 1 else ''} a side"
         if reason is not None:
             verdict, why = INVALID, reason
-        yield Row(
+        yield ComparedFigure(
             workload=a.name,
             metric=name,
             unit=first.unit,
@@ -283,7 +285,7 @@ def _comparable(first: Metric, second: Metric) -> bool:
     return first.unit != "1" and bool(first.launches) and bool(second.launches) and positive
 
 
-def _firm(rows: Sequence[Row]) -> list[Row]:
+def _firm(rows: Sequence[ComparedFigure]) -> list[ComparedFigure]:
     """Marks the verdicts that stand though so many figures are compared (Holm 1979)."""
     judged = sorted((row.p, index) for index, row in enumerate(rows) if row.p is not None and row.verdict in _DIFFERENT)
     total = sum(row.p is not None and row.verdict in (*_DIFFERENT, NO_DIFFERENCE) for row in rows)
@@ -329,7 +331,7 @@ def _mean(common: Sequence[tuple[WorkloadResult, WorkloadResult]]) -> Ratio | No
 def _efficiency(
     baseline: BenchResult,
     other: BenchResult,
-    rows: Sequence[Row],
+    rows: Sequence[ComparedFigure],
     prices: tuple[float | None, float | None],
     currency: str,
 ) -> Iterator[Efficiency]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from envdoctor.bench.results import Diagnosed, Failure
+from envdoctor.bench.results import ErrorDiagnosis, WorkloadFailure
 from envdoctor.facts.model import Snapshot
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ SURE_ENOUGH = 0.5
 MOST = 2
 
 
-def explained(failure: Failure, snapshot: Snapshot) -> tuple[Diagnosed, ...]:
+def explained(failure: WorkloadFailure, snapshot: Snapshot) -> tuple[ErrorDiagnosis, ...]:
     """The causes that the error's text and the machine's facts point to, best first; () where it is no known problem of the
     environment (a workload too large for the memory is none)."""
     from envdoctor.diagnosis.judging import judge_text
@@ -32,15 +32,17 @@ def explained(failure: Failure, snapshot: Snapshot) -> tuple[Diagnosed, ...]:
     )[:MOST]
 
 
-def diagnosed(failure: Failure, snapshot: Snapshot, causes: tuple[Diagnosed, ...] = ()) -> tuple[Diagnosed, ...]:
+def diagnosed(
+    failure: WorkloadFailure, snapshot: Snapshot, causes: tuple[ErrorDiagnosis, ...] = ()
+) -> tuple[ErrorDiagnosis, ...]:
     """As `explained`; then `causes`, the machine's own (`errors_of`) where it is the machine that failed."""
-    found: dict[str, Diagnosed] = {}
+    found: dict[str, ErrorDiagnosis] = {}
     for one in (*explained(failure, snapshot), *causes):
         found.setdefault(one.code, one)
     return tuple(found.values())[:MOST]
 
 
-def errors_of(snapshot: Snapshot) -> tuple[Diagnosed, ...]:
+def errors_of(snapshot: Snapshot) -> tuple[ErrorDiagnosis, ...]:
     """What `envdoctor check` calls an error of that machine, and no consequence of another; the first of them."""
     from envdoctor.diagnosis.judging import judge_snapshot
     from envdoctor.diagnosis.model import Severity
@@ -51,9 +53,9 @@ def errors_of(snapshot: Snapshot) -> tuple[Diagnosed, ...]:
     return tuple(map(_diagnosed, causes))[:MOST]
 
 
-def _diagnosed(cause: Finding) -> Diagnosed:
+def _diagnosed(cause: Finding) -> ErrorDiagnosis:
     first = cause.fixes[0] if cause.fixes else None
-    return Diagnosed(
+    return ErrorDiagnosis(
         code=cause.code,
         title=cause.title,
         summary=cause.summary,

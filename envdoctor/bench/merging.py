@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from envdoctor.bench.protocol import Measured, MeasuredMetric
-from envdoctor.bench.results import Limit, Metric, WorkloadResult
+from envdoctor.bench.results import Metric, PhysicalLimit, WorkloadResult
 from envdoctor.bench.runner import Launch
 from envdoctor.bench.statistics import geometric_mean, launch_interval
 
@@ -123,12 +123,12 @@ def _metric(parts: Sequence[MeasuredMetric]) -> Metric:
     )
 
 
-def _limit(limits: Sequence[Limit]) -> Limit | None:
+def _limit(limits: Sequence[PhysicalLimit]) -> PhysicalLimit | None:
     """Each launch measured its own ceilings: the mean of both."""
     if not limits:
         return None
     value, percent = (geometric_mean([getattr(limit, name) for limit in limits]) for name in ("value", "percent"))
-    return Limit(value=value, percent=percent, what=limits[0].what)
+    return PhysicalLimit(value=value, percent=percent, what=limits[0].what)
 
 
 def _thinned(samples: Sequence[float | None]) -> list[float]:

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from envdoctor.bench.gpu_watch import is_mig
-from envdoctor.bench.results import BenchResult, Limit, Metric, Telemetry, WorkloadResult
+from envdoctor.bench.results import BenchResult, Metric, PhysicalLimit, Telemetry, WorkloadResult
 from envdoctor.knowledge import KnowledgeError, load
 from envdoctor.knowledge.gpus import GpuRecord
 
@@ -74,7 +74,9 @@ def _with_peaks(workload: WorkloadResult, card: GpuRecord | None) -> WorkloadRes
 
 def _limited(metric: Metric, peak: float, what: str) -> Metric:
     assert metric.value is not None
-    return msgspec.structs.replace(metric, limit=Limit(value=peak, percent=100 * metric.value / peak, what=what))
+    return msgspec.structs.replace(
+        metric, limit=PhysicalLimit(value=peak, percent=100 * metric.value / peak, what=what)
+    )
 
 
 def _link(workload: WorkloadResult) -> tuple[float | None, str]:

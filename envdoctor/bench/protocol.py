@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from envdoctor.bench.child import Event
-from envdoctor.bench.results import Device, Limit
+from envdoctor.bench.results import Device, PhysicalLimit
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ class MeasuredMetric(msgspec.Struct, frozen=True, kw_only=True):
     rcv: float | None = None
     drift: float | None = None
     outliers: int = 0
-    limit: Limit | None = None
+    limit: PhysicalLimit | None = None
     timing: str | None = None
     """The timing that it is from: a key of Measured.timed."""
     once: bool = False

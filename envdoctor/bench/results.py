@@ -19,7 +19,7 @@ from envdoctor.facts.model import Snapshot
 SCHEMA = "envdoctor.bench/1"
 
 
-class Limit(msgspec.Struct, frozen=True, kw_only=True):
+class PhysicalLimit(msgspec.Struct, frozen=True, kw_only=True):
     """The physical limit that a figure is held against: `value` in the metric's unit, `percent` of it that was reached."""
 
     value: float
@@ -46,12 +46,12 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     rcv: float | None = None
     drift: float | None = None
     outliers: int = 0
-    limit: Limit | None = None
+    limit: PhysicalLimit | None = None
     launches: tuple[float, ...] = ()
     """The median of each launch."""
 
 
-class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
+class ErrorDiagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """What envdoctor makes of an error: a diagnosis, and its first repair."""
 
     code: str
@@ -62,7 +62,7 @@ class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
+class WorkloadFailure(msgspec.Struct, frozen=True, kw_only=True):
     """Why a workload gave no figures. `kind`: out-of-memory, cuda, numerics, exception (the child said so itself), crash, hang,
     overran (its process was lost)."""
 
@@ -71,7 +71,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     launch: int = 1
     traceback: str | None = None
     log_tail: tuple[str, ...] = ()
-    diagnosed: tuple[Diagnosed, ...] = ()
+    diagnosed: tuple[ErrorDiagnosis, ...] = ()
 
 
 class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,8 +124,8 @@ class WorkloadResult(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     launches: int = 1
     """How many launches gave figures."""
-    failure: Failure | None = None
-    diagnosed: tuple[Diagnosed, ...] = ()
+    failure: WorkloadFailure | None = None
+    diagnosed: tuple[ErrorDiagnosis, ...] = ()
     """Of a workload whose arithmetic was wrong on a GPU: what `envdoctor check` calls an error there."""
     telemetry: Telemetry | None = None
     details: dict[str, Any] = {}

@@ -18,8 +18,8 @@ import msgspec
 
 from envdoctor.bench.child import SILENCE, STARTUP, Child, Ending, Event
 from envdoctor.bench.protocol import Hello, Measured, offset, placed
-from envdoctor.bench.results import Failure
-from envdoctor.bench.suites import Plan
+from envdoctor.bench.results import WorkloadFailure
+from envdoctor.bench.suites import RunPlan
 from envdoctor.errors import EnvdoctorError, InputError
 from envdoctor.signals import deferred
 
@@ -49,7 +49,7 @@ class Launch:
     number: int
     hello: Hello | None = None
     measured: dict[str, Measured] = field(default_factory=dict)
-    failures: dict[str, Failure] = field(default_factory=dict)
+    failures: dict[str, WorkloadFailure] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     garbage: int = 0
@@ -77,7 +77,7 @@ class Runner:
     def __init__(
         self,
         python: str | Path,
-        plan: Plan,
+        plan: RunPlan,
         *,
         environment: Mapping[str, str] | None = None,
         script: str | Path | None = None,
@@ -103,7 +103,9 @@ class Runner:
                 break
             if len(left) == len(remaining):
                 reason = f"its process {ending.words} before it began"
-                failure = Failure(kind="crash", message=reason, launch=launch.number, log_tail=_tail(ending.stderr))
+                failure = WorkloadFailure(
+                    kind="crash", message=reason, launch=launch.number, log_tail=_tail(ending.stderr)
+                )
                 launch.failures.update(dict.fromkeys(left, failure))
                 break
             launch.restarts += 1
@@ -188,7 +190,7 @@ class Runner:
         if name in launch.measured:  # it asked for more samples, and what it had measured before stands
             launch.notes.append(f"{name} failed when it was given more time: {fields.get('message')}")
             return
-        launch.failures[name] = Failure(
+        launch.failures[name] = WorkloadFailure(
             kind=str(fields.get("kind", "exception")),
             message=str(fields.get("message", "")),
             launch=launch.number,
@@ -208,7 +210,7 @@ class Runner:
         kind = ending.kind if ending.kind in ("hang", "overran") else "crash"
         launch.failures.setdefault(
             name,
-            Failure(
+            WorkloadFailure(
                 kind=kind,
                 message=f"its process {ending.words}",
                 launch=launch.number,

@@ -21,9 +21,9 @@ from envdoctor.bench.diagnosing import diagnosed, errors_of
 from envdoctor.bench.energy import with_energy
 from envdoctor.bench.peaks import with_peaks
 from envdoctor.bench.protocol import Hello
-from envdoctor.bench.results import BenchResult, Diagnosed, Environment, Skipped, Telemetry, WorkloadResult
+from envdoctor.bench.results import BenchResult, Environment, ErrorDiagnosis, Skipped, Telemetry, WorkloadResult
 from envdoctor.bench.runner import Launch, Listener, Runner
-from envdoctor.bench.suites import Plan
+from envdoctor.bench.suites import RunPlan
 from envdoctor.bench.telemetry import Watch
 from envdoctor.bench.validity import judged
 from envdoctor.facts.model import Snapshot
@@ -34,7 +34,7 @@ INTERRUPTED = "interrupted"
 
 def measure(
     python: str | Path,
-    plan: Plan,
+    plan: RunPlan,
     snapshot: Snapshot,
     *,
     script: str | Path | None = None,
@@ -77,7 +77,7 @@ def measure(
 
 
 def _result(
-    plan: Plan,
+    plan: RunPlan,
     launches: Sequence[Launch],
     watch: Watch,
     snapshot: Snapshot,
@@ -137,7 +137,7 @@ def _timings(name: str, launches: Sequence[Launch], watch: Watch) -> list[tuple[
     return [(key, one) for key, one in seen if one is not None]
 
 
-def _diagnosed(workload: WorkloadResult, snapshot: Snapshot, causes: tuple[Diagnosed, ...]) -> WorkloadResult:
+def _diagnosed(workload: WorkloadResult, snapshot: Snapshot, causes: tuple[ErrorDiagnosis, ...]) -> WorkloadResult:
     if workload.failure is None:
         return msgspec.structs.replace(workload, diagnosed=causes)
     failure = msgspec.structs.replace(workload.failure, diagnosed=diagnosed(workload.failure, snapshot, causes))

@@ -57,7 +57,7 @@ class Listing(msgspec.Struct, frozen=True):
         return tuple(listed.name for listed in self.workloads if name in listed.suites)
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A run to be done. `budget`: seconds for each launch, with its imports."""
 
     workloads: tuple[str, ...]
@@ -100,7 +100,7 @@ def plan(
     workloads: Sequence[str] = (),
     launches: int | None = None,
     budget: float | None = None,
-) -> Plan:
+) -> RunPlan:
     """A plan from what the command line says: a suite (quick where nothing is named), or some workloads.
 
     `budget`: seconds for all launches together. Raises InputError on an unknown workload.
@@ -114,4 +114,4 @@ def plan(
     if budget is None:
         known = listed.budgets.get(suite) if suite else None
         budget = known or SECONDS_EACH * len(names) * count
-    return Plan(workloads=names, suite=suite, launches=count, budget=budget / count)
+    return RunPlan(workloads=names, suite=suite, launches=count, budget=budget / count)

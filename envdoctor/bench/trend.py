@@ -35,7 +35,7 @@ class Worse(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
 
 
-class Change(msgspec.Struct, frozen=True):
+class RunChange(msgspec.Struct, frozen=True):
     """What is not as it was in the last run before."""
 
     what: str
@@ -86,16 +86,16 @@ def _worse(figure: Figure, earlier: Sequence[float]) -> Worse | None:
     )
 
 
-def changes(today: Past, before: Past) -> Iterator[Change]:
+def changes(today: Past, before: Past) -> Iterator[RunChange]:
     """What differs from the run before that could explain it."""
     for name in ("torch", "cuda", "cudnn", "driver", "threads"):
         a, b = getattr(before, name), getattr(today, name)
         if a is not None and b is not None and a != b:
-            yield Change(name, str(a), str(b))
+            yield RunChange(name, str(a), str(b))
     for name, unit, tolerance in (("power_limit", "W", 0.01), ("sm_clock", "MHz", 0.03)):
         a, b = getattr(before, name), getattr(today, name)
         if a is not None and b is not None and abs(a - b) > tolerance * max(a, b):
-            yield Change(name.replace("_", " "), f"{a:.0f} {unit}", f"{b:.0f} {unit}")
+            yield RunChange(name.replace("_", " "), f"{a:.0f} {unit}", f"{b:.0f} {unit}")
 
 
 def remember(result: BenchResult) -> BenchResult:

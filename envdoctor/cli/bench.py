@@ -187,12 +187,12 @@ def _saved(result: BenchResult, target: Path) -> InputError | None:
 def _explain(error: StartupError, python: str | None) -> None:
     """On stderr: why nothing could be measured at all, and the repair, with the facts of a try of torch."""
     from envdoctor.bench.diagnosing import diagnosed, errors_of
-    from envdoctor.bench.results import Failure
+    from envdoctor.bench.results import WorkloadFailure
     from envdoctor.cli.gathering import gather
     from envdoctor.console import Console
     from envdoctor.report.bench.result_text import print_causes
 
-    failure = Failure(kind="crash", message=str(error), log_tail=tuple(error.ending.stderr.splitlines()))
+    failure = WorkloadFailure(kind="crash", message=str(error), log_tail=tuple(error.ending.stderr.splitlines()))
     snapshot = gather(python=python, source=None, live=True)
     print_causes(Console(stderr=True, highlight=False), diagnosed(failure, snapshot, errors_of(snapshot)))
 

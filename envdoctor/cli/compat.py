@@ -61,7 +61,7 @@ def command(
 ) -> int:
     import msgspec
 
-    from envdoctor.compat import Question, answer, parse, platform_named, wsl_named
+    from envdoctor.compat import CompatQuestion, answer, parse, platform_named, wsl_named
     from envdoctor.knowledge import KnowledgeError, UnknownGpu, load
 
     wsl = platform is not None and wsl_named(platform)
@@ -70,7 +70,7 @@ def command(
     given = {"torch": torch, "driver": driver, "cuda": cuda, "python": python, "glibc": glibc, "platform": platform}
     options = {name: value for name, value in given.items() if value is not None}
     try:
-        asked = parse(question) if question or not (options or gpu) else Question()
+        asked = parse(question) if question or not (options or gpu) else CompatQuestion()
         if clash := [name for name in options if getattr(asked, name) not in (None, options[name])]:
             raise InputError(f"{clash[0]} is asked about twice, in words and as --{clash[0]}")
         asked = msgspec.structs.replace(asked, gpus=(*asked.gpus, *gpu), wsl=asked.wsl or wsl, **options).checked()

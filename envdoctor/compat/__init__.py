@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from envdoctor.compat.answer import SCHEMA, Answer, Change, Fact, Reason
+from envdoctor.compat.answer import SCHEMA, Answer, Fact, JudgedReason, NearestChange
 from envdoctor.compat.combine import answer
-from envdoctor.compat.question import Question, parse, platform_named, wsl_named
+from envdoctor.compat.question import CompatQuestion, parse, platform_named, wsl_named
 
-__all__ = ["SCHEMA", "Answer", "Change", "Fact", "Question", "Reason", "answer", "parse", "platform_named", "wsl_named"]
+__all__ = [
+    "SCHEMA",
+    "Answer",
+    "CompatQuestion",
+    "Fact",
+    "JudgedReason",
+    "NearestChange",
+    "answer",
+    "parse",
+    "platform_named",
+    "wsl_named",
+]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from envdoctor.compat.question import Question
+from envdoctor.compat.question import CompatQuestion
 from envdoctor.knowledge.builds import TorchBuild
 
 SCHEMA = "envdoctor.compat/1"
@@ -14,7 +14,7 @@ SCHEMA = "envdoctor.compat/1"
 Verdict = Literal["yes", "no", "unknown", "caution"]
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True):
+class JudgedReason(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was judged. `caution`: holds, but something is worth knowing. `confidence`: how the fact behind
     it is known, "rule" where a rule speaks for a version that is newer than the tables."""
 
@@ -25,7 +25,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class NearestChange(msgspec.Struct, frozen=True, kw_only=True):
     """The nearest thing that works: what to change, and to what. `pip`: what follows `pip install`."""
 
     change: str
@@ -47,12 +47,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """`answer`: yes, no or unknown; None where one subject alone was asked about, which `facts` describe.
     `build`: the torch build that the answer is about. `newer_than_table`: what was judged by rules alone."""
 
-    question: Question
+    question: CompatQuestion
     answer: Literal["yes", "no", "unknown"] | None
     summary: str
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[JudgedReason, ...] = ()
     build: TorchBuild | None = None
-    nearest: tuple[Change, ...] = ()
+    nearest: tuple[NearestChange, ...] = ()
     facts: tuple[Fact, ...] = ()
     newer_than_table: tuple[str, ...] = ()
     as_of: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from envdoctor.compat.question import Question
-from envdoctor.compat.subject import Gpu
+from envdoctor.compat.question import CompatQuestion
+from envdoctor.compat.subject import GpuSubject
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.versions import cuda_minor
 from envdoctor.knowledge.world import Knowledge
@@ -13,14 +13,14 @@ from envdoctor.planning.model import Target, Wishes
 from envdoctor.planning.question import best_build
 
 
-class Case(msgspec.Struct, frozen=True, kw_only=True):
+class CompatCase(msgspec.Struct, frozen=True, kw_only=True):
     """A question with its GPUs found and its platform settled."""
 
-    question: Question
-    gpus: tuple[Gpu, ...]
+    question: CompatQuestion
+    gpus: tuple[GpuSubject, ...]
     platform: str
 
-    def without(self, *fields: str) -> Case:
+    def without(self, *fields: str) -> CompatCase:
         """The same case with some of the user's wishes dropped."""
         return msgspec.structs.replace(self, question=msgspec.structs.replace(self.question, **dict.fromkeys(fields)))
 
@@ -59,7 +59,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         return Wishes(torch=asked.torch, cuda=cuda, python=asked.python)
 
 
-def chosen(world: Knowledge, case: Case) -> TorchBuild | None:
+def chosen(world: Knowledge, case: CompatCase) -> TorchBuild | None:
     """The build that a plan for this case takes; None where there is none."""
     build = best_build(case.target, case.wishes, world)
     if build is None and not case.accelerated:

@@ -7,14 +7,14 @@ from typing import Literal
 import msgspec
 
 from envdoctor.compat import judge, judge_build
-from envdoctor.compat.answer import Answer, Reason
-from envdoctor.compat.case import Case, chosen
-from envdoctor.compat.judged import Judged
+from envdoctor.compat.answer import Answer, JudgedReason
+from envdoctor.compat.case import CompatCase, chosen
 from envdoctor.compat.nearest import nearest
 from envdoctor.compat.overviews import sheet
 from envdoctor.compat.overviews.common import with_driver
-from envdoctor.compat.question import Question
+from envdoctor.compat.question import CompatQuestion
 from envdoctor.compat.subject import resolve
+from envdoctor.compat.subject_build import SubjectBuild
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.versions import cuda_key, python_tag, specifier, version
 from envdoctor.knowledge.world import LINUX, Knowledge
@@ -22,19 +22,19 @@ from envdoctor.planning.question import Question as PlanQuestion
 from envdoctor.planning.search import smallest_conflict
 
 
-def answer(world: Knowledge, question: Question) -> Answer:
+def answer(world: Knowledge, question: CompatQuestion) -> Answer:
     """The answer. UnknownGpu, AmbiguousGpu or KnowledgeError where a subject is not understood; a version that is
     newer than the tables is judged by rules and said to be."""
     gpus = tuple(resolve(world, name) for name in question.gpus)
     platform = question.platform or next((gpu.platform for gpu in gpus if gpu.platform), LINUX)
-    case = Case(question=question, gpus=gpus, platform=platform)
+    case = CompatCase(question=question, gpus=gpus, platform=platform)
     newer = newer_than_table(world, question)
     if len(question.subjects) == 1 and len(gpus) < 2:
         return sheet(world, case.question, gpus, platform, newer)
     return _combination(world, case, newer)
 
 
-def newer_than_table(world: Knowledge, question: Question) -> tuple[str, ...]:
+def newer_than_table(world: Knowledge, question: CompatQuestion) -> tuple[str, ...]:
     """The versions asked about that the tables do not reach: "torch 2.16", "driver 640", "CUDA 14"."""
     found = []
     newest_torch = world.torch_releases()[0].version
@@ -70,7 +70,7 @@ def future_torch(world: Knowledge, wanted: str) -> bool:
     )
 
 
-def _combination(world: Knowledge, case: Case, newer: tuple[str, ...]) -> Answer:
+def _combination(world: Knowledge, case: CompatCase, newer: tuple[str, ...]) -> Answer:
     question = case.question
     reasons = _without_torch(world, case)
     build = None
@@ -96,7 +96,7 @@ def _combination(world: Knowledge, case: Case, newer: tuple[str, ...]) -> Answer
     )
 
 
-def _without_torch(world: Knowledge, case: Case) -> list[Reason]:
+def _without_torch(world: Knowledge, case: CompatCase) -> list[JudgedReason]:
     """What can be said of driver, CUDA and GPU among themselves."""
     question = case.question
     reasons = [judge.jetson(gpu) for gpu in case.gpus if gpu.jetson]
@@ -116,10 +116,10 @@ def _without_torch(world: Knowledge, case: Case) -> list[Reason]:
     return reasons
 
 
-def _best_build(world: Knowledge, case: Case) -> tuple[TorchBuild | None, list[Reason]]:
+def _best_build(world: Knowledge, case: CompatCase) -> tuple[TorchBuild | None, list[JudgedReason]]:
     """The build that a plan takes, and how it fares; where there is none, the published one that breaks fewest of the wishes."""
     if (build := chosen(world, case)) is not None:
-        return build, how_it_fares(world, case, Judged(build=build))
+        return build, how_it_fares(world, case, SubjectBuild(build=build))
     wanted, assumed = case.wishes.torch, None
     if wanted is not None and future_torch(world, wanted):
         # The newest known release stands in for one that the table does not have yet.
@@ -128,22 +128,24 @@ def _best_build(world: Knowledge, case: Case) -> tuple[TorchBuild | None, list[R
     best = question.best() or question.closest("torch", "cuda", cpu=not case.accelerated)
     if best is None:
         return None, [_no_build(world, case)]
-    reasons = how_it_fares(world, case, Judged(build=best, assumed=assumed))
+    reasons = how_it_fares(world, case, SubjectBuild(build=best, assumed=assumed))
     if assumed:
         reasons = [msgspec.structs.replace(reason, confidence="rule") for reason in reasons]
         note = f"{assumed} is not in the table: it is judged as if built like torch {best.name}, the newest known."
-        reasons.insert(0, Reason(about="torch", verdict="caution", text=note, confidence="rule", sources=best.source))
+        reasons.insert(
+            0, JudgedReason(about="torch", verdict="caution", text=note, confidence="rule", sources=best.source)
+        )
     return best, reasons
 
 
-def _conflict(world: Knowledge, case: Case) -> list[Reason]:
+def _conflict(world: Knowledge, case: CompatCase) -> list[JudgedReason]:
     """What a plan for this case founders on."""
     question = PlanQuestion(case.target, case.wishes, world)
     limits = smallest_conflict(question.limits, question.start)
-    return [Reason(about=limit.constraint, verdict="no", text=limit.text) for limit in limits]
+    return [JudgedReason(about=limit.constraint, verdict="no", text=limit.text) for limit in limits]
 
 
-def how_it_fares(world: Knowledge, case: Case, judged: Judged) -> list[Reason]:
+def how_it_fares(world: Knowledge, case: CompatCase, judged: SubjectBuild) -> list[JudgedReason]:
     """Every wish against one build."""
     question = case.question
     named = judged.assumed is None and (question.torch is not None or question.cuda is not None)
@@ -158,22 +160,24 @@ def how_it_fares(world: Knowledge, case: Case, judged: Judged) -> list[Reason]:
     return reasons
 
 
-def possible(world: Knowledge, case: Case) -> TorchBuild | None:
+def possible(world: Knowledge, case: CompatCase) -> TorchBuild | None:
     """The best build that fulfils the case entirely, or None."""
     if any(reason.verdict == "no" for reason in _without_torch(world, case)):
         return None
     build = chosen(world, case)
-    return build if build is not None and _verdict(how_it_fares(world, case, Judged(build=build))) == "yes" else None
+    return (
+        build if build is not None and _verdict(how_it_fares(world, case, SubjectBuild(build=build))) == "yes" else None
+    )
 
 
-def _verdict(reasons: list[Reason]) -> Literal["yes", "no", "unknown"]:
+def _verdict(reasons: list[JudgedReason]) -> Literal["yes", "no", "unknown"]:
     verdicts = {reason.verdict for reason in reasons}
     if "no" in verdicts:
         return "no"
     return "unknown" if "unknown" in verdicts else "yes"
 
 
-def _no_build(world: Knowledge, case: Case) -> Reason:
+def _no_build(world: Knowledge, case: CompatCase) -> JudgedReason:
     """Why there is no published build to judge."""
     question = case.question
     releases = world.torch_releases()
@@ -186,9 +190,9 @@ def _no_build(world: Knowledge, case: Case) -> Reason:
             first = version(question.torch.lstrip("=~!<> ").split(",")[0].removesuffix(".*"))
             if first < oldest and "<" not in question.torch and ">" not in question.torch:
                 text = f"torch {question.torch} is older than the table, which begins at {oldest}."
-                return Reason(about="torch", verdict="unknown", text=text, confidence="unknown")
+                return JudgedReason(about="torch", verdict="unknown", text=text, confidence="unknown")
             text = f"There is no release {question.torch} of torch (known: {oldest} to {newest})."
-            return Reason(about="torch", verdict="no", text=text, sources=releases[0].source)
+            return JudgedReason(about="torch", verdict="no", text=text, sources=releases[0].source)
         for release in named:
             for kind, rows in (("unconfirmed", release.unconfirmed), ("not published", release.not_published)):
                 for row in rows:
@@ -196,17 +200,17 @@ def _no_build(world: Knowledge, case: Case) -> Reason:
                     if here and (row.variant == _variant(question.cuda) if question.cuda else row.variant != "cpu"):
                         verdict: Literal["no", "unknown"] = "no" if kind == "not published" else "unknown"
                         text = f"torch {release.version}+{row.variant} for {case.platform} is {kind}: {row.reason}."
-                        return Reason(about="torch", verdict=verdict, text=text, sources=row.source)
+                        return JudgedReason(about="torch", verdict=verdict, text=text, sources=row.source)
     parts = [f"CUDA {question.cuda}"] if question.cuda is not None else []
     published = sorted(
         {build.cuda for build in world.torch_builds() if build.cuda and _asked(build, question)}, key=cuda_key
     )
     have = f" It was published with CUDA {', '.join(published)}." if question.torch is not None and published else ""
     text = f"No build of {wanted} with {' and '.join(parts) or 'CUDA'} was published for {case.platform}.{have}"
-    return Reason(about="torch", verdict="no", text=text, sources=releases[0].source)
+    return JudgedReason(about="torch", verdict="no", text=text, sources=releases[0].source)
 
 
-def _asked(build: TorchBuild, question: Question) -> bool:
+def _asked(build: TorchBuild, question: CompatQuestion) -> bool:
     return question.torch is not None and specifier(question.torch).contains(build.torch)
 
 
@@ -216,7 +220,13 @@ def _variant(cuda: str) -> str:
 
 
 def _summary(
-    world: Knowledge, case: Case, verdict: str, build: TorchBuild | None, reasons: list[Reason], *, by_rule: bool
+    world: Knowledge,
+    case: CompatCase,
+    verdict: str,
+    build: TorchBuild | None,
+    reasons: list[JudgedReason],
+    *,
+    by_rule: bool,
 ) -> str:
     decisive = [reason for reason in reasons if reason.verdict == verdict]
     if verdict == "unknown":

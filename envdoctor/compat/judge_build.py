@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from envdoctor.compat import judge
-from envdoctor.compat.answer import Reason
-from envdoctor.compat.case import Case
-from envdoctor.compat.judged import Judged
-from envdoctor.compat.subject import Gpu
+from envdoctor.compat.answer import JudgedReason
+from envdoctor.compat.case import CompatCase
+from envdoctor.compat.subject import GpuSubject
+from envdoctor.compat.subject_build import SubjectBuild
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key, python_tag
 from envdoctor.knowledge.world import Knowledge
 from envdoctor.planning.driver_limits import needed_by
 
 
-def published(judged: Judged) -> Reason:
+def published(judged: SubjectBuild) -> JudgedReason:
     """Where the build is to be had; only builds with evidence of publication are ever judged."""
     build = judged.build
     where = f"at {build.index_url}" if build.index_url else "on PyPI"
     text = f"{judged.name} is published for {build.platform} {where}."
     confidence = "measured" if build.index_url is None else "documented"
-    return Reason(about="torch", verdict="yes", text=text, confidence=confidence, sources=build.evidence)
+    return JudgedReason(about="torch", verdict="yes", text=text, confidence=confidence, sources=build.evidence)
 
 
-def build_and_gpu(world: Knowledge, judged: Judged, gpu: Gpu) -> Reason:
+def build_and_gpu(world: Knowledge, judged: SubjectBuild, gpu: GpuSubject) -> JudgedReason:
     """Device code, then cuDNN's kernels."""
     build, name, has = judged.build, judged.name, judged.has
     sources = tuple(dict.fromkeys((*build.source, *world.device_code_source())))
     if build.cuda is None:
         text = f"{name} {has} no CUDA code at all: it runs on the CPU."
-        return Reason(about="device code", verdict="no", text=text, sources=build.source)
+        return JudgedReason(about="device code", verdict="no", text=text, sources=build.source)
     served = world.serves(build, gpu.capability)
     if not build.arch_flags and served is None:
         text = f"The architectures inside {name} for {build.platform} were not read."
-        return Reason(
+        return JudgedReason(
             about="device code",
             verdict="unknown",
             text=text,
@@ -44,14 +44,14 @@ def build_and_gpu(world: Knowledge, judged: Judged, gpu: Gpu) -> Reason:
         text = f"{name} {has} code for {compiled} only; {gpu.name} is {gpu.capability}{_why_no_code(build, gpu)}."
         if served is None:
             text = f"{name} seems to have no code for {gpu.name} ({gpu.capability}), but its list was not read out of the wheel."
-            return Reason(
+            return JudgedReason(
                 about="device code",
                 verdict="unknown",
                 text=text,
                 confidence=build.confidence,
                 sources=sources,
             )
-        return Reason(
+        return JudgedReason(
             about="device code",
             verdict="no",
             text=text,
@@ -66,7 +66,7 @@ def build_and_gpu(world: Knowledge, judged: Judged, gpu: Gpu) -> Reason:
             f"{lowest}: convolutions fail unless cuDNN is switched off."
         )
         cudnn = release.source if release else ()
-        return Reason(
+        return JudgedReason(
             about="cuDNN",
             verdict="no",
             text=text,
@@ -81,14 +81,14 @@ def build_and_gpu(world: Knowledge, judged: Judged, gpu: Gpu) -> Reason:
         )
     else:
         text = f"{name} {has} code for {gpu.name}: {flag} runs on {gpu.capability}."
-    return Reason(about="device code", verdict="yes", text=text, confidence=build.confidence, sources=sources)
+    return JudgedReason(about="device code", verdict="yes", text=text, confidence=build.confidence, sources=sources)
 
 
-def build_and_driver(world: Knowledge, judged: Judged, driver: str, case: Case) -> Reason:
+def build_and_driver(world: Knowledge, judged: SubjectBuild, driver: str, case: CompatCase) -> JudgedReason:
     """The CUDA inside against the driver; the toolkit's own driver where PTX has to serve."""
     build = judged.build
     if build.cuda is None:
-        return Reason(about="driver", verdict="yes", text=f"{judged.name} {judged.needs} no NVIDIA driver.")
+        return JudgedReason(about="driver", verdict="yes", text=f"{judged.name} {judged.needs} no NVIDIA driver.")
     for gpu in case.gpus:
         needed = needed_by(build, gpu.capability, case.target, world)
         coded = build.arch_flags and world.has_code(build, gpu.capability)
@@ -97,7 +97,7 @@ def build_and_driver(world: Knowledge, judged: Judged, driver: str, case: Case) 
             text = (
                 f"{judged.name} serves {gpu.name} by PTX only, which {judged.needs} driver {needed}; {driver} is older."
             )
-            return Reason(
+            return JudgedReason(
                 about="driver",
                 verdict="no",
                 text=text,
@@ -107,13 +107,13 @@ def build_and_driver(world: Knowledge, judged: Judged, driver: str, case: Case) 
     return judge.cuda_and_driver(world, build.cuda, driver, case.driver_platform, judged)
 
 
-def build_and_python(judged: Judged, python: str) -> Reason:
+def build_and_python(judged: SubjectBuild, python: str) -> JudgedReason:
     build = judged.build
     tag = python_tag(python)
     have = build.python_tags
     if tag in have:
         text = f"{judged.release} {judged.has} wheels for Python {tag}."
-        return Reason(
+        return JudgedReason(
             about="Python",
             verdict="yes",
             text=text,
@@ -121,7 +121,7 @@ def build_and_python(judged: Judged, python: str) -> Reason:
             sources=("PyPI simple index: torch",),
         )
     text = f"{judged.release} {judged.has} wheels for Python {_span(have)} on {build.platform}, not for {tag}."
-    return Reason(
+    return JudgedReason(
         about="Python",
         verdict="no",
         text=text,
@@ -130,16 +130,16 @@ def build_and_python(judged: Judged, python: str) -> Reason:
     )
 
 
-def build_and_glibc(judged: Judged, glibc: str) -> Reason | None:
+def build_and_glibc(judged: SubjectBuild, glibc: str) -> JudgedReason | None:
     build = judged.build
     if build.glibc is None:
         if not build.platform.startswith("linux"):
             return None
         text = f"The glibc that {judged.name} {judged.needs} was not read."
-        return Reason(about="glibc", verdict="unknown", text=text, confidence="unknown")
+        return JudgedReason(about="glibc", verdict="unknown", text=text, confidence="unknown")
     enough = at_least(glibc, build.glibc)
     text = f"{judged.name} {judged.needs} glibc {build.glibc} or newer; {glibc} is{'' if enough else ' older'}."
-    return Reason(
+    return JudgedReason(
         about="glibc",
         verdict="yes" if enough else "no",
         text=text,
@@ -148,7 +148,7 @@ def build_and_glibc(judged: Judged, glibc: str) -> Reason | None:
     )
 
 
-def _why_no_code(build: TorchBuild, gpu: Gpu) -> str:
+def _why_no_code(build: TorchBuild, gpu: GpuSubject) -> str:
     architecture = gpu.architecture
     if architecture is None or build.cuda is None:
         return ""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from envdoctor.compat.answer import Change
-from envdoctor.compat.case import Case
-from envdoctor.compat.subject import Gpu
+from envdoctor.compat.answer import NearestChange
+from envdoctor.compat.case import CompatCase
+from envdoctor.compat.subject import GpuSubject
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.versions import at_least, cuda_key, cuda_minor, version
 from envdoctor.knowledge.world import Knowledge
@@ -18,10 +18,10 @@ from envdoctor.planning.model import Wishes
 from envdoctor.planning.question import Question as PlanQuestion
 from envdoctor.planning.words import driver_words
 
-Possible = Callable[[Knowledge, Case], TorchBuild | None]
+Possible = Callable[[Knowledge, CompatCase], TorchBuild | None]
 
 
-def nearest(world: Knowledge, case: Case, possible: Possible) -> tuple[Change, ...]:
+def nearest(world: Knowledge, case: CompatCase, possible: Possible) -> tuple[NearestChange, ...]:
     """Changes of one wish at a time, then of torch and driver together; empty where nothing known helps."""
     question = case.question
     changes = []
@@ -44,7 +44,7 @@ def nearest(world: Knowledge, case: Case, possible: Possible) -> tuple[Change, .
     if question.glibc is not None and (build := possible(world, case.without("glibc"))) is not None:
         text = f"glibc {build.glibc} or newer (a newer system or container image), with torch {build.name}."
         changes.append(
-            Change(change="glibc", text=text, build=build.name, pip=build.pip_arguments(), sources=build.source)
+            NearestChange(change="glibc", text=text, build=build.name, pip=build.pip_arguments(), sources=build.source)
         )
     if (change := _bridge(world, case)) is not None:
         changes.append(change)
@@ -59,7 +59,7 @@ def nearest(world: Knowledge, case: Case, possible: Possible) -> tuple[Change, .
     return tuple(changes)
 
 
-def _bridge(world: Knowledge, case: Case) -> Change | None:
+def _bridge(world: Knowledge, case: CompatCase) -> NearestChange | None:
     """NVIDIA's forward-compatibility package, where the GPUs may use it and an image with that CUDA accepts the branch."""
     question = case.question
     kinds = {gpu.record.kind for gpu in case.gpus if gpu.record is not None}
@@ -78,16 +78,18 @@ def _bridge(world: Knowledge, case: Case) -> Change | None:
     ]
     sources = [source for image in images for source in world.driver_sources(image)]
     sources += [source for rule in world.forward_compatibility()[:2] for source in world.driver_sources(rule)]
-    return Change(change="forward compatibility", text=text, sources=tuple(dict.fromkeys(sources)))
+    return NearestChange(change="forward compatibility", text=text, sources=tuple(dict.fromkeys(sources)))
 
 
-def _to_build(build: TorchBuild, *, needs: bool = False) -> Change:
+def _to_build(build: TorchBuild, *, needs: bool = False) -> NearestChange:
     driver = f" (driver {build.min_driver} or newer)" if needs and build.min_driver else ""
     text = f"torch {build.name}{driver}"
-    return Change(change="torch", text=f"{text}.", build=build.name, pip=build.pip_arguments(), sources=build.source)
+    return NearestChange(
+        change="torch", text=f"{text}.", build=build.name, pip=build.pip_arguments(), sources=build.source
+    )
 
 
-def _other_driver(world: Knowledge, case: Case, possible: Possible) -> Change | None:
+def _other_driver(world: Knowledge, case: CompatCase, possible: Possible) -> NearestChange | None:
     """The lowest driver that makes it work, or the last branch where the driver is too new for the GPU."""
     given = case.question.driver
     _, last = branch_range(case.target.gpus or (), world)
@@ -108,7 +110,7 @@ def _other_driver(world: Knowledge, case: Case, possible: Possible) -> Change | 
             text = f"a driver of branch {last}, the last for this GPU{with_build}."
         else:
             text = f"{driver_words(candidate, last, case.target.gpus or ())}{with_build}."
-        return Change(
+        return NearestChange(
             change="driver",
             text=text,
             build=build.name if build is not None else None,
@@ -118,7 +120,7 @@ def _other_driver(world: Knowledge, case: Case, possible: Possible) -> Change | 
     return None
 
 
-def _thresholds(world: Knowledge, case: Case) -> list[str]:
+def _thresholds(world: Knowledge, case: CompatCase) -> list[str]:
     """Drivers worth trying, lowest first: minimums of CUDA majors, toolkit drivers, first and last branches of the
     GPUs. Those above the given driver come first: an update is the usual way, going back the exception."""
     question = PlanQuestion(msgspec.structs.replace(case.target, driver=None), Wishes(), world)
@@ -137,7 +139,7 @@ def _thresholds(world: Knowledge, case: Case) -> list[str]:
     return newer + older
 
 
-def _holds(world: Knowledge, case: Case) -> bool:
+def _holds(world: Knowledge, case: CompatCase) -> bool:
     """Whether driver, CUDA and GPU of a case agree, when no torch is asked about."""
     question = case.question
     assert question.driver is not None
@@ -148,7 +150,7 @@ def _holds(world: Knowledge, case: Case) -> bool:
     return all(world.drives(question.driver, gpu.capability) for gpu in case.gpus)
 
 
-def _other_cuda(world: Knowledge, case: Case) -> Change | None:
+def _other_cuda(world: Knowledge, case: CompatCase) -> NearestChange | None:
     """The newest toolkit minor that both the driver and the GPUs accept."""
     question = case.question
     for toolkit in world.toolkits():
@@ -158,25 +160,25 @@ def _other_cuda(world: Knowledge, case: Case) -> Change | None:
         if targeted and (question.driver is None or _holds(world, trial)):
             row = world.toolkit(cuda)
             sources = world.driver_sources(row) if row is not None else ()
-            return Change(change="cuda", text=f"CUDA {cuda}.", sources=sources)
+            return NearestChange(change="cuda", text=f"CUDA {cuda}.", sources=sources)
     return None
 
 
-def _targets(cuda: str, gpu: Gpu) -> bool:
+def _targets(cuda: str, gpu: GpuSubject) -> bool:
     architecture = gpu.architecture
     if architecture is None or architecture.first_cuda is None or cuda_key(cuda) < cuda_key(architecture.first_cuda):
         return False
     return architecture.last_cuda is None or cuda_key(cuda) <= cuda_key(architecture.last_cuda)
 
 
-def _other_python(world: Knowledge, case: Case, possible: Possible) -> Change | None:
+def _other_python(world: Knowledge, case: CompatCase, possible: Possible) -> NearestChange | None:
     build = possible(world, case.without("python"))
     if build is None:
         return None
     plain = [tag for tag in build.python_tags if not tag.endswith("t")]
     span = f"{plain[0]} to {plain[-1]}" if len(plain) > 1 else "".join(plain)
     text = f"Python {span}, with torch {build.name}."
-    return Change(change="python", text=text, build=build.name, pip=build.pip_arguments(), sources=build.source)
+    return NearestChange(change="python", text=text, build=build.name, pip=build.pip_arguments(), sources=build.source)
 
 
 def newest_cuda_for(world: Knowledge, driver: str, platform: str) -> str | None:

@@ -151,7 +151,7 @@ _WHICH_TORCH = re.compile(
 _NIGHTLY = re.compile(r"\.?dev\d+$")
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CompatQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is asked about. Versions are strings as the user wrote them; `torch` may be a requirement (">=2.4,<2.8");
     `gpus` are names, PCI ids in brackets of lspci, or capabilities ("sm_90", "9.0"). `package`: another package, or
     "nightly", asked about alone, and its `release`. `which_torch`: the answer is to name a torch."""
@@ -178,7 +178,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         }
         return tuple(name for name, value in given.items() if value)
 
-    def checked(self) -> Question:
+    def checked(self) -> CompatQuestion:
         """Itself, once everything that should be a version is one. KnowledgeError otherwise."""
         for name in ("torch", "driver", "cuda", "python", "glibc", "platform"):
             if getattr(self, name) == "":
@@ -200,13 +200,13 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self
 
 
-def parse(words: Iterable[str]) -> Question:
+def parse(words: Iterable[str]) -> CompatQuestion:
     """Takes the versions out of the words and reads what is left as GPU names. KnowledgeError where a keyword has no
     value ("torch" alone) or nothing is asked at all."""
     text = " " + re.sub(r"[?!;]", " ", " ".join(words)).strip() + " "
     found: dict[str, str | None] = {}
     if match := _PACKAGE.fullmatch(text.strip().lower()):
-        return Question(package=_PACKAGES[match[1]], release=match[2]).checked()
+        return CompatQuestion(package=_PACKAGES[match[1]], release=match[2]).checked()
     which_torch = _WHICH_TORCH.search(text.lower()) is not None
 
     torch, text = _take(text, (_TORCH,))
@@ -237,7 +237,7 @@ def parse(words: Iterable[str]) -> Question:
     gpus = tuple(name for part in re.split(r"(?i),|\band\b|\bgpus?\b|\+|&", text) if (name := _gpu_name(part)))
     if lone and not gpus and not any(found.values()):
         raise KnowledgeError(f"{lone[1]!r} needs a version after it, as in {_EXAMPLES[lone[1]]!r}")
-    question = Question(gpus=gpus, platform=platform, wsl=wsl, which_torch=which_torch, **found)
+    question = CompatQuestion(gpus=gpus, platform=platform, wsl=wsl, which_torch=which_torch, **found)
     if not question.subjects:
         raise KnowledgeError('ask about a GPU, torch, driver, CUDA or Python: gpu "RTX 5090", torch 2.6 driver 535')
     return question.checked()

@@ -16,7 +16,7 @@ from envdoctor.planning.model import TargetGpu
 _CAPABILITY = re.compile(r"(?:sm_|compute capability |capability |cc ?)?(\d{1,2}\.\d|(?<=sm_)\d{2,3})$", re.IGNORECASE)
 
 
-class Gpu(msgspec.Struct, frozen=True, kw_only=True):
+class GpuSubject(msgspec.Struct, frozen=True, kw_only=True):
     """`name` as to be printed; `record` None where only a capability was asked about."""
 
     name: str
@@ -48,18 +48,18 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
         return (*own, *(self.architecture.source if self.architecture is not None else ()))
 
 
-def resolve(world: Knowledge, name: str) -> Gpu:
+def resolve(world: Knowledge, name: str) -> GpuSubject:
     """The GPU of that name or capability. UnknownGpu or AmbiguousGpu, with suggestions."""
     if match := _CAPABILITY.match(name.strip()):
         major, minor = capability_key(match[1])
         capability = f"{major}.{minor}"
-        return Gpu(
+        return GpuSubject(
             name=f"compute capability {capability}",
             capability=capability,
             architecture=world.architecture(capability),
         )
     record = world.gpu(name)
-    return Gpu(
+    return GpuSubject(
         name=record.name.removeprefix("NVIDIA "),
         capability=record.capability,
         record=record,

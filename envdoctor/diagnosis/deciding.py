@@ -17,7 +17,7 @@ CLOSE = 0.15
 TOGETHER = "Then give both to `envdoctor explain -`: the text and what this prints."
 
 
-class Question(msgspec.Struct, frozen=True):
+class DecidingQuestion(msgspec.Struct, frozen=True):
     """`open`: whether what the command would show is not known yet."""
 
     codes: frozenset[str]
@@ -41,7 +41,7 @@ def _driver_unknown(snapshot: Snapshot, world: Knowledge) -> bool:
 
 
 QUESTIONS = (
-    Question(
+    DecidingQuestion(
         frozenset({"gpu-arch-too-new-for-torch", "gpu-arch-too-old-for-torch", "extension-arch-missing"}),
         "See first whether torch has code for this GPU: each of the causes has another repair",
         (
@@ -49,7 +49,7 @@ QUESTIONS = (
         ),
         _code_unknown,
     ),
-    Question(
+    DecidingQuestion(
         frozenset(
             {
                 "driver-missing", "driver-not-loaded", "driver-library-mismatch", "driver-too-old", "container-no-gpu",
@@ -60,7 +60,7 @@ QUESTIONS = (
         ("nvidia-smi", "python -m torch.utils.collect_env"),
         _driver_unknown,
     ),
-    Question(
+    DecidingQuestion(
         frozenset(
             {"cudnn-version-mismatch", "cudnn-shadowed", "cudnn-missing", "library-path-conflict", "nvidia-wheels-mismatch"}
         ),

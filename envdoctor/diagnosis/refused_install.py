@@ -30,17 +30,17 @@ class Why(enum.Enum):
     """The releases for this platform ended before."""
 
 
-class Refused(msgspec.Struct, frozen=True):
+class RefusedInstall(msgspec.Struct, frozen=True):
     refusal: Refusal
     why: Why
 
 
-def why_refused(machine: Snapshot, world: Knowledge) -> Refused | None:
+def why_refused(machine: Snapshot, world: Knowledge) -> RefusedInstall | None:
     """The first refusal in the machine's messages whose reason its own words show; None where they leave it open."""
     for refusal in refusals(machine.messages):
         why = _why(refusal, machine, world)
         if why is not None:
-            return Refused(refusal, why)
+            return RefusedInstall(refusal, why)
     return None
 
 

@@ -108,7 +108,7 @@ def named(name: str) -> bool:
     return name in BY_NAME or name.startswith(BY_PREFIX)
 
 
-class Found:
+class FoundMetadata:
     """One set of metadata on sys.path."""
 
     def __init__(self, folder: str, entry: str, metadata: str) -> None:
@@ -212,7 +212,7 @@ class Site:
     """What lies on sys.path."""
 
     def __init__(self) -> None:
-        self.found: list[Found] = []
+        self.found: list[FoundMetadata] = []
         self.leftovers: list[str] = []
         for folder in search_path():
             self.search(folder)
@@ -226,19 +226,19 @@ class Site:
                 if metadata is None and os.access(os.path.join(folder, entry), os.R_OK | os.X_OK):
                     self.leftovers.append(os.path.join(folder, entry))
                 else:
-                    self.found.append(Found(folder, entry, metadata or ""))
+                    self.found.append(FoundMetadata(folder, entry, metadata or ""))
             elif entry.endswith(".egg-info"):
                 path = os.path.join(folder, entry)
                 metadata = read(os.path.join(path, "PKG-INFO")) if os.path.isdir(path) else read(path)
                 if metadata is not None:
-                    self.found.append(Found(folder, entry, metadata))
+                    self.found.append(FoundMetadata(folder, entry, metadata))
         if folder.endswith(".egg"):
             metadata = read(os.path.join(folder, "EGG-INFO", "PKG-INFO"))
             if metadata is not None:
-                self.found.append(Found(folder, "EGG-INFO", metadata))
+                self.found.append(FoundMetadata(folder, "EGG-INFO", metadata))
 
     def distributions(self) -> dict[str, Any]:
-        first: dict[str, Found] = {}
+        first: dict[str, FoundMetadata] = {}
         for found in self.found:
             first.setdefault(found.name, found)
         kept = [found for found in first.values() if named(found.name) or found.companion()]

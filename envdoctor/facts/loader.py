@@ -38,7 +38,7 @@ _MAX_INCLUDES = 4  # a file that includes itself must end somewhere
 
 
 @dataclass(frozen=True)
-class Found:
+class LibraryCandidate:
     """A library file that the loader could pick.
 
     `path` and `resolved` (its links followed) are the machine's own names; of a file that a variable points to outside the
@@ -51,7 +51,7 @@ class Found:
     via: str
 
 
-def search(machine: Machine, wanted: Callable[[str], bool]) -> Iterator[Found]:
+def search(machine: Machine, wanted: Callable[[str], bool]) -> Iterator[LibraryCandidate]:
     """Every library whose file name is wanted, in the order in which the loader looks; a file of one soname comes once."""
     seen: set[tuple[str, str]] = set()
     for found in _search(machine, wanted):
@@ -61,7 +61,7 @@ def search(machine: Machine, wanted: Callable[[str], bool]) -> Iterator[Found]:
             yield found
 
 
-def _search(machine: Machine, wanted: Callable[[str], bool]) -> Iterator[Found]:
+def _search(machine: Machine, wanted: Callable[[str], bool]) -> Iterator[LibraryCandidate]:
     for entry in preloaded(machine):
         if "/" in entry and wanted(entry.rpartition("/")[2]):
             yield from _file(machine, entry, LD_PRELOAD, variable=True)
@@ -108,16 +108,16 @@ def _locate(machine: Machine, name: str, *, variable: bool) -> tuple[str, str, P
     return name, resolved, machine.path(resolved)
 
 
-def _file(machine: Machine, name: str, via: str, *, variable: bool = False) -> Iterator[Found]:
+def _file(machine: Machine, name: str, via: str, *, variable: bool = False) -> Iterator[LibraryCandidate]:
     path, resolved, real = _locate(machine, name, variable=variable)
     # The loader passes over libraries of the other class; a broken link, and what a stale cache names, is nothing to it.
     if os.path.exists(real) and elf.is_64_bit(real) is not False:  # noqa: PTH110 - Path.exists raises for a closed folder
-        yield Found(name.rpartition("/")[2], path, resolved, via)
+        yield LibraryCandidate(name.rpartition("/")[2], path, resolved, via)
 
 
 def _in_folder(
     machine: Machine, name: str, wanted: Callable[[str], bool], via: str, *, variable: bool = False
-) -> Iterator[Found]:
+) -> Iterator[LibraryCandidate]:
     try:
         entries = sorted(os.listdir(_locate(machine, name, variable=variable)[2]))  # noqa: PTH208 - names are wanted
     except OSError:

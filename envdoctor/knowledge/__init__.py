@@ -11,7 +11,7 @@ from envdoctor.knowledge.builds import TorchBuild, TorchRelease, Unpublished
 from envdoctor.knowledge.companions import Companion
 from envdoctor.knowledge.compilers import HostCompilers
 from envdoctor.knowledge.cudnn import CudnnRelease
-from envdoctor.knowledge.drivers import DriverBranch, Toolkit
+from envdoctor.knowledge.drivers import CudaToolkit, DriverBranch
 from envdoctor.knowledge.errors import AmbiguousGpu, KnowledgeError, UnknownGpu
 from envdoctor.knowledge.gpus import GpuRecord
 from envdoctor.knowledge.images import CudaImage, PytorchImage
@@ -24,6 +24,7 @@ __all__ = [
     "ArchitectureRecord",
     "Companion",
     "CudaImage",
+    "CudaToolkit",
     "CudnnRelease",
     "DriverBranch",
     "GpuRecord",
@@ -34,7 +35,6 @@ __all__ = [
     "PackageRule",
     "PytorchImage",
     "System",
-    "Toolkit",
     "TorchBuild",
     "TorchRelease",
     "UnknownGpu",

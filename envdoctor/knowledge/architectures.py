@@ -7,11 +7,11 @@ from functools import cached_property
 import msgspec
 
 from envdoctor.knowledge.devicecode import CodeRule, CodeRules
-from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.tables import Record, read, source_texts
 from envdoctor.knowledge.versions import capability_key, cuda_key
 
 
-class ArchitectureRecord(Row, frozen=True, kw_only=True):
+class ArchitectureRecord(Record, frozen=True, kw_only=True):
     """One compute capability. `first_driver_branch`: that of the first toolkit which targets it, so no older branch
     can know the GPU. `last_driver_branch`, `last_cuda`: None while supported. Jetson boards get their driver with
     JetPack, so branch numbers do not apply to them. `open_kernel_modules`: "required" (the proprietary flavour does

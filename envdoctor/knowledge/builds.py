@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from envdoctor.knowledge.tables import Row
+from envdoctor.knowledge.tables import Record
 
 NEWEST_PYTHON_OF_OLD = {
     "1.12": "3.10", "1.11": "3.10", "1.10": "3.9", "1.9": "3.9", "1.8": "3.9", "1.7": "3.9", "1.6": "3.8", "1.5": "3.8",
@@ -77,7 +77,7 @@ class TorchBuild(msgspec.Struct, frozen=True, kw_only=True):
         return (*self.requirements(*packages), *index)
 
 
-class Unpublished(Row, frozen=True, kw_only=True):
+class Unpublished(Record, frozen=True, kw_only=True):
     """A variant that is named somewhere and must not be offered: never published, or without evidence that it was.
     `platforms`: which; empty for all."""
 

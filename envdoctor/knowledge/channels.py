@@ -8,13 +8,13 @@ from typing import Literal
 
 import msgspec
 
-from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.tables import Record, read, source_texts
 
 Kind = Literal["cuda", "cpu", "rocm", "xpu", "nightly", "test", "jetson"]
 _NIGHTLY = re.compile(r"\.dev\d{8}(?:\+|$)")
 
 
-class Channel(Row, frozen=True, kw_only=True):
+class Channel(Record, frozen=True, kw_only=True):
     """One index of torch wheels. `index`: what follows pip's --index-url; `{variant}` stands for cu132, rocm7.2 or cpu.
     `platforms`: those that it has wheels for. `complete`: whether all torch releases that it ever had are in the table, so
     that what is not there was not published; else that is not known. `jetpack`: the line that the wheels are for."""

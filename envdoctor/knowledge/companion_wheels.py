@@ -8,7 +8,7 @@ from functools import cached_property
 
 import msgspec
 
-from envdoctor.knowledge.tables import Row, read
+from envdoctor.knowledge.tables import Record, read
 from envdoctor.knowledge.versions import cuda_key, version
 
 # NVIDIA's libraries whose soname carries the major of their CUDA (libcufft.so.12 is of CUDA 13: others count on their own).
@@ -16,7 +16,7 @@ _OF_THE_CUDA_MAJOR = re.compile(r"lib(?:cudart|cublas|cublasLt|nvrtc|nvJitLink|n
 _CUDNN = re.compile(r"(?:libcudnn(?:_\w+)?\.so\.|nvidia-cudnn-cu\d+[<>=~!]+)(\d+)")
 
 
-class CompanionWheel(Row, frozen=True, kw_only=True):
+class CompanionWheel(Record, frozen=True, kw_only=True):
     """One wheel on PyPI, of one release and platform; wheels of other Pythons are taken to be built alike.
 
     `local`: the version that the package says it is ("2.11.1+cu132"), None where it says none. `cuda`: the CUDA versions

@@ -8,11 +8,11 @@ from typing import Literal
 
 import msgspec
 
-from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.tables import Record, read, source_texts
 from envdoctor.knowledge.versions import specifier, version
 
 
-class Companion(Row, frozen=True, kw_only=True):
+class Companion(Record, frozen=True, kw_only=True):
     """One release of a package and its requirement on torch: "==2.13.0", ">=2.14.0", "" for any torch; its documentation's
     where its metadata names none. `date`: first upload. `file`: the distribution whose metadata was read."""
 
@@ -30,7 +30,7 @@ class CompanionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     companions: tuple[Companion, ...]
 
 
-class Documented(Row, frozen=True, kw_only=True):
+class Documented(Record, frozen=True, kw_only=True):
     """What a package's documentation says of one of its versions ("0.16" is every 0.16.x). `torch`: the releases that it
     goes with. `same_cuda`: how far its CUDA must be torch's own where it goes with several torch releases, to the "minor" or
     to the "major"; it compares them when it is imported. `channels`: pytorch.org's channel -> the platforms of which a wheel

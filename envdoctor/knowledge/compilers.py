@@ -6,11 +6,11 @@ from functools import cached_property
 
 import msgspec
 
-from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.tables import Record, read, source_texts
 from envdoctor.knowledge.versions import cuda_key
 
 
-class HostCompilers(Row, frozen=True, kw_only=True):
+class HostCompilers(Record, frozen=True, kw_only=True):
     """Bounds for one CUDA minor. `gcc_max`: newest accepted major, `clang_below`: first rejected major, `msvc_years`:
     oldest and newest Visual Studio (crt/host_config.h). `torch_gcc_below`, `torch_clang_below`: the first version
     that torch.utils.cpp_extension refuses. `nvcc_sm`: targets of ptxas. `conflicts`: where the two disagree.
@@ -27,7 +27,7 @@ class HostCompilers(Row, frozen=True, kw_only=True):
     source: tuple[str, ...]
 
 
-class SystemCompiler(Row, frozen=True, kw_only=True):
+class SystemCompiler(Record, frozen=True, kw_only=True):
     """The compiler and C library that an operating system ships, from a CUDA installation guide."""
 
     name: str

@@ -15,10 +15,10 @@ from functools import lru_cache
 
 import msgspec
 
-from envdoctor.knowledge.tables import Row, read
+from envdoctor.knowledge.tables import Record, read
 
 
-class CondaBuild(Row, frozen=True, kw_only=True):
+class CondaBuild(Record, frozen=True, kw_only=True):
     """One release of pytorch on conda-forge for one platform. `cuda`: None for the CPU build. `glibc`: the lowest, None
     off Linux. `torchvision`: the release there that was built against it, None where none was read. `source`: ids."""
 
@@ -32,7 +32,7 @@ class CondaBuild(Row, frozen=True, kw_only=True):
     source: tuple[str, ...]
 
 
-class CudaVersions(Row, frozen=True, kw_only=True):
+class CudaVersions(Record, frozen=True, kw_only=True):
     """The CUDA minors whose toolkit conda-forge has in parts, newest first."""
 
     versions: tuple[str, ...]

@@ -6,11 +6,11 @@ from functools import cached_property
 
 import msgspec
 
-from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.tables import Record, read, source_texts
 from envdoctor.knowledge.versions import capability_key, cuda_key, version
 
 
-class CudnnRelease(Row, frozen=True, kw_only=True):
+class CudnnRelease(Record, frozen=True, kw_only=True):
     """The device code of one cuDNN wheel. `sm`: compiled (capability times ten), `ptx`: as PTX;
     `min_capability`: the lowest compiled. Measured on the convolution library; other engines may differ."""
 
@@ -24,7 +24,7 @@ class CudnnRelease(Row, frozen=True, kw_only=True):
     source: tuple[str, ...]
 
 
-class CudnnSupport(Row, frozen=True, kw_only=True):
+class CudnnSupport(Record, frozen=True, kw_only=True):
     """A row of NVIDIA's support matrix. `cuda` and `capabilities` are its own words."""
 
     cudnn: str
@@ -35,7 +35,7 @@ class CudnnSupport(Row, frozen=True, kw_only=True):
     source: tuple[str, ...]
 
 
-class CudnnRule(Row, frozen=True, kw_only=True):
+class CudnnRule(Record, frozen=True, kw_only=True):
     text: str
     source: tuple[str, ...]
 

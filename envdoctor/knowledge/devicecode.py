@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from envdoctor.knowledge.tables import Row
+from envdoctor.knowledge.tables import Record
 from envdoctor.knowledge.versions import capability_key, cuda_key
 
 _FLAG = re.compile(r"(sm_|compute_)?(\d{1,2})\.?(\d)([af]?)(\+ptx)?$")
@@ -20,7 +20,7 @@ _FLAG = re.compile(r"(sm_|compute_)?(\d{1,2})\.?(\d)([af]?)(\+ptx)?$")
 _Flag = tuple[str, tuple[int, int], str, bool]
 
 
-class CodeRule(Row, frozen=True, kw_only=True):
+class CodeRule(Record, frozen=True, kw_only=True):
     """The devices that code for one `sm` (capability times ten) runs on."""
 
     sm: int

@@ -11,11 +11,11 @@ from functools import cached_property
 
 import msgspec
 
-from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.tables import Record, read, source_texts
 from envdoctor.knowledge.versions import cuda_key, cuda_minor, version
 
 
-class Family(Row, frozen=True, kw_only=True):
+class Family(Record, frozen=True, kw_only=True):
     """The lowest driver for every runtime of one CUDA major. None where each toolkit needs its own."""
 
     major: int
@@ -25,7 +25,7 @@ class Family(Row, frozen=True, kw_only=True):
     source: tuple[str, ...]
 
 
-class Toolkit(Row, frozen=True, kw_only=True):
+class CudaToolkit(Record, frozen=True, kw_only=True):
     """One CUDA toolkit release. Drivers are NVIDIA's table values: the toolkit's own, not the family minimum."""
 
     version: str
@@ -39,7 +39,7 @@ class Toolkit(Row, frozen=True, kw_only=True):
     source: tuple[str, ...]
 
 
-class DriverBranch(Row, frozen=True, kw_only=True):
+class DriverBranch(Record, frozen=True, kw_only=True):
     """A driver branch. `max_cuda`: the newest CUDA whose features it has (what nvidia-smi prints), None if unread.
     `cuda_major`: the newest major it runs without a forward-compatibility package, where NVIDIA's page says so.
     `eol`: "2028-06", or "passed" where only that is known. `newer_than_table`: judged by rules alone.
@@ -59,7 +59,7 @@ class DriverBranch(Row, frozen=True, kw_only=True):
     source: tuple[str, ...] = ()
 
 
-class Rule(Row, frozen=True, kw_only=True):
+class Rule(Record, frozen=True, kw_only=True):
     """A statement of a vendor's document, with where it is written."""
 
     topic: str
@@ -67,7 +67,7 @@ class Rule(Row, frozen=True, kw_only=True):
     source: tuple[str, ...]
 
 
-class ImageRequirement(Row, frozen=True, kw_only=True):
+class ImageRequirement(Record, frozen=True, kw_only=True):
     """What NVIDIA_REQUIRE_CUDA of an nvidia/cuda image accepts besides a driver of its own CUDA: older data-center
     branches, through the forward-compatibility package inside."""
 
@@ -81,7 +81,7 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     as_of: str
     sources: dict[str, str]
     families: tuple[Family, ...]
-    toolkits: tuple[Toolkit, ...]
+    toolkits: tuple[CudaToolkit, ...]
     branches: tuple[DriverBranch, ...]
     forward_compatibility: tuple[Rule, ...]
     image_requirements: tuple[ImageRequirement, ...]
@@ -108,7 +108,7 @@ class Drivers:
             return None
         return family.windows_driver if _windows(platform) else family.linux_driver
 
-    def toolkit(self, cuda: str) -> Toolkit | None:
+    def toolkit(self, cuda: str) -> CudaToolkit | None:
         """The toolkit's row; for "12.8" that of the first 12.8."""
         key = cuda_key(cuda)
         same = [row for row in self.table.toolkits if cuda_key(row.version) == key]

@@ -9,13 +9,13 @@ from typing import Literal
 
 import msgspec
 
-from envdoctor.knowledge.tables import DATA, Row, read
+from envdoctor.knowledge.tables import DATA, Record, read
 
 _AS_OF = re.compile(rb'"as_of": "(\d{4}-\d\d-\d\d)"')
 _HEAD = 4096
 
 
-class TableAge(Row, frozen=True, kw_only=True):
+class TableAge(Record, frozen=True, kw_only=True):
     """One data file. `kept`: "refresh" where `python -m envdoctor.knowledge.refresh` rebuilds it, else "by hand".
     `reads`: where its facts come from, machine-readable where such a thing exists. `stale_after`: days. `to_do`: how a
     stranger brings it up to date."""

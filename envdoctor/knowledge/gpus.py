@@ -7,10 +7,10 @@ from functools import cached_property
 import msgspec
 
 from envdoctor.knowledge.gpu_names import Candidate, candidate, find_gpu
-from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.tables import Record, read, source_texts
 
 
-class GpuRecord(Row, frozen=True, kw_only=True):
+class GpuRecord(Record, frozen=True, kw_only=True):
     """One GPU, or a family whose members differ in memory, form factor or clocks only ("V100": `models` names them,
     and a figure that they do not share is None).
 

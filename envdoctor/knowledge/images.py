@@ -6,16 +6,16 @@ from functools import cached_property
 
 import msgspec
 
-from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.tables import Record, read, source_texts
 from envdoctor.knowledge.versions import cuda_key, version
 
 
-class _Tags(Row, frozen=True, kw_only=True):
+class _Tags(Record, frozen=True, kw_only=True):
     os: tuple[str, ...]
     flavours: tuple[str, ...]
 
 
-class _CudaImages(Row, frozen=True, kw_only=True):
+class _CudaImages(Record, frozen=True, kw_only=True):
     cuda: str
     status: tuple[str, ...]
     cudnn_suffix: str | None = None
@@ -42,7 +42,7 @@ class CudaImage(msgspec.Struct, frozen=True, kw_only=True):
         return f"nvidia/cuda:{self.tag}"
 
 
-class _PytorchImages(Row, frozen=True, kw_only=True):
+class _PytorchImages(Record, frozen=True, kw_only=True):
     torch: str
     pairs: tuple[str, ...]
     source: tuple[str, ...]
@@ -62,7 +62,7 @@ class PytorchImage(msgspec.Struct, frozen=True, kw_only=True):
         return f"pytorch/pytorch:{self.tag}"
 
 
-class PythonImage(Row, frozen=True, kw_only=True):
+class PythonImage(Record, frozen=True, kw_only=True):
     """The official `python` images of one minor. `suites`: the Debian releases of its slim variants, newest first."""
 
     python: str
@@ -74,7 +74,7 @@ class PythonImage(Row, frozen=True, kw_only=True):
         return f"python:{self.python}-slim-{self.suites[0]}"
 
 
-class ImageRule(Row, frozen=True, kw_only=True):
+class ImageRule(Record, frozen=True, kw_only=True):
     topic: str
     text: str
     source: tuple[str, ...]

@@ -6,10 +6,10 @@ from functools import cached_property
 
 import msgspec
 
-from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.tables import Record, read, source_texts
 
 
-class PackageRule(Row, frozen=True, kw_only=True):
+class PackageRule(Record, frozen=True, kw_only=True):
     """A statement about packages. `packages` and `commands` hold "<b>" or "<branch>" where the branch number goes."""
 
     topic: str

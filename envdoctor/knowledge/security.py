@@ -7,11 +7,11 @@ from typing import Literal
 
 import msgspec
 
-from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.tables import Record, read, source_texts
 from envdoctor.knowledge.versions import version
 
 
-class SecurityFloor(Row, frozen=True, kw_only=True):
+class SecurityFloor(Record, frozen=True, kw_only=True):
     """Versions below `fixed` have the vulnerabilities `ids`. `product`: driver, container-toolkit, gpu-operator,
     cuda-toolkit or torch. `platform`: linux or windows, None for any. `branch`: of a driver, each of which was fixed apart.
     `date`: of the advisory, None where it was not read. `what`: what an attacker gains."""

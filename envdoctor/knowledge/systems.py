@@ -8,7 +8,7 @@ from functools import cached_property
 import msgspec
 
 from envdoctor.knowledge.errors import KnowledgeError
-from envdoctor.knowledge.tables import Row, read, source_texts
+from envdoctor.knowledge.tables import Record, read, source_texts
 from envdoctor.knowledge.versions import version
 
 # What os-release, installers and people write, in the words of the table. Longer names first: "centosstream" is not "centos".
@@ -50,7 +50,7 @@ _CODENAMES = {
 }
 
 
-class System(Row, frozen=True, kw_only=True):
+class System(Record, frozen=True, kw_only=True):
     """One release of an operating system. `family`: by its package manager: debian, rhel, suse, arch, alpine, windows or macos.
     `glibc`: "" where the C library is another one (musl). `python`: of the distribution's own python3, None if not read.
     `newer_than_table`: a release that is not in the table, with the C library of the newest one before it."""
@@ -64,7 +64,7 @@ class System(Row, frozen=True, kw_only=True):
     source: tuple[str, ...] = ()
 
 
-class JetPack(Row, frozen=True, kw_only=True):
+class JetPack(Record, frozen=True, kw_only=True):
     """One JetPack line: the system and the CUDA that come with it, and the boards (capabilities) that it is for."""
 
     version: str

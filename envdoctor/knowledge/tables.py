@@ -13,7 +13,7 @@ DATA = Path(__file__).parent / "data"
 T = TypeVar("T")
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A record of a data file. A misspelt field is an error at once, not a fact that silently went missing."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from envdoctor.knowledge.builds import Unpublished
-from envdoctor.knowledge.tables import Row
+from envdoctor.knowledge.tables import Record
 
 
-class PypiWheel(Row, frozen=True, kw_only=True):
+class PypiWheel(Record, frozen=True, kw_only=True):
     """What one wheel says of itself; `file` is the one that was read, `flags` the string compiled into it."""
 
     file: str
@@ -20,7 +20,7 @@ class PypiWheel(Row, frozen=True, kw_only=True):
     cxx11_abi: bool | None = None
 
 
-class PypiRelease(Row, frozen=True, kw_only=True):
+class PypiRelease(Record, frozen=True, kw_only=True):
     version: str
     date: str
     requires_python: str
@@ -38,7 +38,7 @@ class PypiTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     releases: tuple[PypiRelease, ...]
 
 
-class Arch(Row, frozen=True, kw_only=True):
+class Arch(Record, frozen=True, kw_only=True):
     platform: str
     flags: str | None = None
     ptx: bool | None = None
@@ -48,7 +48,7 @@ class Arch(Row, frozen=True, kw_only=True):
     source: tuple[str, ...]
 
 
-class Variant(Row, frozen=True, kw_only=True):
+class Variant(Record, frozen=True, kw_only=True):
     variant: str
     cuda: str | None = None
     toolkit: str | None = None
@@ -61,7 +61,7 @@ class Variant(Row, frozen=True, kw_only=True):
     builds: tuple[Arch, ...]
 
 
-class Channels(Row, frozen=True, kw_only=True):
+class Channels(Record, frozen=True, kw_only=True):
     version: str
     cpp_standard: str | None = None
     rocm: tuple[str, ...] | None = None

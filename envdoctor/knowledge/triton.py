@@ -6,14 +6,14 @@ from functools import cached_property
 
 import msgspec
 
-from envdoctor.knowledge.tables import Row, read
+from envdoctor.knowledge.tables import Record, read
 from envdoctor.knowledge.versions import capability_key, specifier, version
 
 # torch/_inductor raises GPUTooOldForTriton below it, whatever ptxas knows.
 OLDEST_CAPABILITY = (7, 0)
 
 
-class TritonRelease(Row, frozen=True, kw_only=True):
+class TritonRelease(Record, frozen=True, kw_only=True):
     """One triton release. `targets`: what its ptxas binaries know ("90a", "120"), of all binaries together. `ptxas`: their
     CUDA versions. `file`: the wheel that was read."""
 

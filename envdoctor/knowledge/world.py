@@ -15,7 +15,7 @@ from envdoctor.knowledge.builds import NEWEST_PYTHON_OF_OLD, TorchBuild, TorchRe
 from envdoctor.knowledge.catalogue import Catalogue
 from envdoctor.knowledge.certainty import Certainty
 from envdoctor.knowledge.compatibility import Compatibility
-from envdoctor.knowledge.drivers import DriverBranch, Drivers, ImageRequirement, Rule, Toolkit
+from envdoctor.knowledge.drivers import CudaToolkit, DriverBranch, Drivers, ImageRequirement, Rule
 from envdoctor.knowledge.security import SecurityFloor
 from envdoctor.knowledge.torch_tables import Builds
 from envdoctor.knowledge.versions import cuda_key, version
@@ -56,7 +56,7 @@ class Knowledge(Catalogue):
         Source: CUDA release notes, table "CUDA Toolkit and Corresponding Driver Versions"."""
         return self._drivers.toolkit_driver(cuda, platform)
 
-    def toolkit(self, cuda: str) -> Toolkit | None:
+    def toolkit(self, cuda: str) -> CudaToolkit | None:
         """The toolkit's row; "12.8" is its first release. None where the table has no such toolkit."""
         return self._drivers.toolkit(cuda)
 
@@ -114,7 +114,7 @@ class Knowledge(Catalogue):
         """The older driver branches that NVIDIA_REQUIRE_CUDA of nvidia/cuda images accepts."""
         return self._drivers.table.image_requirements
 
-    def driver_sources(self, record: Toolkit | Rule | ImageRequirement) -> tuple[str, ...]:
+    def driver_sources(self, record: CudaToolkit | Rule | ImageRequirement) -> tuple[str, ...]:
         """The text of a driver record's sources."""
         return self._drivers.cite(record.source)
 

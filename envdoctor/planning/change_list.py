@@ -17,7 +17,7 @@ from envdoctor.planning.stacks import make_stack
 from envdoctor.planning.words import capabilities_in_order, driver_words, gpu_words
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class PlanChange(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to do differently: the target and the wishes that it leads to. `text`: what to do, starting with a verb."""
 
     text: str
@@ -29,7 +29,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     system_packages: tuple[str, ...] = ()
 
 
-def single_changes(question: Question, *, feasible: bool) -> list[Change]:
+def single_changes(question: Question, *, feasible: bool) -> list[PlanChange]:
     target, wishes = question.target, question.wishes
     return [
         *_leave_out(target, wishes, feasible=feasible),
@@ -41,7 +41,7 @@ def single_changes(question: Question, *, feasible: bool) -> list[Change]:
     ]
 
 
-def _leave_out(target: Target, wishes: Wishes, *, feasible: bool) -> Iterator[Change]:
+def _leave_out(target: Target, wishes: Wishes, *, feasible: bool) -> Iterator[PlanChange]:
     """Of mixed GPUs, those of the oldest kinds hidden. Where there is no plan at all, any other choice of one kind, too; the
     newest GPU is not given up for a newer torch."""
     gpus = target.gpus or ()
@@ -55,7 +55,7 @@ def _leave_out(target: Target, wishes: Wishes, *, feasible: bool) -> Iterator[Ch
         out = [gpu for gpu in gpus if gpu.capability not in kept]
         visible = ",".join(str(place) for place in places)
         remaining = tuple(gpus[place] for place in places)
-        yield Change(
+        yield PlanChange(
             text=f"Leave the {gpu_words(out)} out and use the {gpu_words(remaining)}",
             cost="none",
             target=msgspec.structs.replace(target, gpus=remaining, jetson=any(g.kind == "jetson" for g in remaining)),
@@ -65,17 +65,17 @@ def _leave_out(target: Target, wishes: Wishes, *, feasible: bool) -> Iterator[Ch
         )
 
 
-def _relax(wishes: Wishes, target: Target, question: Question) -> Iterator[Change]:
+def _relax(wishes: Wishes, target: Target, question: Question) -> Iterator[PlanChange]:
     replace = msgspec.structs.replace
     if wishes.torch is not None:
         if (near := _nearest_torch(wishes, question)) is not None:
-            yield Change(
+            yield PlanChange(
                 text=f"Take torch {near}, the nearest to {wishes.torch} that fits",
                 cost="reinstall",
                 target=target,
                 wishes=replace(wishes, torch=f"=={near}"),
             )
-        yield Change(
+        yield PlanChange(
             text=f"Give up the pin torch {wishes.torch}",
             cost="reinstall",
             target=target,
@@ -83,14 +83,14 @@ def _relax(wishes: Wishes, target: Target, question: Question) -> Iterator[Chang
         )
     if wishes.cuda is not None:
         if (near := _nearest_cuda(wishes, question)) is not None:
-            yield Change(
+            yield PlanChange(
                 text=f"Take CUDA {near}, the nearest to {wishes.cuda} that fits",
                 cost="reinstall",
                 target=target,
                 wishes=replace(wishes, cuda=near),
             )
         words = "CPU build" if wishes.cuda == "cpu" else f"CUDA {wishes.cuda}"
-        yield Change(
+        yield PlanChange(
             text=f"Give up the wish for {'a ' if wishes.cuda == 'cpu' else ''}{words}",
             cost="reinstall",
             target=target,
@@ -100,7 +100,7 @@ def _relax(wishes: Wishes, target: Target, question: Question) -> Iterator[Chang
     for package in wishes.packages:
         if package in limited:
             rest = tuple(other for other in wishes.packages if other != package)
-            yield Change(
+            yield PlanChange(
                 text=f"Do without {package}, or another release of it",
                 cost="reinstall",
                 target=target,
@@ -139,7 +139,7 @@ def _nearest_cuda(wishes: Wishes, question: Question) -> str | None:
     )
 
 
-def _python(target: Target, wishes: Wishes, question: Question) -> Iterator[Change]:
+def _python(target: Target, wishes: Wishes, question: Question) -> Iterator[PlanChange]:
     if wishes.python is None:
         return
     freed = msgspec.structs.replace(wishes, python=None)
@@ -147,12 +147,12 @@ def _python(target: Target, wishes: Wishes, question: Question) -> Iterator[Chan
     build = Question(open_target, freed, question.world).best()
     if build is None:
         # Another change is needed as well: then the pair decides which Python.
-        yield Change(
+        yield PlanChange(
             text="Use another Python (uv and conda bring any)", cost="python", target=open_target, wishes=freed
         )
         return
     python = make_stack(build, open_target, freed, question.world).python
-    yield Change(
+    yield PlanChange(
         text=f"Use Python {python} (uv and conda bring it)",
         cost="python",
         target=open_target,
@@ -161,7 +161,7 @@ def _python(target: Target, wishes: Wishes, question: Question) -> Iterator[Chan
     )
 
 
-def _drivers(target: Target, wishes: Wishes, question: Question) -> Iterator[Change]:
+def _drivers(target: Target, wishes: Wishes, question: Question) -> Iterator[PlanChange]:
     """The thresholds above the driver that is there; and below it, the last branch that still drives all the GPUs."""
     if target.driver is None or target.gpus == () or target.jetson:
         return
@@ -180,9 +180,9 @@ def _drivers(target: Target, wishes: Wishes, question: Question) -> Iterator[Cha
         branch = question.world.driver_branch(driver)
         if last is None and branch is not None and branch.branch != driver:
             named += f" (branch {branch.branch})"
-        yield Change(text=f"Update to {named}", cost="driver", target=changed, wishes=wishes)
+        yield PlanChange(text=f"Update to {named}", cost="driver", target=changed, wishes=wishes)
     if last is not None and version(target.driver).major > last + 4:
-        yield Change(
+        yield PlanChange(
             text=f"Install driver branch {last}, the last that drives {gpu_words(dict.fromkeys(target.gpus or ()))}",
             cost="driver",
             target=msgspec.structs.replace(target, driver=str(last)),
@@ -190,7 +190,7 @@ def _drivers(target: Target, wishes: Wishes, question: Question) -> Iterator[Cha
         )
 
 
-def _forward_compatibility(target: Target, wishes: Wishes, question: Question) -> Iterator[Change]:
+def _forward_compatibility(target: Target, wishes: Wishes, question: Question) -> Iterator[PlanChange]:
     """cuda-compat, which puts a newer libcuda on an older driver: for data-center GPUs, and the branches that NVIDIA's own
     image with that package accepts."""
     world, gpus = question.world, target.gpus or ()
@@ -208,7 +208,7 @@ def _forward_compatibility(target: Target, wishes: Wishes, question: Question) -
             continue
         if branch.branch in world.bridged_branches(cuda) and world.minimum_driver(cuda) == libcuda.branch:
             package = f"cuda-compat-{cuda.replace('.', '-')}"
-            yield Change(
+            yield PlanChange(
                 text=f"Put NVIDIA's {package} beside driver {target.driver} (data-center GPUs only)",
                 cost="driver",
                 target=msgspec.structs.replace(target, driver=libcuda.branch),
@@ -234,17 +234,17 @@ def driver_steps(target: Target, question: Question) -> list[str]:
     ]
 
 
-def _systems(target: Target, wishes: Wishes, question: Question) -> Iterator[Change]:
+def _systems(target: Target, wishes: Wishes, question: Question) -> Iterator[PlanChange]:
     replace = msgspec.structs.replace
     if any(limit.constraint == "glibc" for limit in question.limits):
-        yield Change(
+        yield PlanChange(
             text="Run it in a container, which brings its own C library (envdoctor recipe docker)",
             cost="os",
             target=target,
             wishes=replace(wishes, container=True),
         )
     if target.platform == "windows_arm64" or (target.platform == "windows_amd64" and target.gpus != ()):
-        yield Change(
+        yield PlanChange(
             text="Use WSL 2, where the Linux wheels run" + (" on Windows' driver" if target.gpus != () else ""),
             cost="os",
             target=replace(target, platform=f"linux_{target.arch}", os=None, glibc=None, python=None, wsl=True),
@@ -253,7 +253,7 @@ def _systems(target: Target, wishes: Wishes, question: Question) -> Iterator[Cha
     boards = [row for row in question.world.jetpacks() if set(target.capabilities) <= set(row.capabilities)]
     if target.jetson and boards and boards[0] != jetpack_of(target, question.world):
         newest, system = boards[0], question.world.system(boards[0].os)
-        yield Change(
+        yield PlanChange(
             text=f"Install JetPack {newest.version} ({newest.os}, CUDA {newest.cuda})",
             cost="os",
             target=replace(target, os=system.id, glibc=system.glibc, python=system.python, driver=None),
@@ -261,8 +261,8 @@ def _systems(target: Target, wishes: Wishes, question: Question) -> Iterator[Cha
         )
 
 
-def on_the_cpu(question: Question) -> Change:
-    return Change(
+def on_the_cpu(question: Question) -> PlanChange:
+    return PlanChange(
         text="Run on the CPU, without the GPU",
         cost="reinstall",
         target=msgspec.structs.replace(question.target, gpus=(), driver=None, jetson=False),

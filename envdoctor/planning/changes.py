@@ -8,7 +8,7 @@ import msgspec
 
 from envdoctor.knowledge import TorchBuild
 from envdoctor.knowledge.versions import version
-from envdoctor.planning.change_list import Change, on_the_cpu, single_changes
+from envdoctor.planning.change_list import PlanChange, on_the_cpu, single_changes
 from envdoctor.planning.model import Alternative
 from envdoctor.planning.question import Question
 from envdoctor.planning.stacks import make_stack
@@ -31,12 +31,14 @@ def alternatives(question: Question, current: TorchBuild | None) -> tuple[Altern
     return tuple(_alternative(change, build, question, current) for change, build in kept)
 
 
-def try_change(change: Change, question: Question) -> TorchBuild | None:
+def try_change(change: PlanChange, question: Question) -> TorchBuild | None:
     """The build that the change leads to."""
     return Question(change.target, change.wishes, question.world).best()
 
 
-def _worth(changes: list[Change], question: Question, current: TorchBuild | None) -> list[tuple[Change, TorchBuild]]:
+def _worth(
+    changes: list[PlanChange], question: Question, current: TorchBuild | None
+) -> list[tuple[PlanChange, TorchBuild]]:
     found = []
     for change in changes:
         build = try_change(change, question)
@@ -50,15 +52,15 @@ def _age(build: TorchBuild) -> tuple[int, ...]:
     return tuple(-part for part in version(build.torch).release)
 
 
-def _distinct(found: list[tuple[Change, TorchBuild]]) -> list[tuple[Change, TorchBuild]]:
+def _distinct(found: list[tuple[PlanChange, TorchBuild]]) -> list[tuple[PlanChange, TorchBuild]]:
     """Of changes of one machine that buy the same build, the first: that which says most exactly what to take."""
-    firsts: dict[object, tuple[Change, TorchBuild]] = {}
+    firsts: dict[object, tuple[PlanChange, TorchBuild]] = {}
     for change, build in found:
         firsts.setdefault((change.cost, change.target, change.system_packages, build.name), (change, build))
     return list(firsts.values())
 
 
-def _pairs(question: Question) -> list[Change]:
+def _pairs(question: Question) -> list[PlanChange]:
     """Every two changes that touch different things."""
     found = []
     for one, two in combinations(single_changes(question, feasible=False), 2):
@@ -68,7 +70,7 @@ def _pairs(question: Question) -> list[Change]:
     return found
 
 
-def _merged(question: Question, one: Change, two: Change) -> Change | None:
+def _merged(question: Question, one: PlanChange, two: PlanChange) -> PlanChange | None:
     """Both changes at once; None where they touch the same thing."""
     target, wishes = question.target, question.wishes
     for struct, first, second in ((target, one.target, two.target), (wishes, one.wishes, two.wishes)):
@@ -85,7 +87,7 @@ def _merged(question: Question, one: Change, two: Change) -> Change | None:
                     changed[field] = getattr(after, field)
         return changed
 
-    return Change(
+    return PlanChange(
         text=f"{one.text}, and {two.text[0].lower()}{two.text[1:]}",
         cost=max(one.cost, two.cost, key=COSTS.index),
         target=msgspec.structs.replace(target, **both(target, one.target, two.target)),
@@ -96,7 +98,7 @@ def _merged(question: Question, one: Change, two: Change) -> Change | None:
     )
 
 
-def _alternative(change: Change, build: TorchBuild, question: Question, current: TorchBuild | None) -> Alternative:
+def _alternative(change: PlanChange, build: TorchBuild, question: Question, current: TorchBuild | None) -> Alternative:
     stack = make_stack(build, change.target, change.wishes, question.world)
     stack = msgspec.structs.replace(
         stack,

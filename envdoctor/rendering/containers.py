@@ -36,7 +36,7 @@ STACK_LIMIT = 64 << 20
 """Bytes of stack, as NVIDIA's own images are started with."""
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True):
+class ImageRecipe(msgspec.Struct, frozen=True, kw_only=True):
     """What a Dockerfile or an Apptainer definition is filled with besides the Stack.
 
     `packages`: of the distribution, for running; `build_packages`: for the stage with nvcc. `make_venv`: the command. `uv`: the
@@ -67,7 +67,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
 def image(
     stack: Stack, options: Options, recipe: str, *, tools: tuple[str, ...] = (), umask: str | None = None
-) -> Image:
+) -> ImageRecipe:
     """The image for that plan. `tools`: more packages of the distribution; `umask`: of the environment's files.
 
     Raises InputError for a plan that no Linux container can carry out.
@@ -78,7 +78,7 @@ def image(
     # triton compiles a launcher for each kernel, against Python's headers.
     compiler = ("gcc", "libc6-dev", *headers) if stack.cuda else ()
     building = building_environment(stack) if stack.purpose == "build-extensions" else ()
-    return Image(
+    return ImageRecipe(
         base=base,
         packages=_sorted(*compiler, *runs, *(() if stack.build_image else makes_venv), *tools),
         build_packages=_sorted(

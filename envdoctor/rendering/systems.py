@@ -8,7 +8,7 @@ import msgspec
 
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
-from envdoctor.facts.sections.host import Distribution, Host
+from envdoctor.facts.sections.host import Host, LinuxDistribution
 from envdoctor.planning.distributions import family, repository_file, repository_folder
 from envdoctor.planning.driver_packages import ended, module_streams
 from envdoctor.planning.model import Stack
@@ -99,7 +99,7 @@ def system_of(stack: Stack, recipe: str) -> PackageSystem:
         host=Host(
             system="Linux",
             architecture=stack.platform.removeprefix("linux_"),
-            distribution=Distribution(id=identifier, version_id=version),
+            distribution=LinuxDistribution(id=identifier, version_id=version),
         )
     )
     kind = family(snapshot)

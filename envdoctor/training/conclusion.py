@@ -12,7 +12,7 @@ import msgspec
 from envdoctor import __version__
 from envdoctor.bench.diagnosing import diagnosed, errors_of
 from envdoctor.bench.protocol import Hello
-from envdoctor.bench.results import Environment, Failure
+from envdoctor.bench.results import Environment, WorkloadFailure
 from envdoctor.bench.runner import LOG_TAIL, WHOLE_WORDS
 from envdoctor.facts.model import Snapshot
 from envdoctor.signals import undisturbed
@@ -75,12 +75,12 @@ def conclude(
         )
 
 
-def _judged(training: Training) -> tuple[Status, Failure | None]:
+def _judged(training: Training) -> tuple[Status, WorkloadFailure | None]:
     ending, error, outcome = training.ending, training.error, training.outcome
     if ending is None:  # interrupted before there was a child
         return "stopped", None
     if error is not None:
-        failure = Failure(
+        failure = WorkloadFailure(
             kind=str(error["kind"]),
             message=str(error.get("message") or "no reason was given"),
             traceback=str(error.get("traceback") or "")[-WHOLE_WORDS:] or None,
@@ -98,7 +98,7 @@ def _judged(training: Training) -> tuple[Status, Failure | None]:
         if ending.signal == "SIGKILL":
             message += ". A smaller --batch or --size needs less memory"
     kind = ending.kind if ending.kind == "hang" else "crash"
-    return "failed", Failure(kind=kind, message=message, log_tail=_tail(ending.stderr))
+    return "failed", WorkloadFailure(kind=kind, message=message, log_tail=_tail(ending.stderr))
 
 
 def _invalid(training: Training) -> Iterator[str]:

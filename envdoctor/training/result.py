@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from envdoctor.bench.results import Device, Environment, Failure, Telemetry
+from envdoctor.bench.results import Device, Environment, Telemetry, WorkloadFailure
 from envdoctor.credentials import without_credentials
 
 SCHEMA = "envdoctor.train/1"
@@ -99,7 +99,7 @@ class TrainingResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="schem
     telemetry: Telemetry | None = None
     """Of the device while it trained (of a long run's first ten minutes)."""
     invalid_because: tuple[str, ...] = ()
-    failure: Failure | None = None
+    failure: WorkloadFailure | None = None
     python: str | None = None
     """The interpreter, as it was named; None: the active one."""
     resumable: bool = False

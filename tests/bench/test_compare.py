@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from envdoctor.bench.compare import NO_DIFFERENCE, Row, compare
+from envdoctor.bench.compare import NO_DIFFERENCE, ComparedFigure, compare
 from envdoctor.bench.confounders import confounders
-from envdoctor.bench.results import BenchResult, Device, Limit, Metric
+from envdoctor.bench.results import BenchResult, Device, Metric, PhysicalLimit
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu, Nvml
@@ -81,7 +81,7 @@ def test_invalid_figures_are_shown_and_not_judged_unless_asked_for() -> None:
 
 def test_errors_are_judged_by_their_gates_and_not_against_each_other() -> None:
     def run(error: float, **more: Any) -> BenchResult:
-        gate = Limit(value=1e-5, percent=3, what="the gate")
+        gate = PhysicalLimit(value=1e-5, percent=3, what="the gate")
         figures = {"error_fp32": metric((error,) * 3, "ratio", "lower", limit=gate)}
         return result(workload("numerics.matmul", metrics=figures, **more))
 
@@ -175,7 +175,7 @@ def test_what_differs_is_said_of_the_gpu_that_was_measured_and_not_of_the_first_
     ("detectable", "words"), [(1.023, "2.3 %"), (1.4, "40 %"), (2.0, "x2"), (167.2, "x167"), (1e9, "x1000")]
 )
 def test_the_smallest_difference_is_a_percentage_only_where_one_can_be_read(detectable: float, words: str) -> None:
-    row = Row(workload="x", metric="a", verdict=NO_DIFFERENCE, detectable=detectable)
+    row = ComparedFigure(workload="x", metric="a", verdict=NO_DIFFERENCE, detectable=detectable)
     assert words in row_verdict(row) and words in short_verdict(row)
 
 

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from envdoctor.bench.diagnosing import MOST, diagnosed, errors_of, explained
-from envdoctor.bench.results import Failure
+from envdoctor.bench.results import WorkloadFailure
 from envdoctor.diagnosis.judging import judge_text
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import load
@@ -20,9 +20,9 @@ NO_KERNEL = "RuntimeError: CUDA error: no kernel image is available for executio
 LOST = "NVRM: Xid (PCI:0000:01:00): 79, pid=4242, name=python3, GPU has fallen off the bus."
 
 
-def failure(message: str, kind: str = "exception", *log: str) -> Failure:
+def failure(message: str, kind: str = "exception", *log: str) -> WorkloadFailure:
     trace = f'Traceback (most recent call last):\n  File "workload.py", line 8, in step\n{message}'
-    return Failure(kind=kind, message=message, traceback=trace, log_tail=log)
+    return WorkloadFailure(kind=kind, message=message, traceback=trace, log_tail=log)
 
 
 def codes(message: str, machine: Snapshot, *log: str) -> list[str]:

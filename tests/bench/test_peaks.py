@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from envdoctor.bench.peaks import with_peaks
-from envdoctor.bench.results import Limit, Telemetry, WorkloadResult
+from envdoctor.bench.results import PhysicalLimit, Telemetry, WorkloadResult
 from tests.bench.made import metric, result, workload
 
 
-def limit(found: WorkloadResult, device: str) -> Limit | None:
+def limit(found: WorkloadResult, device: str) -> PhysicalLimit | None:
     (judged,) = with_peaks(result(found, device=device)).workloads
     return judged.headline[1].limit if judged.headline else None
 
 
 def test_a_card_that_boosts_past_its_datasheets_clock_is_held_against_the_clock_that_it_held() -> None:
-    def at(clock: float) -> Limit | None:
+    def at(clock: float) -> PhysicalLimit | None:
         seen = Telemetry(samples=50, sm_clock=(clock, clock, clock))
         return limit(workload("matmul.bf16", (170, 170, 170), telemetry=seen), "NVIDIA GeForce RTX 4090")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from envdoctor.bench.results import BenchResult, Limit, Telemetry, WorkloadResult
+from envdoctor.bench.results import BenchResult, PhysicalLimit, Telemetry, WorkloadResult
 from envdoctor.bench.verdict import Statement, read
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu, Nvml
@@ -18,7 +18,7 @@ def said(*workloads: WorkloadResult, **more: Any) -> list[Statement]:
 
 
 def training(percent: float = 75.0, what: str = "the kernel-sum roofline", **more: Any) -> WorkloadResult:
-    limit = Limit(value=100 * 6000 / percent, percent=percent, what=what)
+    limit = PhysicalLimit(value=100 * 6000 / percent, percent=percent, what=what)
     return workload("refcnn.train", metrics={"throughput": metric((6000, 6010, 5990), "img/s", limit=limit)}, **more)
 
 

@@ -18,7 +18,7 @@ from envdoctor.facts.sections.driver import (
     Package,
 )
 from envdoctor.facts.sections.gpu import CudaDevice, CudaDriver, Gpu, GpuProcess, NvLink, Nvml
-from envdoctor.facts.sections.host import Container, Distribution, Host, LogLine, Logs, PciDevice
+from envdoctor.facts.sections.host import Container, Host, LinuxDistribution, LogLine, Logs, PciDevice
 from envdoctor.facts.sections.interpreter import (
     BrokenPin,
     CondaPackage,
@@ -70,7 +70,7 @@ def computing(
         created="2026-11-23T10:00:00+00:00",
         host=Host(
             system="Linux", architecture="x86_64", kernel=KERNEL, glibc="2.39", libstdcxx="3.4.33", wsl=0,
-            distribution=Distribution(id="ubuntu", version_id="24.04", codename="noble", like=("debian",)),
+            distribution=LinuxDistribution(id="ubuntu", version_id="24.04", codename="noble", like=("debian",)),
             os_name="Ubuntu 24.04.3 LTS", virtualization="none", cpu_model="AMD EPYC 9454", cpu_count=96, cpu_usable=96,
             memory_total=512 << 30, memory_available=400 << 30, shm_total=256 << 30, shm_free=256 << 30, disk_free=1 << 40,
             root=False, groups=("ada", "video", "render"),

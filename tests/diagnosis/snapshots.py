@@ -11,7 +11,7 @@ from envdoctor.diagnosis.model import Diagnosed, Finding
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import Driver, KernelModule
 from envdoctor.facts.sections.gpu import CudaDriver, Gpu, Nvml
-from envdoctor.facts.sections.host import Container, Distribution, Host, PciDevice
+from envdoctor.facts.sections.host import Container, Host, LinuxDistribution, PciDevice
 from envdoctor.facts.sections.interpreter import Distribution as Installed
 from envdoctor.facts.sections.interpreter import Interpreter, Torch, TorchRun
 from tests.as_of import then
@@ -21,7 +21,7 @@ UBUNTU = Host(
     system="Linux",
     architecture="x86_64",
     kernel=KERNEL,
-    distribution=Distribution(id="ubuntu", version_id="24.04", like=("debian",)),
+    distribution=LinuxDistribution(id="ubuntu", version_id="24.04", like=("debian",)),
     glibc="2.39",
     wsl=0,
 )

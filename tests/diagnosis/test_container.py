@@ -11,7 +11,7 @@ from envdoctor.diagnosis.model import Severity
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import DeviceNode, Driver, DriverLibrary, KernelModule, Package
 from envdoctor.facts.sections.gpu import CudaDriver, Nvml
-from envdoctor.facts.sections.host import Container, Distribution, Host
+from envdoctor.facts.sections.host import Container, Host, LinuxDistribution
 from envdoctor.facts.sections.interpreter import TorchRun
 from tests.diagnosis.snapshots import UBUNTU, commands, finding, found, gpu, interpreter, judge, machine, module, nvml
 from tests.diagnosis.snapshots import torch as torch_of
@@ -169,7 +169,7 @@ WSL = Host(
     architecture="x86_64",
     kernel="5.15.153.1-microsoft-standard-WSL2",
     wsl=2,
-    distribution=Distribution(id="ubuntu", version_id="24.04", like=("debian",)),
+    distribution=LinuxDistribution(id="ubuntu", version_id="24.04", like=("debian",)),
 )
 DXG = DeviceNode(path="/dev/dxg", exists=True)
 RIGHT = "/usr/lib/wsl/lib/libcuda.so.1"

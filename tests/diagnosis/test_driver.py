@@ -16,7 +16,7 @@ from envdoctor.facts.sections.driver import (
     Package,
 )
 from envdoctor.facts.sections.gpu import CudaDriver, Nvml
-from envdoctor.facts.sections.host import Container, Distribution, Host, LogLine, Logs, PciDevice
+from envdoctor.facts.sections.host import Container, Host, LinuxDistribution, LogLine, Logs, PciDevice
 from envdoctor.planning.model import Wishes
 from envdoctor.planning.planner import plan
 from envdoctor.planning.target import from_snapshot
@@ -337,7 +337,7 @@ def test_ubuntu_is_not_told_to_use_another_distributions_commands() -> None:
         system="Linux",
         architecture="x86_64",
         kernel=KERNEL,
-        distribution=Distribution(id="rocky", like=("rhel", "fedora")),
+        distribution=LinuxDistribution(id="rocky", like=("rhel", "fedora")),
     )
     assert "dnf install" in commands(found("driver-missing", without_driver(host=rocky)))
     assert "dnf" not in commands(found("driver-missing", without_driver()))

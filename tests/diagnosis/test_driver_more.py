@@ -20,7 +20,7 @@ from envdoctor.facts.sections.driver import (
     Package,
 )
 from envdoctor.facts.sections.gpu import CudaDriver, Gpu, Nvml
-from envdoctor.facts.sections.host import Container, Distribution, Host, LogLine, Logs, PciDevice
+from envdoctor.facts.sections.host import Container, Host, LinuxDistribution, LogLine, Logs, PciDevice
 from envdoctor.facts.sections.interpreter import TorchRun
 from envdoctor.facts.sections.software import Libraries, LibraryFile
 from envdoctor.planning.driver_packages import repository_packages
@@ -396,7 +396,7 @@ def on(identifier: str, version: str, like: tuple[str, ...] = ()) -> Host:
         architecture="x86_64",
         kernel=KERNEL,
         wsl=0,
-        distribution=Distribution(id=identifier, version_id=version, like=like),
+        distribution=LinuxDistribution(id=identifier, version_id=version, like=like),
     )
 
 

@@ -18,7 +18,7 @@ from envdoctor.diagnosis.engine import UNREADABLE
 from envdoctor.diagnosis.model import Fix
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.gpu import Gpu
-from envdoctor.facts.sections.host import Container, Distribution, Host
+from envdoctor.facts.sections.host import Container, Host, LinuxDistribution
 from envdoctor.facts.sections.interpreter import Distribution as Installed
 from envdoctor.facts.sections.interpreter import Interpreter, Torch, TorchRun
 from envdoctor.knowledge import TorchBuild, load
@@ -50,7 +50,9 @@ TORCHES: dict[str, Torch | None] = {
     ),
 }
 LINUX = Host(
-    system="Linux", architecture="x86_64", distribution=Distribution(id="ubuntu", version_id="24.04", like=("debian",))
+    system="Linux",
+    architecture="x86_64",
+    distribution=LinuxDistribution(id="ubuntu", version_id="24.04", like=("debian",)),
 )
 PLACES: dict[str, Snapshot] = {
     "Ubuntu": Snapshot(host=LINUX),

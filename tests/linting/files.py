@@ -6,7 +6,7 @@ from pathlib import Path
 
 from envdoctor.diagnosis.model import Finding
 from envdoctor.facts.model import Snapshot
-from envdoctor.facts.sections.host import Distribution, Host
+from envdoctor.facts.sections.host import Host, LinuxDistribution
 from envdoctor.linting import readers
 from envdoctor.linting.linter import lint
 from tests.as_of import then
@@ -15,7 +15,7 @@ from tests.diagnosis.snapshots import UBUNTU, gpu, interpreter, machine, module,
 WORKSTATION = machine(interpreter=interpreter())
 """Ubuntu 24.04, RTX 4090, driver 580, Python 3.12."""
 NOBODY = Snapshot(
-    host=Host(system="Linux", architecture="x86_64", distribution=Distribution(id="debian"), glibc="2.36")
+    host=Host(system="Linux", architecture="x86_64", distribution=LinuxDistribution(id="debian"), glibc="2.36")
 )
 """A build server: no GPU is known, no driver, no Python."""
 

@@ -13,7 +13,7 @@ from packaging.version import Version
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import Driver, KernelModule
 from envdoctor.facts.sections.gpu import Gpu, Nvml
-from envdoctor.facts.sections.host import Container, Distribution, Host, PciDevice
+from envdoctor.facts.sections.host import Container, Host, LinuxDistribution, PciDevice
 from envdoctor.facts.sections.interpreter import Interpreter
 from envdoctor.planning.model import Target, Wishes
 from envdoctor.planning.planner import plan
@@ -29,7 +29,7 @@ UBUNTU = Host(
     architecture="x86_64",
     glibc="2.35",
     wsl=0,
-    distribution=Distribution(id="ubuntu", version_id="22.04"),
+    distribution=LinuxDistribution(id="ubuntu", version_id="22.04"),
     os_name="Ubuntu 22.04.5 LTS",
 )
 
@@ -103,7 +103,10 @@ def test_wsl_containers_and_jetson_are_seen() -> None:
 
 def test_musl_is_a_c_library_of_its_own() -> None:
     alpine = Host(
-        system="Linux", architecture="x86_64", glibc="", distribution=Distribution(id="alpine", version_id="3.20.3")
+        system="Linux",
+        architecture="x86_64",
+        glibc="",
+        distribution=LinuxDistribution(id="alpine", version_id="3.20.3"),
     )
     found = target(host=alpine)
     assert (found.os, found.glibc) == ("alpine", "")
@@ -112,7 +115,10 @@ def test_musl_is_a_c_library_of_its_own() -> None:
 
 def test_a_system_that_no_table_knows_is_left_open() -> None:
     nixos = Host(
-        system="Linux", architecture="x86_64", glibc="2.40", distribution=Distribution(id="nixos", version_id="25.05")
+        system="Linux",
+        architecture="x86_64",
+        glibc="2.40",
+        distribution=LinuxDistribution(id="nixos", version_id="25.05"),
     )
     assert (target(host=nixos).os, target(host=nixos).glibc) == (None, "2.40")
 

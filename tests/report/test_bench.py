@@ -12,7 +12,7 @@ import pytest
 
 from envdoctor.bench.compare import compare
 from envdoctor.bench.peaks import with_peaks
-from envdoctor.bench.results import BenchResult, Diagnosed, Failure, Limit, Skipped, WorkloadResult
+from envdoctor.bench.results import BenchResult, ErrorDiagnosis, PhysicalLimit, Skipped, WorkloadFailure, WorkloadResult
 from envdoctor.console import Console
 from envdoctor.errors import InputError
 from envdoctor.report.bench.comparison_text import print_comparison, to_markdown
@@ -24,11 +24,11 @@ from tests.bench.made import metric, result, watts, workload
 
 def run() -> BenchResult:
     """One of everything: good, short of its limit, struck, failed, skipped."""
-    failure = Failure(
+    failure = WorkloadFailure(
         kind="cuda",
         message="RuntimeError: CUDA error: <no> kernel image",
         diagnosed=(
-            Diagnosed(
+            ErrorDiagnosis(
                 code="gpu-arch-too-new-for-torch", title="Too new", fix="Newer torch", commands=("pip install x",)
             ),
         ),
@@ -90,7 +90,7 @@ GPU_RUN = (
         "refcnn.train",
         metrics={
             "article_throughput": metric(
-                (2750, 2760, 2740), "img/s", limit=Limit(value=8100, percent=34, what="the kernel-sum roofline")
+                (2750, 2760, 2740), "img/s", limit=PhysicalLimit(value=8100, percent=34, what="the kernel-sum roofline")
             ),
             "article_peak_memory": metric((10.6, 10.6, 10.6), "GB", "lower"),
             "gain_channels_last": metric((1.12, 1.13, 1.11), "ratio"),

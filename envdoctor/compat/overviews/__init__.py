@@ -8,12 +8,14 @@ from envdoctor.compat.overviews.gpu import of_gpu
 from envdoctor.compat.overviews.package import of_package
 from envdoctor.compat.overviews.python import of_glibc, of_python
 from envdoctor.compat.overviews.torch import of_torch
-from envdoctor.compat.question import Question
-from envdoctor.compat.subject import Gpu
+from envdoctor.compat.question import CompatQuestion
+from envdoctor.compat.subject import GpuSubject
 from envdoctor.knowledge.world import Knowledge
 
 
-def sheet(world: Knowledge, question: Question, gpus: tuple[Gpu, ...], platform: str, newer: tuple[str, ...]) -> Answer:
+def sheet(
+    world: Knowledge, question: CompatQuestion, gpus: tuple[GpuSubject, ...], platform: str, newer: tuple[str, ...]
+) -> Answer:
     """The sheet of the one subject asked about."""
     if question.package is not None:
         summary, facts, build = of_package(world, question.package, question.release, platform)

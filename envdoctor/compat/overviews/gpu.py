@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envdoctor.compat.answer import Fact
 from envdoctor.compat.overviews.common import Sheet, named
-from envdoctor.compat.subject import Gpu
+from envdoctor.compat.subject import GpuSubject
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.gpus import GpuRecord
 from envdoctor.knowledge.versions import version
@@ -15,7 +15,7 @@ from envdoctor.planning.question import best_build, newest_with_code
 from envdoctor.planning.unlock import driver_ladder
 
 
-def of_gpu(world: Knowledge, gpu: Gpu, platform: str) -> Sheet:
+def of_gpu(world: Knowledge, gpu: GpuSubject, platform: str) -> Sheet:
     record, architecture = gpu.record, gpu.architecture
     facts = [Fact(label="Compute capability", value=gpu.capability, sources=gpu.sources)]
     if architecture is not None:
@@ -55,7 +55,7 @@ def of_gpu(world: Knowledge, gpu: Gpu, platform: str) -> Sheet:
     return f"{gpu.name} runs the newest torch, {build.name}.", facts, build
 
 
-def _jetpacks(world: Knowledge, gpu: Gpu) -> list[Fact]:
+def _jetpacks(world: Knowledge, gpu: GpuSubject) -> list[Fact]:
     """Which JetPack lines are for the board, and where torch for each comes from."""
     facts = []
     for row in world.jetpacks():
@@ -88,7 +88,7 @@ def _figures(record: GpuRecord) -> list[Fact]:
     return facts
 
 
-def _drivers(gpu: Gpu) -> str:
+def _drivers(gpu: GpuSubject) -> str:
     if gpu.jetson:
         return "with JetPack; desktop driver branches do not apply"
     architecture, record = gpu.architecture, gpu.record

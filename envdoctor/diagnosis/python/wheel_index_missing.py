@@ -20,7 +20,15 @@ Sources
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
-from envdoctor.diagnosis.refused_install import FAMILY, Refused, Why, is_nightly, published, variant_of, why_refused
+from envdoctor.diagnosis.refused_install import (
+    FAMILY,
+    RefusedInstall,
+    Why,
+    is_nightly,
+    published,
+    variant_of,
+    why_refused,
+)
 from envdoctor.diagnosis.repairs.python_environment import install_into
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
@@ -78,7 +86,7 @@ def _summary(refusal: Refusal) -> str:
     return f"{refusal.name}{refusal.spec} is not on the index that was searched: that one {listed} is not the one that has this."
 
 
-def _fixes(machine: Snapshot, refused: Refused, world: Knowledge) -> tuple[Fix, ...]:
+def _fixes(machine: Snapshot, refused: RefusedInstall, world: Knowledge) -> tuple[Fix, ...]:
     refusal, version = refused.refusal, refused.refusal.version
     if version is None or refusal.name not in FAMILY:
         return ()

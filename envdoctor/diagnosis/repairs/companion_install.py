@@ -6,7 +6,7 @@ torch stays: it may be the one that a GPU, a driver or another package needs.
 from __future__ import annotations
 
 from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.repairs.installation import Accelerator, Channel, Image, Installation, installation
+from envdoctor.diagnosis.repairs.installation import Accelerator, ImageVendor, Installation, TorchOrigin, installation
 from envdoctor.diagnosis.repairs.python_environment import (
     conda_install,
     installer,
@@ -30,11 +30,11 @@ def companion_fixes(snapshot: Snapshot, world: Knowledge, name: str) -> tuple[Fi
     here = installation(snapshot, world)
     release = here.release or ""
     verify = run_python(snapshot, f"import torch, {name}; print(torch.__version__, {name}.__version__)")
-    if here.image is not None or here.channel is Channel.OWN_BUILD:
+    if here.image is not None or here.channel is TorchOrigin.OWN_BUILD:
         return (_of_own_build(here, name),)
     if here.of_other_gpus and (here.variant or "").startswith("cu"):
         return (for_other_gpus(snapshot, world, here),)
-    if here.channel is Channel.NIGHTLY:
+    if here.channel is TorchOrigin.NIGHTLY:
         both = quoted([*installer(snapshot), "--pre", "torch", name, "--index-url", here.index_url or ""])
         return (
             Fix(
@@ -50,10 +50,10 @@ def companion_fixes(snapshot: Snapshot, world: Knowledge, name: str) -> tuple[Fi
     if wanted is None:
         return (_see_both(snapshot, name, release),)
     title = f"Install {name} {wanted}, made for torch {release}"
-    if here.channel is Channel.CONDA:
+    if here.channel is TorchOrigin.CONDA:
         return (conda_install(snapshot, [f"pytorch={release}", f"{name}={wanted}"], title=title),)
     if (
-        here.channel is Channel.UNKNOWN and here.accelerator is not Accelerator.APPLE
+        here.channel is TorchOrigin.UNKNOWN and here.accelerator is not Accelerator.APPLE
     ):  # the Mac's builds are PyPI's alone
         by_index = f"{quoted([*installer(snapshot), '--force-reinstall', '--no-deps', f'{name}=={wanted}'])}"
         return (
@@ -73,7 +73,7 @@ def companion_fixes(snapshot: Snapshot, world: Knowledge, name: str) -> tuple[Fi
 
 
 def _of_own_build(here: Installation, name: str) -> Fix:
-    if here.image in (Image.NVIDIA, Image.VLLM, Image.SGLANG):
+    if here.image in (ImageVendor.NVIDIA, ImageVendor.VLLM, ImageVendor.SGLANG):
         return Fix(
             title=f"Start anew from {here.image.value}, whose {name} was built for its torch",
             note=f"pip has laid another {name} over it: install your packages without torch, torchvision and torchaudio there.",

@@ -11,7 +11,7 @@ from envdoctor.diagnosis.repairs.failing_package import (
     WITHOUT_SOURCES,
     failing_package,
 )
-from envdoctor.diagnosis.repairs.installation import Image, Installation, installation
+from envdoctor.diagnosis.repairs.installation import ImageVendor, Installation, installation
 from envdoctor.diagnosis.repairs.python_environment import install_into, installer, python, quoted, run_python
 from envdoctor.diagnosis.repairs.torch_pins import Pin
 from envdoctor.diagnosis.snapshot_queries import plain_list
@@ -42,7 +42,7 @@ def extension_fixes(snapshot: Snapshot, world: Knowledge, names: Sequence[str]) 
     return (*_made_for_torch(snapshot, world, here, names), *(_again(snapshot, others) if others else ()))
 
 
-def _of_image(image: Image, names: Sequence[str]) -> Fix:
+def _of_image(image: ImageVendor, names: Sequence[str]) -> Fix:
     return Fix(
         title=f"Start anew from {image.value}, whose {plain_list(names)} and torch belong together",
         note="What pip has laid over them since is the cause: install your packages there without torch and what pins it. What "

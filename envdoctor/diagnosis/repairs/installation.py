@@ -29,7 +29,7 @@ class Manager(enum.Enum):
     POETRY = "poetry"
 
 
-class Channel(enum.Enum):
+class TorchOrigin(enum.Enum):
     """Where the installed torch is from."""
 
     PYPI = "pypi"
@@ -53,7 +53,7 @@ class Accelerator(enum.Enum):
     UNKNOWN = "unknown"
 
 
-class Image(enum.Enum):
+class ImageVendor(enum.Enum):
     """What brought torch along, where it was not the user: its torch is not replaced by pip's."""
 
     NVIDIA = "NVIDIA's container image"
@@ -68,14 +68,14 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     `channel` is CONDA, OWN_BUILD or UNKNOWN. `release`: '2.9.1', without the local part."""
 
     manager: Manager
-    channel: Channel
+    channel: TorchOrigin
     accelerator: Accelerator
     variant: str | None = None
     index_url: str | None = None
     release: str | None = None
     build: TorchBuild | None = None
     """The published build that this is, where the tables have it."""
-    image: Image | None = None
+    image: ImageVendor | None = None
     pins: tuple[Pin, ...] = ()
     windows: bool = False
 
@@ -87,7 +87,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def reinstallable(self) -> bool:
         """Whether this very build can be had from an index that is known."""
-        return self.image is None and self.channel in (Channel.PYPI, Channel.INDEX, Channel.NIGHTLY)
+        return self.image is None and self.channel in (TorchOrigin.PYPI, TorchOrigin.INDEX, TorchOrigin.NIGHTLY)
 
 
 _NIGHTLY = re.compile(r"(?:dev|\.d)20\d{6}")
@@ -98,11 +98,14 @@ _UV = re.compile(
 _POETRY = re.compile(r"\bpoetry (?:add|install|run|update|lock)\b")
 _CONDA = re.compile(r"\b(?:conda|mamba|micromamba) (?:install|create|activate)\b")
 _IMAGES = (
-    (Image.VLLM, re.compile(r"\bvllm/vllm-openai\b")),
-    (Image.SGLANG, re.compile(r"\blmsysorg/sglang\b")),
-    (Image.NVIDIA, re.compile(r"\bnvcr\.io/nvidia/")),
-    (Image.JETPACK, re.compile(r"\bnv_tegra_release\b|\bL4T \d\d|\bJetPack ?\d|\b\d\.\d+\.\d+-tegra\b", re.IGNORECASE)),
-    (Image.NIX, re.compile(r"/nix/store/")),
+    (ImageVendor.VLLM, re.compile(r"\bvllm/vllm-openai\b")),
+    (ImageVendor.SGLANG, re.compile(r"\blmsysorg/sglang\b")),
+    (ImageVendor.NVIDIA, re.compile(r"\bnvcr\.io/nvidia/")),
+    (
+        ImageVendor.JETPACK,
+        re.compile(r"\bnv_tegra_release\b|\bL4T \d\d|\bJetPack ?\d|\b\d\.\d+\.\d+-tegra\b", re.IGNORECASE),
+    ),
+    (ImageVendor.NIX, re.compile(r"/nix/store/")),
 )
 
 
@@ -183,21 +186,21 @@ def _torchs_devices(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(device.name or "" for device in (run.devices or () if run else ()))
 
 
-def _image(snapshot: Snapshot, text: str, channel: Channel, world: Knowledge) -> Image | None:
+def _image(snapshot: Snapshot, text: str, channel: TorchOrigin, world: Knowledge) -> ImageVendor | None:
     torch, interpreter = snapshot.torch, snapshot.interpreter
     local = ((torch.version if torch else None) or "").partition("+")[2]
     if re.search(r"(?:^|\.)nv\d", local):
-        return Image.JETPACK if _jetson(snapshot, world) else Image.NVIDIA
+        return ImageVendor.JETPACK if _jetson(snapshot, world) else ImageVendor.NVIDIA
     if snapshot.variable("NVIDIA_PYTORCH_VERSION"):
-        return Image.NVIDIA
+        return ImageVendor.NVIDIA
     if _unknown_jetson(snapshot, world):
-        return Image.JETPACK
+        return ImageVendor.JETPACK
     places = (torch.location if torch else None, interpreter.prefix if interpreter else None)
     everything = "\n".join((text, *(place for place in places if place)))
-    own = channel in (Channel.OWN_BUILD, Channel.UNKNOWN)
+    own = channel in (TorchOrigin.OWN_BUILD, TorchOrigin.UNKNOWN)
     # A wheel of an index may be laid over a Jetson's or Nix's own torch, and is replaced as anywhere.
     images = (image for image, pattern in _IMAGES if pattern.search(everything))
-    return next((image for image in images if own or image not in (Image.JETPACK, Image.NIX)), None)
+    return next((image for image in images if own or image not in (ImageVendor.JETPACK, ImageVendor.NIX)), None)
 
 
 def _jetson(snapshot: Snapshot, world: Knowledge) -> bool:
@@ -212,27 +215,27 @@ def _unknown_jetson(snapshot: Snapshot, world: Knowledge) -> bool:
     return (tegra or any("nvgpu" in gpu.name for gpu in gpus)) and not any(gpu.record for gpu in gpus)
 
 
-def _channel(snapshot: Snapshot, world: Knowledge) -> tuple[Channel, str | None, str | None, TorchBuild | None]:
+def _channel(snapshot: Snapshot, world: Knowledge) -> tuple[TorchOrigin, str | None, str | None, TorchBuild | None]:
     """The channel of the installed torch, its variant, its index and its record."""
     torch, interpreter = snapshot.torch, snapshot.interpreter
     if uses_conda(snapshot):
-        return Channel.CONDA, _named_variant(torch), None, None
+        return TorchOrigin.CONDA, _named_variant(torch), None, None
     if torch is None or torch.version is None:
-        return Channel.UNKNOWN, _named_variant(torch), None, None
+        return TorchOrigin.UNKNOWN, _named_variant(torch), None, None
     local = torch.version.partition("+")[2]
     variant = _named_variant(torch)
     if _NIGHTLY.search(torch.version):
         index = world.torch_index(f"nightly/{variant}") if variant else None
-        return (Channel.NIGHTLY if variant else Channel.UNKNOWN), variant, index, None
+        return (TorchOrigin.NIGHTLY if variant else TorchOrigin.UNKNOWN), variant, index, None
     if (local and not _VARIANT.match(local)) or re.search(r"\d(?:a|b)\d", torch.version.partition("+")[0]):
-        return Channel.OWN_BUILD, variant, None, None
+        return TorchOrigin.OWN_BUILD, variant, None, None
     build = _published(torch, variant, snapshot, interpreter, world)
     if build is not None:
-        return (Channel.INDEX if build.index_url else Channel.PYPI), build.variant, build.index_url, build
+        return (TorchOrigin.INDEX if build.index_url else TorchOrigin.PYPI), build.variant, build.index_url, build
     if variant is not None:
         # Its own name says that it is from there, whatever the tables hold.
-        return Channel.INDEX, variant, world.torch_index(variant), None
-    return Channel.UNKNOWN, None, None, None
+        return TorchOrigin.INDEX, variant, world.torch_index(variant), None
+    return TorchOrigin.UNKNOWN, None, None, None
 
 
 def _named_variant(torch: Torch | None) -> str | None:

@@ -9,7 +9,14 @@ from __future__ import annotations
 import re
 
 from envdoctor.diagnosis.model import Fix
-from envdoctor.diagnosis.repairs.installation import Accelerator, Channel, Image, Installation, Manager, installation
+from envdoctor.diagnosis.repairs.installation import (
+    Accelerator,
+    ImageVendor,
+    Installation,
+    Manager,
+    TorchOrigin,
+    installation,
+)
 from envdoctor.diagnosis.repairs.python_environment import (
     channel_words,
     conda_install,
@@ -91,13 +98,13 @@ def restore_torch(snapshot: Snapshot, world: Knowledge) -> Fix:
         return _kept_by_image(here.image, None)
     if here.of_other_gpus and (here.variant or "").startswith("cu"):
         return for_other_gpus(snapshot, world, here)
-    if here.channel is Channel.CONDA:
+    if here.channel is TorchOrigin.CONDA:
         return conda_install(
             snapshot,
             ["--force-reinstall", f"pytorch={here.release}" if here.release else "pytorch"],
             title=f"Install torch {here.release or ''} once more".replace("  ", " "),
         )
-    if here.channel is Channel.OWN_BUILD:
+    if here.channel is TorchOrigin.OWN_BUILD:
         return Fix(
             title=f"Put torch {snapshot.torch.version if snapshot.torch else ''} back from where it was built",
             note="No index has this build: it is a vendor's, or was compiled here.",
@@ -115,7 +122,7 @@ def restore_torch(snapshot: Snapshot, world: Knowledge) -> Fix:
     # Over what is there pip would keep a broken library whose version is the right one.
     again = "--force-reinstall"
     gone = uninstall_from(snapshot, ["torch"])
-    if here.channel is Channel.NIGHTLY:
+    if here.channel is TorchOrigin.NIGHTLY:
         names = [name for name in FAMILY if name == "torch" or _has(snapshot, name)]
         return Fix(
             title=f"Remove torch and install the newest nightly of the {here.variant} channel",
@@ -198,16 +205,16 @@ def _remove_condas(snapshot: Snapshot) -> str:
     return quoted(["conda", "remove", *where, *(names or ["pytorch"])])
 
 
-def _kept_by_image(image: Image, wanted: str | None) -> Fix:
+def _kept_by_image(image: ImageVendor, wanted: str | None) -> Fix:
     """Another torch than the image's would lose what the image was built for."""
     why = f"{wanted} is needed, and pip's wheel" if wanted else "pip's wheel"
     note = f"{why} would replace a torch that was built together with everything else in it."
-    if image is Image.NIX:
+    if image is ImageVendor.NIX:
         return Fix(
             title="Change torch where Nix's configuration names it",
             note=f"{note} The package with CUDA's binaries is python3Packages.torch-bin.",
         )
-    if image is Image.JETPACK:
+    if image is ImageVendor.JETPACK:
         return Fix(
             title="Take torch from where NVIDIA has it for this JetPack: PyPI's wheels are for other Arm machines",
             commands=("cat /etc/nv_tegra_release   # the release that the wheel must be for",),

@@ -16,7 +16,7 @@ PACKAGE_FOLDER = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ChildAnswer:
     """The records of a child in their order, and how it ended."""
 
     records: tuple[dict[str, Any], ...]
@@ -64,22 +64,24 @@ class Answer:
         return (nowhere[0], True) if nowhere else (None, False)
 
 
-def ask_child(machine: Machine, script: str, *arguments: str, folders: Sequence[Path] = (), timeout: float) -> Answer:
+def ask_child(
+    machine: Machine, script: str, *arguments: str, folders: Sequence[Path] = (), timeout: float
+) -> ChildAnswer:
     """Runs the script beside this file; `folders` end its sys.path, before the one that holds envdoctor."""
     search = os.pathsep.join(map(str, (*folders, PACKAGE_FOLDER)))
     completed = machine.run_own(Path(__file__).with_name(script), search, *arguments, timeout=timeout)
     records = tuple(_records(completed.stdout))
     if any("done" in record for record in records):
-        return Answer(records, "ok")
+        return ChildAnswer(records, "ok")
     where = _where(records)
     if completed.timed_out:
-        return Answer(records, "timeout", f"{where} did not answer within {timeout:g} s")
+        return ChildAnswer(records, "timeout", f"{where} did not answer within {timeout:g} s")
     words = completed.error or next(iter(reversed(completed.stderr.strip().splitlines())), "")
     if completed.code is None or "Traceback" in completed.stderr:
-        return Answer(records, "failed", words)
+        return ChildAnswer(records, "failed", words)
     # Windows has no signals: there the exit code is the exception's number (0xC0000005).
     ending = completed.signal or f"exit code {completed.code:#x}"
-    return Answer(records, "crash", f"{where} ended its process with {ending}" + (f": {words}" if words else ""))
+    return ChildAnswer(records, "crash", f"{where} ended its process with {ending}" + (f": {words}" if words else ""))
 
 
 def _records(stdout: str) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ SUCCESS = 0
 NAME_SIZE = 256
 
 
-class Driver:
+class DriverApi:
     """libcuda's functions; one that it lacks answers None."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
@@ -75,7 +75,7 @@ def main() -> None:
     library = load(sys.argv[2:])
     if library is None:
         return
-    driver = Driver(library)
+    driver = DriverApi(library)
     version = driver.number("cuDriverGetVersion")  # needs no cuInit, which may never return
     if version:
         say(driver={"version": cuda_version(version)})

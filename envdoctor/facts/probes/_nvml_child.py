@@ -18,8 +18,8 @@ import pynvml
 
 from envdoctor.facts.numbers import cuda_version
 from envdoctor.facts.probes._child import MOST_GPUS, load, say
-from envdoctor.facts.probes._nvml_device import CODES, LACKING, Device, ask, name_of
-from envdoctor.facts.probes._nvml_fields import IDENTITY, Refused
+from envdoctor.facts.probes._nvml_device import CODES, LACKING, NvmlDevice, ask, name_of
+from envdoctor.facts.probes._nvml_fields import IDENTITY, CallRefused
 
 
 def initialize(library: ctypes.CDLL) -> int:
@@ -38,19 +38,19 @@ def initialize(library: ctypes.CDLL) -> int:
 def words_of(code: int) -> str | None:
     try:
         return str(ask("nvmlErrorString", code))
-    except Refused:
+    except CallRefused:
         return None
 
 
 def tell_system(function: str, field: str, meaning: Callable[[Any], str] = str) -> None:
-    with contextlib.suppress(Refused):
+    with contextlib.suppress(CallRefused):
         say(system={field: meaning(ask(function))})
 
 
-def open_device(index: int) -> Device | None:
+def open_device(index: int) -> NvmlDevice | None:
     try:
-        return Device(index, ask("nvmlDeviceGetHandleByIndex", index, gpu=index))
-    except Refused as refused:
+        return NvmlDevice(index, ask("nvmlDeviceGetHandleByIndex", index, gpu=index))
+    except CallRefused as refused:
         fields = " ".join(fields for fields, _, _ in IDENTITY).split()
         reason = str(refused)
         say(gpu=index, facts={"lost": reason == "GPU_IS_LOST"}, unavailable=dict.fromkeys(fields, reason))
@@ -72,7 +72,7 @@ def main() -> None:
     tell_system("nvmlSystemGetCudaDriverVersion", "cuda_version", cuda_version)
     try:
         count = ask("nvmlDeviceGetCount")
-    except Refused as refused:
+    except CallRefused as refused:
         reason = str(refused)
         say(system={"status": reason, "status_code": CODES.get(reason), "message": f"nvmlDeviceGetCount: {reason}"})
         return

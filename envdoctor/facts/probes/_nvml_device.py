@@ -11,7 +11,7 @@ from typing import Any
 import pynvml
 
 from envdoctor.facts.probes._child import say
-from envdoctor.facts.probes._nvml_fields import HEALTH, MEMORY_CALLS, Call, Refused, Row
+from envdoctor.facts.probes._nvml_fields import HEALTH, MEMORY_CALLS, Call, CallRefused, Row
 
 ERRORS: dict[int, str] = {
     value: name.removeprefix("NVML_ERROR_")
@@ -38,7 +38,7 @@ def first_answer(*attempts: Callable[[], Any]) -> Any:
     refusals = []
     for attempt in attempts:
         answer = _outcome(attempt)
-        if not isinstance(answer, Refused):
+        if not isinstance(answer, CallRefused):
             return answer
         refusals.append(answer)
     raise next((refused for refused in refusals if str(refused) != LACKING), refusals[0])
@@ -47,7 +47,7 @@ def first_answer(*attempts: Callable[[], Any]) -> Any:
 def _outcome(attempt: Callable[[], Any]) -> Any:
     try:
         return attempt()
-    except Refused as refused:
+    except CallRefused as refused:
         return refused
 
 
@@ -57,14 +57,14 @@ def ask(function: str, *arguments: object, gpu: int | None = None) -> Any:
     try:
         return getattr(pynvml, function)(*arguments)
     except pynvml.NVMLError as error:
-        raise Refused(name_of(error.value)) from error
+        raise CallRefused(name_of(error.value)) from error
     except (AttributeError, pynvml.NVMLLibraryMismatchError) as error:
-        raise Refused(LACKING) from error
+        raise CallRefused(LACKING) from error
     except UnicodeDecodeError as error:
-        raise Refused("NOT_UTF_8") from error
+        raise CallRefused("NOT_UTF_8") from error
 
 
-class Device:
+class NvmlDevice:
     """One GPU being asked."""
 
     def __init__(self, index: int, handle: object) -> None:
@@ -74,7 +74,7 @@ class Device:
     def ask(self, function: str, *arguments: object) -> Any:
         try:
             return ask(function, self.handle, *arguments, gpu=self.index)
-        except Refused as refused:
+        except CallRefused as refused:
             if str(refused) == "GPU_IS_LOST":
                 say(gpu=self.index, facts={"lost": True})
             raise
@@ -87,7 +87,7 @@ class Device:
         names = fields.split()
         try:
             found = find()
-        except Refused as refused:
+        except CallRefused as refused:
             say(gpu=self.index, unavailable=dict.fromkeys(names, str(refused)))
         except ValueError as error:  # an answer that makes no sense
             say(gpu=self.index, unavailable=dict.fromkeys(names, f"UNREADABLE: {error}"))
@@ -116,7 +116,7 @@ class Device:
     def mig_instances(self) -> list[dict[str, object]]:
         try:
             enabled, _ = self.ask("nvmlDeviceGetMigMode")
-        except Refused as refused:
+        except CallRefused as refused:
             if str(refused) in ("NOT_SUPPORTED", LACKING):
                 return []
             raise
@@ -125,17 +125,17 @@ class Device:
         for index in range(min(places, MOST_MIG_INSTANCES)):
             try:
                 handle = self.ask("nvmlDeviceGetMigDeviceHandleByIndex", index)
-            except Refused as refused:
+            except CallRefused as refused:
                 if str(refused) in ("NOT_FOUND", "INVALID_ARGUMENT"):
                     continue  # no instance in this place
                 raise
-            instance = Device(self.index, handle)
+            instance = NvmlDevice(self.index, handle)
             facts: dict[str, object] = {}
-            with contextlib.suppress(Refused):
+            with contextlib.suppress(CallRefused):
                 facts["uuid"] = instance.ask("nvmlDeviceGetUUID")
-            with contextlib.suppress(Refused):
+            with contextlib.suppress(CallRefused):
                 facts["name"] = instance.ask("nvmlDeviceGetName")
-            with contextlib.suppress(Refused):
+            with contextlib.suppress(CallRefused):
                 memory = instance.ask_first(MEMORY_CALLS)
                 facts["memory_total"] = memory.total
             instances.append(facts)
@@ -147,13 +147,13 @@ class Device:
             function = f"nvmlDeviceGet{kind.capitalize()}RunningProcesses"
             try:
                 answers = self.ask_first(((f"{function}_v3",), (f"{function}_v2",)))
-            except Refused:
+            except CallRefused:
                 if kind == "graphics":  # a GPU without a display engine need not know any
                     continue
                 raise
             for process in answers:
                 facts = {"pid": process.pid, "memory": process.usedGpuMemory, "kind": kind}
-                with contextlib.suppress(Refused):  # it may live in another PID namespace
+                with contextlib.suppress(CallRefused):  # it may live in another PID namespace
                     facts["name"] = ask("nvmlSystemGetProcessName", process.pid, gpu=self.index)
                 found.append(facts)
         return found
@@ -163,18 +163,18 @@ class Device:
         for link in range(MAX_NVLINKS):
             try:
                 active = bool(self.ask("nvmlDeviceGetNvLinkState", link))
-            except Refused as refused:
+            except CallRefused as refused:
                 if str(refused) == "NOT_SUPPORTED":
                     continue  # no link in this place
                 if str(refused) == "INVALID_ARGUMENT":
                     break  # beyond the last place
                 raise
             facts: dict[str, object] = {"link": link, "active": active}
-            with contextlib.suppress(Refused):
+            with contextlib.suppress(CallRefused):
                 facts["version"] = NVLINK_GENERATIONS.get(self.ask("nvmlDeviceGetNvLinkVersion", link))
             counts = []
             for counter in NVLINK_COUNTERS:
-                with contextlib.suppress(Refused):
+                with contextlib.suppress(CallRefused):
                     counts.append(self.ask("nvmlDeviceGetNvLinkErrorCounter", link, counter))
             links.append({**facts, "errors": sum(counts) if counts else None})
         return links
@@ -188,7 +188,7 @@ class Device:
 
     def fabric_by(self, function: str, structure: str) -> tuple[str | None, str | None]:
         if not hasattr(pynvml, structure):
-            raise Refused(LACKING)
+            raise CallRefused(LACKING)
         info = getattr(pynvml, structure)()
         self.ask(function, ctypes.byref(info))
         state = FABRIC_STATES.get(info.state & 0xFF)  # nvml.h says char; nvidia-ml-py reads its padding too

@@ -47,13 +47,13 @@ THROTTLE_REASONS = {
 }
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """A call that gave no answer; its argument is the error's name."""
 
 
 def _plain(answer: Any) -> object:
     if answer == 0xFFFFFFFF:  # NVML's number for "not available" in fields of 32 bits
-        raise Refused("NOT_AVAILABLE")
+        raise CallRefused("NOT_AVAILABLE")
     return answer
 
 
@@ -80,7 +80,7 @@ def _named(names: dict[int, str]) -> Callable[[Any], object]:
 
 def _performance_state(answer: Any) -> object:
     if answer == PSTATE_UNKNOWN:
-        raise Refused("UNKNOWN")
+        raise CallRefused("UNKNOWN")
     return answer
 
 

@@ -11,7 +11,7 @@ from envdoctor.facts.host import Machine
 from envdoctor.facts.sections.gpu import Gpu, Nvml
 
 if TYPE_CHECKING:
-    from envdoctor.facts.probes._ask import Answer
+    from envdoctor.facts.probes._ask import ChildAnswer
 
 # Without persistence mode, starting NVML wakes every GPU: one to three seconds for each of eight.
 TIMEOUT = 20.0
@@ -63,7 +63,7 @@ def _ask_nvml(machine: Machine, names: tuple[str, ...]) -> Nvml:
     return fitted(Nvml, {"source": "nvml", **system, "gpus": _gpus(answer)})
 
 
-def _gpus(answer: Answer) -> tuple[Gpu, ...] | None:
+def _gpus(answer: ChildAnswer) -> tuple[Gpu, ...] | None:
     count = answer.last("count")
     if not isinstance(count, int) or count > MOST_GPUS:
         return None

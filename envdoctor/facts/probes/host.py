@@ -12,7 +12,7 @@ from pathlib import Path
 from envdoctor.facts import cgroup, elf
 from envdoctor.facts.host import Machine
 from envdoctor.facts.probes.virtualization import virtualization, wsl_version
-from envdoctor.facts.sections.host import Distribution, Host
+from envdoctor.facts.sections.host import Host, LinuxDistribution
 
 # Files that every Linux has and whose ELF header tells the processor of a machine that is not running.
 _WITNESSES = ("/bin/sh", "/usr/bin/sh", "/bin/busybox", "/usr/bin/env", "/sbin/init", "/usr/lib/systemd/systemd")
@@ -91,7 +91,7 @@ def _architecture(machine: Machine) -> str | None:
     return None
 
 
-def _distribution(machine: Machine) -> Distribution | None:
+def _distribution(machine: Machine) -> LinuxDistribution | None:
     text = machine.read("/etc/os-release") or machine.read("/usr/lib/os-release")
     if not text:
         return None
@@ -104,7 +104,7 @@ def _distribution(machine: Machine) -> Distribution | None:
             if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
                 value = value[1:-1]
             fields[key] = re.sub(r"\\(.)", r"\1", value)
-    return Distribution(
+    return LinuxDistribution(
         id=fields.get("ID", "linux"),
         version_id=fields.get("VERSION_ID"),
         codename=fields.get("VERSION_CODENAME") or fields.get("UBUNTU_CODENAME"),

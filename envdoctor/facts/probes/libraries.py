@@ -80,7 +80,7 @@ def _loadable(stem: str, suffix: str) -> bool:
     return suffix != "" or stem in ("libiomp5", "libmkl_rt", "libcuda")
 
 
-def _version(machine: Machine, stem: str, library: loader.Found) -> str | None:
+def _version(machine: Machine, stem: str, library: loader.LibraryCandidate) -> str | None:
     match = _WANTED.fullmatch(library.resolved.rpartition("/")[2])
     version = match[2].lstrip(".") if match else ""
     if stem == "libcuda":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from envdoctor.facts.sections.base import Exact, Facts, Group
 
 
-class Distribution(Facts, frozen=True, kw_only=True):
+class LinuxDistribution(Facts, frozen=True, kw_only=True):
     """The Linux distribution, from os-release(5)."""
 
     id: Exact | None = None
@@ -23,7 +23,7 @@ class Host(Facts, frozen=True, kw_only=True):
     architecture: Exact | None = None
     """As uname prints it, with AMD64 and arm64 kept: x86_64, aarch64, AMD64, arm64."""
     kernel: Exact | None = None
-    distribution: Distribution | None = None
+    distribution: LinuxDistribution | None = None
     os_name: Exact | None = None
     """For a person: 'Ubuntu 24.04.3 LTS', 'Windows 11 24H2'."""
     glibc: Exact | None = None

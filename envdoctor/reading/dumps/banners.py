@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from envdoctor.reading.dumps.raw_values import Findings
-from envdoctor.reading.dumps.text import Line
+from envdoctor.reading.dumps.text import DumpLine
 
 # 'Ultralytics 8.3.40 Python-3.11.10 torch-2.5.1+cu124 CUDA:0 (NVIDIA L4, 22700MiB)'; YOLOv5 of 2021 writes 'torch 1.10.0+cu111'.
 _BANNER = re.compile(
@@ -21,7 +21,7 @@ class Banners:
         self.findings = findings
         self.open = False
 
-    def feed(self, line: Line) -> bool:
+    def feed(self, line: DumpLine) -> bool:
         bare = line.bare[:500]
         banner = _BANNER.match(bare) if bare.startswith(("Ultralytics", "YOLOv")) else None
         if banner:

@@ -19,7 +19,7 @@ from envdoctor.reading.dumps.packages import Packages
 from envdoctor.reading.dumps.prose import Prose
 from envdoctor.reading.dumps.raw_values import Findings
 from envdoctor.reading.dumps.shell import Shell
-from envdoctor.reading.dumps.text import Line, lines, unprefixed
+from envdoctor.reading.dumps.text import DumpLine, lines, unprefixed
 from envdoctor.reading.dumps.torch_config import TorchConfig
 from envdoctor.reading.failures import is_raised
 
@@ -34,7 +34,7 @@ ACCEPTED = (
 class Reader(Protocol):
     """A family of layouts."""
 
-    def feed(self, line: Line) -> bool:
+    def feed(self, line: DumpLine) -> bool:
         """Takes a line; False where it is not its own."""
 
 

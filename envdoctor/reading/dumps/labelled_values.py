@@ -19,7 +19,7 @@ from envdoctor.reading.dumps.label_tables import (
     normal,
 )
 from envdoctor.reading.dumps.raw_values import Findings, Sheet, says_nothing
-from envdoctor.reading.dumps.text import Line, is_rule
+from envdoctor.reading.dumps.text import DumpLine, is_rule
 
 _SECTIONS = {  # the headlines of vLLM's layout
     "system info": "",
@@ -54,7 +54,7 @@ class Labelled:
         self.missed = 0
         self.sheet: Sheet | None = None
 
-    def feed(self, line: Line) -> bool:
+    def feed(self, line: DumpLine) -> bool:
         """Takes a line; False where it is none of these layouts'."""
         taken = self._feed(line)
         if taken:
@@ -66,7 +66,7 @@ class Labelled:
                 self.mode = ""
         return taken
 
-    def _feed(self, line: Line) -> bool:
+    def _feed(self, line: DumpLine) -> bool:
         bare = line.bare
         if not bare:
             return False
@@ -123,7 +123,7 @@ class Labelled:
             return True
         return False
 
-    def _label(self, line: Line) -> bool:
+    def _label(self, line: DumpLine) -> bool:
         bare = line.bare
         label, colon, value = bare.partition(":")
         if not colon or len(label) > 90:
@@ -217,7 +217,7 @@ class Labelled:
             self.section = "nvcc"
         return True
 
-    def _continue(self, line: Line) -> bool:
+    def _continue(self, line: DumpLine) -> bool:
         """A line of a value that goes over several lines."""
         sheet = self.sheet or self._open("collect_env")
         taken = sections.continues(self.section, sheet, line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envdoctor.reading.dumps.label_tables import normal
 from envdoctor.reading.dumps.raw_values import Findings
-from envdoctor.reading.dumps.text import Line
+from envdoctor.reading.dumps.text import DumpLine
 
 _PARTS = frozenset(("cuda", "lightning", "packages", "system"))
 
@@ -17,7 +17,7 @@ class Lightning:
         self.part = ""
         self.devices = False
 
-    def feed(self, line: Line) -> bool:
+    def feed(self, line: DumpLine) -> bool:
         bare = line.bare
         if not bare or (not self.part and bare[-1] != ":"):
             return False

@@ -7,7 +7,7 @@ import re
 from envdoctor.facts.sections.host import PciDevice
 from envdoctor.reading.dumps.merging import Merged
 from envdoctor.reading.dumps.raw_values import Findings
-from envdoctor.reading.dumps.text import Line
+from envdoctor.reading.dumps.text import DumpLine
 
 # '17:00.0 VGA compatible controller [0300]: NVIDIA Corporation AD102 [GeForce RTX 4090] [10de:2684] (rev a1)'
 _DEVICE = re.compile(
@@ -24,7 +24,7 @@ class Lspci:
         self.findings = findings
         self.row: str | None = None
 
-    def feed(self, line: Line) -> bool:
+    def feed(self, line: DumpLine) -> bool:
         bare = line.bare
         if self.row is not None:
             if bare.startswith(_DETAIL):

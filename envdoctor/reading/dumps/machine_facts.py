@@ -9,7 +9,7 @@ from typing import TypeVar
 from envdoctor.facts.numbers import cuda_version
 from envdoctor.facts.sections.driver import Driver, KernelModule
 from envdoctor.facts.sections.gpu import CudaDriver
-from envdoctor.facts.sections.host import Distribution, Host, LogLine, Logs
+from envdoctor.facts.sections.host import Host, LinuxDistribution, LogLine, Logs
 from envdoctor.facts.sections.software import Compiler, Libraries, LibraryFile, Nvcc, Toolkit
 from envdoctor.reading.dumps import systems, values
 from envdoctor.reading.dumps.merging import Merged
@@ -59,7 +59,7 @@ def host(merged: Merged, python: str | None, python_text: str | None) -> Host | 
     os_name = _first(p.os_name for p in parts)
     if release is not None:
         given = release.values
-        distribution = Distribution(
+        distribution = LinuxDistribution(
             id=given.get("ID"), version_id=given.get("VERSION_ID"), codename=given.get("VERSION_CODENAME"),
             name=given.get("PRETTY_NAME") or given.get("NAME"), like=tuple((given.get("ID_LIKE") or "").split()),
         )  # fmt: skip

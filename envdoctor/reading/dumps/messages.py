@@ -6,7 +6,7 @@ import re
 from collections import deque
 
 from envdoctor.reading.dumps.raw_values import Findings
-from envdoctor.reading.dumps.text import Line
+from envdoctor.reading.dumps.text import DumpLine
 
 MOST_LINES = 200
 MOST_CHARACTERS = 20_000
@@ -39,7 +39,7 @@ class Messages:
         self.last: deque[tuple[int, str]] = deque(maxlen=MOST_LINES // 2)
         self.prose: list[tuple[int, str]] = []
 
-    def take(self, line: Line) -> None:
+    def take(self, line: DumpLine) -> None:
         bare = line.bare
         if not any(character.isalnum() for character in bare[:80]):
             return

@@ -6,7 +6,7 @@ import re
 
 from envdoctor.reading.dumps.raw_values import Findings, Sheet
 from envdoctor.reading.dumps.smi_table import BANNER, BUS, MIB, SmiTable, address, learn, number, starts
-from envdoctor.reading.dumps.text import Line
+from envdoctor.reading.dumps.text import DumpLine
 
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d \d\d:\d\d:\d\d (?:\w{2,5} )?\d{4}$")
 _FIELDS = frozenset(("index", "name", "gpu_name", "uuid", "gpu_uuid", "driver_version", "memory.total [mib]", "memory.used [mib]",
@@ -35,7 +35,7 @@ class NvidiaSmi:
         self.columns: list[str] = []
         self.csv_rows = 0
 
-    def feed(self, line: Line) -> bool:
+    def feed(self, line: DumpLine) -> bool:
         bare = line.bare[:400]
         if not bare:
             self.columns = []

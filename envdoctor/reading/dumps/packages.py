@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from envdoctor.reading.dumps.raw_values import Findings
-from envdoctor.reading.dumps.text import Line
+from envdoctor.reading.dumps.text import DumpLine
 
 _FREEZE = re.compile(r"([A-Za-z0-9][\w.-]{0,100})(?:\[[\w,.-]{0,80}\])?===?([\w.!+-]{1,80})(?:\s*[;#].{0,200})?$")
 _ORIGIN = re.compile(r"([A-Za-z0-9][\w.-]{0,100}) @ (\S{1,500})$")
@@ -23,7 +23,7 @@ class Packages:
         self.kind = ""
         self.shown = ""
 
-    def feed(self, line: Line) -> bool:
+    def feed(self, line: DumpLine) -> bool:
         bare = line.bare[:500]
         if not bare:
             return False

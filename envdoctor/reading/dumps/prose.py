@@ -10,7 +10,7 @@ import re
 
 from envdoctor.reading.dumps import values
 from envdoctor.reading.dumps.raw_values import Findings, Sheet
-from envdoctor.reading.dumps.text import Line
+from envdoctor.reading.dumps.text import DumpLine
 
 LONGEST = 600
 _BEFORE = r"(?<![\w./\\+-])"
@@ -108,7 +108,7 @@ class Prose:
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
 
-    def take(self, line: Line) -> None:
+    def take(self, line: DumpLine) -> None:
         bare = line.bare[:LONGEST].replace("**", "").replace("`", "")
         self._place(bare)
         smi = _SMI.search(bare)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from envdoctor.reading.dumps.raw_values import Sheet
-from envdoctor.reading.dumps.text import Line
+from envdoctor.reading.dumps.text import DumpLine
 
 PATH = re.compile(r"(?:/|[A-Za-z]:\\)\S")
 LISTED = re.compile(r"GPU (\d{1,3}):\s*(\S.*)?$")
@@ -24,7 +24,7 @@ _CPU_KEYS = {
 }
 
 
-def continues(section: str, sheet: Sheet, line: Line) -> bool:
+def continues(section: str, sheet: Sheet, line: DumpLine) -> bool:
     """Takes a line that belongs to the open section; False where it does not."""
     bare = line.bare
     if section == "gpus" and (LISTED.match(bare) or _MIG.match(bare)):

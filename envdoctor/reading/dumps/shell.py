@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from envdoctor.reading.dumps.raw_values import Findings
-from envdoctor.reading.dumps.text import Line
+from envdoctor.reading.dumps.text import DumpLine
 
 _VARIABLE = re.compile(
     r"(?:export\s+|set\s+|declare -x\s+|ENV\s+|\$env:)?((?:CUDA|NVIDIA|NCCL|TORCH|PYTORCH|CUBLAS|CUDNN|OMP|MKL|KMP|VLLM|LD|"
@@ -53,7 +53,7 @@ class Shell:
         self.findings = findings
         self.asked: list[str] = []
 
-    def feed(self, line: Line) -> bool:
+    def feed(self, line: DumpLine) -> bool:
         bare = line.bare
         if not bare:
             return False

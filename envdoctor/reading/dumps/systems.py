@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from envdoctor.facts.sections.host import Distribution
+from envdoctor.facts.sections.host import LinuxDistribution
 
 _MACHINE = re.compile(r"\s*\((x86_64|aarch64|arm64|AMD64|ARM64|ppc64le|i[36]86|riscv64|armv7l|s390x)\)\s*$")
 _NUMBER = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)*)")
@@ -64,7 +64,7 @@ class NamedSystem:
     system: str | None = None
     architecture: str | None = None
     os_name: str | None = None
-    distribution: Distribution | None = None
+    distribution: LinuxDistribution | None = None
     kernel: str | None = None
     glibc: str | None = None
 
@@ -98,7 +98,7 @@ def operating_system(value: str) -> NamedSystem | None:
     return None
 
 
-def linux_distribution(name: str) -> Distribution:
+def linux_distribution(name: str) -> LinuxDistribution:
     """The distribution behind PRETTY_NAME; its id stays None for a name that is not known."""
     low = name.lower()
     for start, id_, like, components in _DISTRIBUTIONS:
@@ -115,8 +115,8 @@ def linux_distribution(name: str) -> Distribution:
                 number = version[1].split(".")[0]
         codename = _CODENAME.search(name)
         debian_code = codename[1] if codename and id_ == "debian" else None
-        return Distribution(id=id_, version_id=number, codename=debian_code, name=name, like=like)
-    return Distribution(name=name)
+        return LinuxDistribution(id=id_, version_id=number, codename=debian_code, name=name, like=like)
+    return LinuxDistribution(name=name)
 
 
 def python_platform(value: str, python: str | None = None) -> NamedSystem | None:

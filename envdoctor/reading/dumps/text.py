@@ -54,7 +54,7 @@ _LOST_BREAKS = re.compile(
 )
 
 
-class Line(NamedTuple):
+class DumpLine(NamedTuple):
     """One line: `text` keeps indentation and bullet, `bare` has neither."""
 
     text: str
@@ -85,7 +85,7 @@ def is_text(text: str) -> bool:
     return any(character.isalnum() for character in head) and strange * 4 <= len(head)
 
 
-def lines(text: str) -> Iterator[Line]:
+def lines(text: str) -> Iterator[DumpLine]:
     """The cleaned lines of a pasted text, blank ones included, fences and HTML dress left out."""
     if text.count("\n") < 3 and text.count("\\n") > 3:
         text = text.replace("\\r", "").replace("\\n", "\n").replace("\\t", "\t")
@@ -107,13 +107,13 @@ def _relevant(text: str) -> Iterator[str]:
         start = end
 
 
-def _lines(text: str) -> Iterator[Line]:
+def _lines(text: str) -> Iterator[DumpLine]:
     for match in _BREAKS.finditer(text):
         raw = match[1][:LONGEST_LINE]
         if raw.isascii() and not _SPECIAL.search(raw):  # nearly every line of a long log
             line = raw.rstrip()
             bare = line.lstrip()
-            yield Line(line, bare, len(line) - len(bare))
+            yield DumpLine(line, bare, len(line) - len(bare))
         elif "<" in raw:
             for part in _BREAKING.split(raw):
                 yield from _cleaned(part)
@@ -121,7 +121,7 @@ def _lines(text: str) -> Iterator[Line]:
             yield from _cleaned(raw)
 
 
-def _cleaned(raw: str) -> Iterator[Line]:
+def _cleaned(raw: str) -> Iterator[DumpLine]:
     line = raw.expandtabs(8).rstrip() if "\t" in raw else raw.rstrip()
     if not line.isascii():
         line = line.translate(_NOTHING).translate(_SPACES).rstrip()
@@ -154,7 +154,7 @@ def _cleaned(raw: str) -> Iterator[Line]:
         "PyTorch version" in stripped or "CUDA available" in stripped or "[pip" in stripped
     ):
         for part in _LOST_BREAKS.split(stripped):
-            yield Line(part.strip(), part.strip(), 0)
+            yield DumpLine(part.strip(), part.strip(), 0)
         return
     yield _line(line, stripped)
 
@@ -164,9 +164,9 @@ def _ascii_digit(found: re.Match[str]) -> str:
     return str(unicodedata.decimal(found[0]))
 
 
-def _line(text: str, stripped: str) -> Line:
+def _line(text: str, stripped: str) -> DumpLine:
     bullet = _BULLET.match(stripped) if stripped and (not stripped[0].isalnum() or stripped[0].isdecimal()) else None
-    return Line(text, (stripped[bullet.end() :] if bullet else stripped), len(text) - len(text.lstrip()))
+    return DumpLine(text, (stripped[bullet.end() :] if bullet else stripped), len(text) - len(text.lstrip()))
 
 
 def _unquoted(line: str) -> str:
@@ -178,7 +178,7 @@ def _unquoted(line: str) -> str:
     return line
 
 
-def unprefixed(source: Iterator[Line]) -> Iterator[Line]:
+def unprefixed(source: Iterator[DumpLine]) -> Iterator[DumpLine]:
     """Without what a log or a container runner puts before every line of a dump: a time, a name and a bar.
 
     The prefix is learnt where a dump's first words stand behind it; digits in it may change from line to line.

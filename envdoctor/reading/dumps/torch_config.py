@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from envdoctor.reading.dumps.raw_values import Findings
-from envdoctor.reading.dumps.text import Line
+from envdoctor.reading.dumps.text import DumpLine
 
 _GENCODE = re.compile(r"arch=compute_\w{1,8},code=(?:\[)?((?:sm|compute)_\w{1,8})(?:,(compute_\w{1,8}))?")
 _SETTING = re.compile(
@@ -25,7 +25,7 @@ class TorchConfig:
         self.findings = findings
         self.inside = False
 
-    def feed(self, line: Line) -> bool:
+    def feed(self, line: DumpLine) -> bool:
         bare = line.bare
         if "PyTorch built with:" in bare:
             self.inside = True

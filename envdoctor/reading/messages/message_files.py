@@ -20,7 +20,7 @@ from envdoctor.reading.messages.message import Condition, Message
 Rule = str | dict[str, str | dict[str, list[str]] | list[str]]
 
 
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MessageRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One message as it stands in a file, or the name of shared ones."""
 
     text: str = ""
@@ -56,7 +56,7 @@ class MessageFile(Sequence[Message]):
     @cached_property
     def _rows(self) -> list[tuple[str | None, Message]]:
         found: list[tuple[str | None, Message]] = []
-        for row in msgspec.json.decode(self._path.read_bytes(), type=list[Row]):
+        for row in msgspec.json.decode(self._path.read_bytes(), type=list[MessageRow]):
             if row.shared is None:
                 found.append((row.group, Message(row.text, row.source, row.weight, self._condition(row.when))))
                 continue

@@ -14,9 +14,9 @@ from envdoctor.bench.compare import (
     NO_DIFFERENCE,
     PASSED,
     Against,
+    ComparedFigure,
     Comparison,
     Efficiency,
-    Row,
     Side,
 )
 from envdoctor.console import Console
@@ -70,7 +70,7 @@ def side_words(side: Side) -> list[str]:
     return [part for part in parts if part]
 
 
-def row_verdict(row: Row) -> str:
+def row_verdict(row: ComparedFigure) -> str:
     """The verdict, with a question mark where it may be one of many figures' chances."""
     if row.verdict in COLOURS:
         return row.verdict if row.firm else f"{row.verdict}?"
@@ -86,7 +86,7 @@ def smallest(detectable: float) -> str:
     return f"{(detectable - 1) * 100:.{1 if detectable < 1.1 else 0}f} %"
 
 
-def legend(rows: Sequence[Row]) -> list[str]:
+def legend(rows: Sequence[ComparedFigure]) -> list[str]:
     """What the marks in the table mean, for those that are in it."""
     lines = []
     if any(row.verdict in COLOURS and not row.firm for row in rows):
@@ -101,7 +101,7 @@ def legend(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def aside(rows: Sequence[Row]) -> list[str]:
+def aside(rows: Sequence[ComparedFigure]) -> list[str]:
     """What is in the results and not in the table: gates that both pass, and what only one of them has."""
     said: dict[str, list[str]] = {}
     for row in rows:
@@ -166,14 +166,14 @@ def _table(console: Console, baseline: Side, found: Against) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _name_width(rows: Sequence[Row], width: int) -> int:
+def _name_width(rows: Sequence[ComparedFigure], width: int) -> int:
     """Room for the names: whole ones, even where lines get longer than the terminal."""
     whole = max((len(f"{row.workload} {row.metric}") for row in rows), default=0) + 1
     parts = max((len(part) for row in rows for part in (row.workload, f"  {row.metric}")), default=0) + 1
     return max(min(whole, width - REST), parts)
 
 
-def short_verdict(row: Row, *, unicode: bool = True) -> str:
+def short_verdict(row: ComparedFigure, *, unicode: bool = True) -> str:
     """The verdict in the eleven characters that a terminal has left for it."""
     if row.verdict == NO_DIFFERENCE and row.detectable is not None:
         mark = "" if row.detectable >= 2 else "±" if unicode else "+-"
@@ -258,7 +258,7 @@ def _markdown(comparison: Comparison) -> Iterator[str]:
             yield f"\n> {note}"
 
 
-def _markdown_row(row: Row) -> str:
+def _markdown_row(row: ComparedFigure) -> str:
     if row.ratio is None:
         return f"| {row.workload} | | | | | | {row.verdict}: {_cell(row.why or '')} |"
     values = [quantity(row.baseline, row.unit), quantity(row.other, row.unit), ratio_words(row.ratio)]

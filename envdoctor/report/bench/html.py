@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from envdoctor import __version__
-from envdoctor.bench.compare import ABSENT, INVALID, PASSED, Against, Comparison, Row
+from envdoctor.bench.compare import ABSENT, INVALID, PASSED, Against, ComparedFigure, Comparison
 from envdoctor.bench.results import BenchResult, Metric, WorkloadResult
 from envdoctor.report.bench import comparison_text, plots, result_text
 from envdoctor.report.bench.table import half_words, span
@@ -22,7 +22,7 @@ SHADED = "Shaded: all samples, but for the outermost hundredth."
 
 
 @dataclass(frozen=True)
-class Line:
+class Sentence:
     """A sentence. `tone`: a class of the page: good, bad, warn, soft."""
 
     text: str
@@ -67,11 +67,11 @@ class Section:
     title: str
     plot: str = ""
     table: Table | None = None
-    lines: Sequence[Line] = field(default_factory=tuple)
+    lines: Sequence[Sentence] = field(default_factory=tuple)
     note: str = ""
 
 
-def _page(title: str, leads: Sequence[Line], sections: Sequence[Section]) -> str:
+def _page(title: str, leads: Sequence[Sentence], sections: Sequence[Section]) -> str:
     import jinja2
 
     environment = jinja2.Environment(
@@ -89,7 +89,8 @@ def comparison_page(comparison: Comparison, results: Sequence[BenchResult]) -> s
     """The page of a comparison; `results` in the order of its sides. Raises InputError where matplotlib is missing."""
     baseline = comparison.sides[0]
     leads = [
-        Line(comparison_text.verdict_words(a, baseline.name), VERDICTS.get(a.verdict, "")) for a in comparison.against
+        Sentence(comparison_text.verdict_words(a, baseline.name), VERDICTS.get(a.verdict, ""))
+        for a in comparison.against
     ]
     named = [(side.name, result) for side, result in zip(comparison.sides, results, strict=True)]
     sections = [_sides(comparison)]
@@ -99,14 +100,15 @@ def comparison_page(comparison: Comparison, results: Sequence[BenchResult]) -> s
         sections.append(_against(found, baseline.name, plot))
         if found.efficiency:
             lines = [
-                Line(comparison_text.efficiency_words(gain, baseline.name, found.other)) for gain in found.efficiency
+                Sentence(comparison_text.efficiency_words(gain, baseline.name, found.other))
+                for gain in found.efficiency
             ]
             sections.append(Section("For what it costs", lines=lines))
         if found.confounders:
-            lines = [Line(f"{c.what}: {c.baseline} → {c.other}") for c in found.confounders]
+            lines = [Sentence(f"{c.what}: {c.baseline} → {c.other}") for c in found.confounders]
             sections.append(Section(f"What else differs between {baseline.name} and {found.other}", lines=lines))
         if found.notes:
-            sections.append(Section("Note", lines=[Line(note, "warn") for note in found.notes]))
+            sections.append(Section("Note", lines=[Sentence(note, "warn") for note in found.notes]))
     if spread:
         note = f"{SHADED} Where the dots of a side scatter more than the sides differ, no difference is shown."
         sections.append(Section("Distributions", plot=spread, note=note))
@@ -130,11 +132,11 @@ def _against(found: Against, baseline: str, plot: str) -> Section:
     shown = [row for row in found.rows if row.verdict not in (ABSENT, PASSED)]
     rows = [each for row, first in _with_first(shown) for each in _comparison_rows(row, first=first)]
     note = " ".join(comparison_text.legend(found.rows))
-    lines = [Line(f"{line[0].upper()}{line[1:]}", "soft") for line in comparison_text.aside(found.rows)]
+    lines = [Sentence(f"{line[0].upper()}{line[1:]}", "soft") for line in comparison_text.aside(found.rows)]
     return Section(f"{found.other} against {baseline}", plot=plot, table=Table(head, rows), lines=lines, note=note)
 
 
-def _with_first(rows: Sequence[Row]) -> Iterator[tuple[Row, bool]]:
+def _with_first(rows: Sequence[ComparedFigure]) -> Iterator[tuple[ComparedFigure, bool]]:
     """Each row, and whether it is the first of its workload."""
     above = None
     for row in rows:
@@ -146,13 +148,13 @@ def _group(workload: str) -> TableRow:
     return TableRow([Cell(workload)], group=True)
 
 
-def _comparison_rows(row: Row, *, first: bool) -> Iterator[TableRow]:
+def _comparison_rows(row: ComparedFigure, *, first: bool) -> Iterator[TableRow]:
     if first:
         yield _group(row.workload)
     yield _comparison_row(row)
 
 
-def _comparison_row(row: Row) -> TableRow:
+def _comparison_row(row: ComparedFigure) -> TableRow:
     if row.ratio is None:
         return TableRow([*[Cell("")] * 5, Cell(f"{row.verdict}: {row.why}", tone="soft")])
     struck = row.verdict == INVALID
@@ -184,14 +186,14 @@ def run_page(result: BenchResult) -> str:
     said = result_text.statements(result)
     sections = [Section("Machine", table=Table([Cell(""), Cell("")], parts))]
     if said:
-        sections.append(Section("What it means", lines=[Line(s.text, TONES[s.tone]) for s in said]))
+        sections.append(Section("What it means", lines=[Sentence(s.text, TONES[s.tone]) for s in said]))
     if plot := plots.shares(result, "shares"):
         sections.append(Section("Against the limits", plot=plot))
     sections.append(_figures(result))
     if plot := plots.distributions([("this run", result)], "distributions"):
         sections.append(Section("Distributions", plot=plot, note=SHADED))
     sections += _troubles(result)
-    return _page("Benchmark", [Line(headline.plain, tone)], sections)
+    return _page("Benchmark", [Sentence(headline.plain, tone)], sections)
 
 
 def _figures(result: BenchResult) -> Section:
@@ -232,26 +234,26 @@ def _troubles(result: BenchResult) -> list[Section]:
     sections = []
     struck = [(w.name, reason) for w in result.workloads for reason in w.invalid_because]
     if struck:
-        lines = [Line(f"{', '.join(names)}: {text}") for names, text in result_text.grouped(struck)]
+        lines = [Sentence(f"{', '.join(names)}: {text}") for names, text in result_text.grouped(struck)]
         sections.append(Section("Struck, because", lines=lines))
     found = list(_causes(result))
     if found:
         sections.append(Section("Causes", lines=found))
     warnings = [(w.name, text) for w in result.workloads if w.valid for text in w.warnings]
-    notes = [Line(f"{', '.join(names)}: {text}") for names, text in result_text.grouped(warnings)]
-    notes += [Line(note) for note in result.notes]
+    notes = [Sentence(f"{', '.join(names)}: {text}") for names, text in result_text.grouped(warnings)]
+    notes += [Sentence(note) for note in result.notes]
     skipped = result_text.grouped([(s.name, s.reason) for s in result.skipped])
-    notes += [Line(f"{', '.join(names)} skipped: {reason}", "soft") for names, reason in skipped]
+    notes += [Sentence(f"{', '.join(names)} skipped: {reason}", "soft") for names, reason in skipped]
     if notes:
         sections.append(Section("Good to know", lines=notes))
     return sections
 
 
-def _causes(result: BenchResult) -> Iterator[Line]:
+def _causes(result: BenchResult) -> Iterator[Sentence]:
     """What is known of the causes of failures, each once, and its repair."""
     for workloads in result_text.alike([w for w in result.workloads if w.failure is not None]):
         names = ", ".join(w.name for w in workloads)
         for found in workloads[0].failure.diagnosed if workloads[0].failure else ():
-            yield Line(f"{names}: {found.code}: {found.summary or found.title}", "bad")
+            yield Sentence(f"{names}: {found.code}: {found.summary or found.title}", "bad")
             if found.fix:
-                yield Line(f"Fix: {found.fix}", code="\n".join(found.commands))
+                yield Sentence(f"Fix: {found.fix}", code="\n".join(found.commands))

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from envdoctor.bench.child import Event
 from envdoctor.bench.runner import Launch, Listener
-from envdoctor.bench.suites import Plan
+from envdoctor.bench.suites import RunPlan
 from envdoctor.console import Console
 from envdoctor.report.figures import duration, quantity
 
@@ -22,7 +22,7 @@ PHASES = {"setup": "setting up", "warmup": "warming up", "measure": "measuring",
 
 
 @contextlib.contextmanager
-def live(plan: Plan) -> Iterator[Listener]:
+def live(plan: RunPlan) -> Iterator[Listener]:
     """A listener that shows the run's progress while the context is open."""
     console = Console(stderr=True, highlight=False)
     screen = _Screen(plan, console)
@@ -35,7 +35,7 @@ def live(plan: Plan) -> Iterator[Listener]:
 
 
 class _Screen:
-    def __init__(self, plan: Plan, console: Console) -> None:
+    def __init__(self, plan: RunPlan, console: Console) -> None:
         self._plan, self._console = plan, console
         self._began = time.monotonic()
         self._launch: Launch | None = None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from envdoctor.bench.compare import INVALID, Against, Row
+from envdoctor.bench.compare import INVALID, Against, ComparedFigure
 from envdoctor.bench.results import BenchResult, Metric
 from envdoctor.errors import InputError
 
@@ -179,13 +179,13 @@ def ratios(found: Against, baseline: str, name: str) -> str:
     return _svg(figure, name, f"Ratios of {found.other} to {baseline} with 95 % intervals")
 
 
-def _tone(row: Row) -> str:
+def _tone(row: ComparedFigure) -> str:
     if row.verdict in ("faster", "better"):
         return GOOD
     return BAD if row.verdict in ("slower", "worse") else NEITHER
 
 
-def _ratio_ticks(axes: Any, rows: Sequence[Row]) -> None:
+def _ratio_ticks(axes: Any, rows: Sequence[ComparedFigure]) -> None:
     """Ticks at numbers that people read, for a logarithmic axis has them at powers of ten only."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from envdoctor.bench.references import of_device
-from envdoctor.bench.results import BenchResult, Diagnosed, WorkloadResult
+from envdoctor.bench.results import BenchResult, ErrorDiagnosis, WorkloadResult
 from envdoctor.bench.suites import Listing
 from envdoctor.bench.verdict import Statement, read
 from envdoctor.console import Console
@@ -149,7 +149,7 @@ def _failure(console: Console, workloads: Sequence[WorkloadResult]) -> None:
             console.print(Text(f"     {line}", style="dim"), soft_wrap=True)
 
 
-def print_causes(console: Console, diagnosed: Sequence[Diagnosed]) -> None:
+def print_causes(console: Console, diagnosed: Sequence[ErrorDiagnosis]) -> None:
     """What envdoctor makes of an error: each cause, its first repair and the commands, which are never wrapped."""
     for found in diagnosed:
         # As `explain` does: the title speaks of the case in general, the summary of this one.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from envdoctor.compat import Answer, Change, Reason
+from envdoctor.compat import Answer, JudgedReason, NearestChange
 from envdoctor.console import Console
 from envdoctor.knowledge.builds import TorchBuild
 from envdoctor.knowledge.freshness import TableAge
@@ -79,7 +79,7 @@ def print_answer(console: Console, answer: Answer, *, sources: bool = False, sta
         wrapped(console, Text(text, style="yellow"))
 
 
-def _reason(console: Console, reason: Reason, numbers: dict[str, int], *, utf8: bool) -> None:
+def _reason(console: Console, reason: JudgedReason, numbers: dict[str, int], *, utf8: bool) -> None:
     mark, plain, colour = _MARKS[reason.verdict]
     text = Text(reason.text)
     if how := _HOW_KNOWN.get(reason.confidence):
@@ -87,7 +87,7 @@ def _reason(console: Console, reason: Reason, numbers: dict[str, int], *, utf8: 
     wrapped(console, text + _notes(reason.sources, numbers), lead=Text(f"  {mark if utf8 else plain} ", style=colour))
 
 
-def _change(console: Console, change: Change, numbers: dict[str, int]) -> None:
+def _change(console: Console, change: NearestChange, numbers: dict[str, int]) -> None:
     wrapped(console, Text(change.text) + _notes(change.sources, numbers), lead=f"  {change.change}: ")
     if change.pip and change.change == "torch":
         _pip(console, change.pip)

@@ -6,7 +6,7 @@ import pytest
 
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
-from envdoctor.facts.sections.host import Distribution
+from envdoctor.facts.sections.host import LinuxDistribution
 from envdoctor.facts.sections.interpreter import CondaPackage, Interpreter, Torch
 from envdoctor.facts.sections.interpreter import Distribution as Installed
 from envdoctor.facts.sections.software import Nvcc
@@ -40,7 +40,7 @@ def test_an_old_dump_is_read_whole() -> None:
     assert snapshot.toolkit is not None
     assert snapshot.toolkit.nvcc == (Nvcc(path="nvcc", version="10.0.130", found_by=("PATH",)),)
     assert snapshot.host is not None
-    assert snapshot.host.distribution == Distribution(
+    assert snapshot.host.distribution == LinuxDistribution(
         id="ubuntu", version_id="18.04", name="Ubuntu 18.04.5 LTS", like=("debian",)
     )
     assert snapshot.host.architecture is None  # it did not say
@@ -299,7 +299,7 @@ def test_names_of_distributions(line: str, system: str, id_: str | None, version
     host = read(f"PyTorch version: 2.1.0\nOS: {line}\nIs CUDA available: True").host
     assert host is not None
     assert host.system == system
-    distribution = host.distribution or Distribution()
+    distribution = host.distribution or LinuxDistribution()
     assert (distribution.id, distribution.version_id) == (id_, version)
 
 

@@ -7,7 +7,7 @@ import pytest
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import Driver, KernelModule
-from envdoctor.facts.sections.host import Distribution, Host, LogLine
+from envdoctor.facts.sections.host import Host, LinuxDistribution, LogLine
 from envdoctor.facts.sections.interpreter import Torch
 from envdoctor.reading.dumps import read
 
@@ -94,7 +94,7 @@ Build cuda_11.8.r11.8/compiler.31833905_0
         glibc="2.36",
         wsl=0,
         os_name="Debian GNU/Linux 12 (bookworm)",
-        distribution=Distribution(
+        distribution=LinuxDistribution(
             id="debian", version_id="12", codename="bookworm", name="Debian GNU/Linux 12 (bookworm)"
         ),
     )

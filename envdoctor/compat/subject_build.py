@@ -7,7 +7,7 @@ import msgspec
 from envdoctor.knowledge.builds import TorchBuild
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
+class SubjectBuild(msgspec.Struct, frozen=True, kw_only=True):
     """The build that is judged. `assumed`: the release that it stands in for, "torch 2.16", which the table does not have: then
     what is said is an expectation, and rests on a rule."""
 
