@@ -14,17 +14,20 @@ from envdoctor.knowledge import Knowledge
 from envdoctor.planning.machine_gpus import own_devices, visible_gpus
 from envdoctor.reading.case import Case, Origin
 from envdoctor.reading.failures import Failure, is_programs_own
+from envdoctor.reading.harmless import Harmless, HarmlessWarning, harmless_in
 
 
 def concluded(found: Diagnosed, case: Case, world: Knowledge) -> Diagnosed:
     """The same findings with the verdict, what is missing for a better one, and the failures that no finding accounts for."""
+    harmless = _harmless(found, case, world)
     if any(f.severity is Severity.ERROR and f.consequence_of is None for f in found.findings):
-        return replace(found, verdict=Verdict.BROKEN)
+        return replace(found, verdict=Verdict.BROKEN, harmless=harmless)
     try:
         unknown, readable = missing_proof(case, world), True
     except UNREADABLE:  # a fact that is no version, of a damaged snapshot
         unknown, readable = (), False
     own, strange = _unexplained(found, case)
+    strange = tuple(f for f in strange if f.text not in {warning.text for warning in harmless})
     healthy = readable and not unknown and not strange and not found.unjudged
     return replace(
         found,
@@ -32,7 +35,26 @@ def concluded(found: Diagnosed, case: Case, world: Knowledge) -> Diagnosed:
         unknown=unknown,
         own_errors=own,
         not_understood=strange,
+        harmless=harmless,
     )
+
+
+def _harmless(found: Diagnosed, case: Case, world: Knowledge) -> tuple[HarmlessWarning, ...]:
+    """The warnings that no finding is about. That torch names a GPU's capability is harmless where it has code for that GPU."""
+    quoted = {" ".join(finding.quote.split()) for finding in found.findings if finding.quote}
+    return tuple(
+        warning
+        for warning in harmless_in(case.excerpt.splitlines())
+        if not any(warning.text in quote or quote in warning.text for quote in quoted)
+        and (warning.why is not Harmless.CAPABILITY or _has_code(case.facts, world))
+    )
+
+
+def _has_code(facts: Snapshot, world: Knowledge) -> bool:
+    try:
+        return has_code(facts, world) is True
+    except UNREADABLE:  # a fact that is no version, of a damaged snapshot
+        return False
 
 
 def _unexplained(found: Diagnosed, case: Case) -> tuple[tuple[Failure, ...], tuple[Failure, ...]]:

@@ -12,6 +12,7 @@ from envdoctor.facts.evidence import Evidence
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.failures import Failure
+from envdoctor.reading.harmless import HarmlessWarning
 from envdoctor.reading.messages.message import Message
 
 
@@ -196,6 +197,8 @@ class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
     """Lines that tell of a failure that no finding accounts for."""
     own_errors: tuple[Failure, ...] = ()
     """Lines that tell of a failure that is known to be the program's own."""
+    harmless: tuple[HarmlessWarning, ...] = ()
+    """Warnings that sound like a cause, and are none here."""
     lines: int = 0
     """How many lines of text were read; 0 for a machine."""
 

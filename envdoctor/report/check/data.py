@@ -29,7 +29,8 @@ class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
     """`ok`: no error-level finding. `primary`: the code of the root cause to repair first. `unknown`: what is missing for calling
-    it healthy. `not_understood`: lines of a text that tell of a failure that no finding accounts for."""
+    it healthy. `not_understood`: lines of a text that tell of a failure that no finding accounts for.
+    `harmless`: warnings that are known to be none."""
 
     ok: bool
     verdict: Verdict
@@ -38,6 +39,7 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     unknown: tuple[Unknown, ...]
     not_understood: tuple[str, ...]
     own_errors: tuple[str, ...]
+    harmless: tuple[str, ...]
     snapshot: Snapshot
 
 
@@ -51,6 +53,7 @@ def report(snapshot: Snapshot, diagnosed: Diagnosed) -> CheckReport:
         unknown=diagnosed.unknown,
         not_understood=tuple(f.text for f in diagnosed.not_understood),
         own_errors=tuple(f.text for f in diagnosed.own_errors),
+        harmless=tuple(w.text for w in diagnosed.harmless),
         snapshot=snapshot,
     )
 

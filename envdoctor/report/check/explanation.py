@@ -27,13 +27,15 @@ class ReportedMatch(msgspec.Struct, frozen=True, kw_only=True):
 
 class ExplainReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
     """`primary`: the code of the best match; null where no cause is known. `not_understood`: lines that tell of a failure that
-    nothing accounts for; `own_errors`: those that are known to be the program's own."""
+    nothing accounts for; `own_errors`: those that are known to be the program's own;
+    `harmless`: warnings in it that are none."""
 
     primary: str | None
     verdict: Verdict
     matches: tuple[ReportedMatch, ...]
     not_understood: tuple[str, ...] = ()
     own_errors: tuple[str, ...] = ()
+    harmless: tuple[str, ...] = ()
     lines: int
     """How many lines were read."""
     page: str | None = None
@@ -50,6 +52,7 @@ def to_json(diagnosed: Diagnosed) -> str:
             matches=tuple(_match(f) for f in diagnosed.findings if f.severity is not Severity.INFO),
             not_understood=tuple(f.text for f in diagnosed.not_understood),
             own_errors=tuple(f.text for f in diagnosed.own_errors),
+            harmless=tuple(w.text for w in diagnosed.harmless),
             lines=diagnosed.lines,
         )
     )

@@ -7,7 +7,7 @@ from rich.text import Text
 from envdoctor.console import Console
 from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, MachineSays, Severity
 from envdoctor.report.check.headline import shortened, telling_command
-from envdoctor.report.check.text import COLOURS, INDENT, hanging, print_fix, print_quote, speaks_unicode
+from envdoctor.report.check.text import COLOURS, INDENT, hanging, print_fix, print_harmless, print_quote, speaks_unicode
 
 SHOWN = 3
 """Candidates that are shown in full or in brief; the JSON has them all."""
@@ -18,6 +18,7 @@ def print_explanation(console: Console, diagnosed: Diagnosed, *, everything: boo
     causes = [f for f in diagnosed.findings if f.severity is not Severity.INFO]
     if not causes:
         _nothing_known(console, diagnosed)
+        print_harmless(console, diagnosed)
         return
     shown = causes if everything else causes[:SHOWN]
     for position, cause in enumerate(shown):
@@ -25,6 +26,7 @@ def print_explanation(console: Console, diagnosed: Diagnosed, *, everything: boo
             console.print()
         _cause(console, cause, first=position == 0, everything=everything)
     more = [c.code for c in causes[len(shown) :]]
+    print_harmless(console, diagnosed)
     console.print()
     closing = [f"Less likely: {', '.join(more)}."] if more else []
     closing.append(f"More about it: envdoctor explain {causes[0].code}")

@@ -10,6 +10,7 @@ from envdoctor.console import Console
 from envdoctor.credentials import without_credentials
 from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity, Verdict
 from envdoctor.facts.model import Snapshot
+from envdoctor.report.check.harmless_reasons import REASONS
 from envdoctor.report.check.headline import SEPARATOR, headline, machine_lines, shortened, telling_command
 from envdoctor.report.lines import wrapped
 
@@ -45,6 +46,7 @@ def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> 
         rivals = ", ".join(finding.code for finding in diagnosed.rivals)
         text = f"Less likely for the same words: {rivals} (`envdoctor explain` shows their repairs)"
         hanging(console, Text(text, style="dim"), 0)
+    print_harmless(console, diagnosed)
     failed = [f"{p.name} ({p.error})" for p in snapshot.probes if p.outcome != "ok"]
     if failed:
         console.print()
@@ -67,6 +69,14 @@ def print_open_questions(console: Console, diagnosed: Diagnosed) -> None:
         console.print()
         console.print(Text("This would tell; add its output to the text:", style="dim"))
         console.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
+
+
+def print_harmless(console: Console, diagnosed: Diagnosed) -> None:
+    """Warnings that sound like a cause, each with the reason why it is none."""
+    for warning in diagnosed.harmless:
+        console.print()
+        hanging(console, Text(f"Harmless: {shortened(warning.text)}", style="dim"), 0)
+        hanging(console, Text(REASONS[warning.why], style="dim"), INDENT)
 
 
 def print_files(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
