@@ -34,7 +34,7 @@ def name_of(code: int) -> str:
 
 
 def first_answer(*attempts: Callable[[], Any]) -> Any:
-    """The first answer there is. Raises the first Refused that is not the lack of a function, else the first."""
+    """The first answer there is. Raises the first CallRefused that is not the lack of a function, else the first."""
     refusals = []
     for attempt in attempts:
         answer = _outcome(attempt)
@@ -52,7 +52,7 @@ def _outcome(attempt: Callable[[], Any]) -> Any:
 
 
 def ask(function: str, *arguments: object, gpu: int | None = None) -> Any:
-    """Calls a function of nvidia-ml-py. Raises Refused when the driver, or a binding older than the call, has no answer."""
+    """Calls a function of nvidia-ml-py. Raises CallRefused when the driver, or a binding older than the call, has no answer."""
     say(call=function, of=gpu)
     try:
         return getattr(pynvml, function)(*arguments)
