@@ -180,6 +180,10 @@ def diagnosis(
     return decorate
 
 
+HINT = 0.65
+"""The confidence below which words alone are a hint."""
+
+
 class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
     """What was found in one case: the root cause to repair first comes first, consequences last."""
 
@@ -204,13 +208,17 @@ class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rivals(self) -> tuple[Finding, ...]:
-        """Causes that only explain words which an earlier, likelier cause explains as well: alternatives, no further problems."""
+        """Alternatives, and no further problems: causes that only explain words which an earlier, likelier cause explains as well,
+        and mere hints beside a cause that facts show."""
         quoted: set[str] = set()
+        shown = False
         found = []
         for finding in self.findings:
-            if finding.consequence_of is None and finding.quote and not finding.evidence and finding.quote in quoted:
+            heard_only = finding.consequence_of is None and finding.quote and not finding.evidence
+            if heard_only and (finding.quote in quoted or (shown and finding.confidence < HINT)):
                 found.append(finding)
             quoted.add(finding.quote)
+            shown = shown or bool(finding.evidence and finding.severity is Severity.ERROR)
         return tuple(found)
 
     @property

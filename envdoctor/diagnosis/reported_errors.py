@@ -110,6 +110,17 @@ def undriven(snapshot: Snapshot) -> tuple[PciDevice, ...]:
     return tuple(device for device in own if pci_place(device.address) not in listed)
 
 
+def out_of_reach(snapshot: Snapshot) -> tuple[PciDevice, ...]:
+    """GPUs on this system's bus that nothing shows to be driven: those of `undriven`, and where nobody knows what NVML lists,
+    those bound to NVIDIA's driver or to none, unless a GPU is listed or torch sees one."""
+    known, run = undriven(snapshot), snapshot.torch.run if snapshot.torch else None
+    if known or snapshot.nvml is not None or snapshot.gpus or (run is not None and run.cuda_available):
+        return known
+    if in_container(snapshot) or (snapshot.host is not None and snapshot.host.wsl):
+        return ()
+    return tuple(device for device in own_devices(snapshot) or () if device.driver in (None, "nvidia"))
+
+
 def driver_on_disk(snapshot: Snapshot) -> str | None:
     """The version of the running driver, else of the one module that the running kernel would load; text that is no version
     (of somebody's dump) counts as unknown."""

@@ -126,19 +126,16 @@ def test_a_redacted_snapshot_gives_the_same_verdict(case: Case, verdict_of: Call
 # a dump. A machine that leaves this list is a gain; one that joins it is a loss, and needs a reason.
 ALIKE = {
     # "No CUDA GPUs are available", and nothing that says why
-    "a Blackwell card on driver 550": "visible-devices-hidden",
-    "a Pascal card on driver 595": "visible-devices-hidden",
     "a Pascal card under the open module": "visible-devices-hidden",
     "MIG is on and nothing was made of it": "visible-devices-hidden",
     "a stub of libcuda in LD_LIBRARY_PATH": "visible-devices-hidden",
-    "a driver whose card was taken out": "visible-devices-hidden",
+    "a driver whose card was taken out": "uvm-broken",
     # "No module named 'torch'" comes first; whether one could be installed is not looked for in a text
     "no driver and no torch": "torch-missing",
     "Alpine without torch": "torch-missing",
     "a RISC-V board without torch": "torch-missing",
     "a Python for which there are no wheels yet": "torch-missing",
     # the loader's words, without the path, the sizes and the copies that a live look sees
-    "an older nvJitLink in LD_LIBRARY_PATH": "nvidia-wheels-mismatch",
     "two torches, and the first cannot be imported": "torch-install-corrupt",
     "an install that was cut off": "extension-abi-mismatch",
     "an image that brings libcuda of another driver": "forward-compat-broken",

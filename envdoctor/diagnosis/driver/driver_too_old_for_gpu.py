@@ -25,7 +25,7 @@ from packaging.version import Version
 
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.driver import install_driver
-from envdoctor.diagnosis.reported_errors import driver_on_disk, kernel_text, undriven
+from envdoctor.diagnosis.reported_errors import driver_on_disk, kernel_text, out_of_reach
 from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl, plain_list
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
@@ -57,7 +57,7 @@ def driver_too_old_for_gpu(machine: Snapshot, world: Knowledge) -> Finding | Non
     if version is None:
         return None
     first: dict[str, str] = {}
-    devices = [device.device for device in undriven(machine)]
+    devices = [device.device for device in out_of_reach(machine)]
     if said and machine.pci is None and not machine.gpus:
         devices.append(said[1].lower())
     for device in devices:

@@ -24,7 +24,7 @@ import re
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.driver import install_driver
-from envdoctor.diagnosis.reported_errors import driver_on_disk, kernel_text, undriven
+from envdoctor.diagnosis.reported_errors import driver_on_disk, kernel_text, out_of_reach, undriven
 from envdoctor.diagnosis.snapshot_queries import in_container, is_wsl, plain_list
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
@@ -54,7 +54,7 @@ def gpu_legacy_driver_dropped(machine: Snapshot, world: Knowledge) -> Finding | 
     said, named, ignores = _LEGACY.search(text), _NAMED.search(text), _IGNORES.search(text)
     version = driver_on_disk(machine) or (ignores[1] if ignores else None)
     last: dict[str, str] = {}
-    for device in undriven(machine):
+    for device in out_of_reach(machine):
         if machine.gpus and device.driver == "nouveau":
             continue  # beside a card that works, somebody left this one to nouveau
         capability, record = world.capability_of_pci_id(device.device), world.gpu_by_pci_id(device.device)

@@ -34,11 +34,12 @@ def install_driver(
 
     `branch`: to be kept where it drives the GPUs; `flavour` ('open', 'proprietary'): what the driver itself asks for.
     """
-    verb = "Update" if update else "Install"
     target = from_snapshot(snapshot, world)
     choice = driver_to_install(target, world, minimum=minimum, branch=branch, flavour=flavour)
     if choice.impossible:
         return _no_driver(choice, target)
+    named = minimum is not None or (choice.last is not None and bool(target.gpus))
+    verb = ("Update to" if named else "Update") if update else "Install"
     wanted = _wanted(choice, target, minimum)
     if in_container(snapshot):
         return Fix(

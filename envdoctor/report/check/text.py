@@ -44,7 +44,7 @@ def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> 
     if diagnosed.rivals:
         console.print()
         rivals = ", ".join(finding.code for finding in diagnosed.rivals)
-        text = f"Less likely for the same words: {rivals} (`envdoctor explain` shows their repairs)"
+        text = f"Less likely: {rivals} (`envdoctor explain` shows their repairs)"
         hanging(console, Text(text, style="dim"), 0)
     print_harmless(console, diagnosed)
     failed = [f"{p.name} ({p.error})" for p in snapshot.probes if p.outcome != "ok"]
@@ -136,7 +136,8 @@ def _finding(console: Console, number: int | None, finding: Finding, diagnosed: 
     hanging(console, Text(finding.summary), INDENT)
     if finding.quote or finding.evidence:
         console.print()
-    print_quote(console, finding)
+    if finding.line is not None or not finding.evidence:  # else the quote only repeats the evidence
+        print_quote(console, finding)
     _rows(console, [(e.fact, e.value) for e in finding.evidence], INDENT)
     for position, fix in enumerate(finding.fixes):
         console.print()
