@@ -208,8 +208,8 @@ class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rivals(self) -> tuple[Finding, ...]:
-        """Alternatives, and no further problems: causes that only explain words which an earlier, likelier cause explains as well,
-        and mere hints beside a cause that facts show."""
+        """Alternatives, and no further problems: causes that only explain words which an earlier, likelier cause explains as
+        well, and mere hints beside a cause that facts show."""
         quoted: set[str] = set()
         shown = False
         found = []

@@ -10,7 +10,6 @@ import io
 import json
 import random
 import re
-import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -73,7 +72,7 @@ def make_wheel(filename: str) -> bytes:
             wheel.writestr("torch/version.py", (RECORDED / f"{filename}.version.txt").read_bytes())
         if name == "torchaudio" and (RECORDED / f"{filename}.version.txt").exists():
             wheel.writestr("torchaudio/version.py", (RECORDED / f"{filename}.version.txt").read_bytes())
-            if "linux" in filename and shutil.which("cc"):
+            if "linux" in filename:
                 library = shared_object("libtorch.so", "libcudart.so.13")
                 wheel.writestr("torchaudio/lib/libtorchaudio.so", library)
         wheel.writestr(f"{name}-{release}.dist-info/METADATA", (RECORDED / f"{filename}.metadata").read_bytes())

@@ -14,10 +14,10 @@ from envdoctor.report.check.harmless_reasons import REASONS
 
 LINES = {
     Harmless.CAPABILITY: "    Found GPU0 NVIDIA GB10 which is of cuda capability 12.1.",
-    Harmless.REGISTERED_TWICE: "E0000 00:00:1729 cuda_dnn.cc:8310] Unable to register cuDNN factory: Attempting to register factory"
-    " for plugin cuDNN when one has already been registered",
-    Harmless.IPV6: "[W socket.cpp:697] [c10d] The client socket has failed to connect to [trainer]:29500 (errno: 97 - Address family"
-    " not supported by protocol).",
+    Harmless.REGISTERED_TWICE: "E0000 00:00:1729 cuda_dnn.cc:8310] Unable to register cuDNN factory: Attempting to register"
+    " factory for plugin cuDNN when one has already been registered",
+    Harmless.IPV6: "[W socket.cpp:697] [c10d] The client socket has failed to connect to [trainer]:29500 (errno: 97 - Address"
+    " family not supported by protocol).",
     Harmless.NCCL_PLUGIN: "a:1:9 [0] NCCL INFO NET/Plugin: Could not find: libnccl-net.so. Using internal network plugin.",
     Harmless.CUDNN_PLAN: "conv.py:456: UserWarning: Plan failed with a cudnnException: CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:"
     " cudnnFinalizeDescriptor Failed cudnn_status: CUDNN_STATUS_NOT_SUPPORTED",

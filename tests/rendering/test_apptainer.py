@@ -84,7 +84,7 @@ def test_wheels_go_on_the_plans_base() -> None:
     (only,) = stages(stack)
     assert only.keywords["from"] == stack.base_image
     post = only.section("post")
-    assert "pip install torch==2.15.0 torchvision==0.29.2\n" in post
+    assert f"pip install torch=={stack.torch} torchvision=={stack.torchvision}\n" in post
     assert """pip install 'numpy>=2' 'requests[socks]; sys_platform == "linux"' timm\n""" in post
     assert post.index("export PIP_CONSTRAINT=") < post.index("timm")
 

@@ -186,7 +186,7 @@ def test_nothing_of_nvidia_is_in_an_image_for_the_cpu() -> None:
 def test_users_packages_come_under_the_plans_constraints() -> None:
     text = dockerfile(LINUX["packages"])
     before, _, after = text.partition("ENV PIP_CONSTRAINT=/opt/venv/constraints.txt\n")
-    assert "torch==2.15.0" in before
+    assert f"torch=={LINUX['packages'].torch}" in before
     assert """pip install 'numpy>=2' 'requests[socks]; sys_platform == "linux"' timm \\\n    && pip check""" in after
 
 
