@@ -29,6 +29,8 @@ from envdoctor.reading.messages.scan import Match
 
 LEAST = 0.2
 """Less confident causes are noise."""
+SURE = 0.8
+"""The confidence from which on a warning that brings about an error counts as one."""
 RULED_OUT = 0.2
 """What is left of the confidence in a cause that the facts rule out."""
 BOTH = 0.75
@@ -216,6 +218,9 @@ def _causes_first(causes: dict[str, Finding], diagnoses: dict[str, Diagnosis]) -
             root = ranked.get(cause)
             if root is None or root.confidence < 0.6 or root.confidence < ranked[code].confidence - 0.35:
                 continue
+            if _rank(root) > _rank(finding) and root.confidence >= SURE and root.quote:
+                # What brings about an error is one, too.
+                root = ranked[cause] = replace(root, severity=finding.severity)
             parents[code] = parents[code] or (cause if _rank(root) <= _rank(finding) else None)
             ranked[code] = replace(ranked[code], confidence=min(ranked[code].confidence, root.confidence - 0.05))
     present = {code: parent if parent in ranked else None for code, parent in parents.items()}

@@ -68,6 +68,11 @@ _NETWORK = (
     "Address already in use",
     "Default process group has not been initialized", "Invalid API key",
 )  # fmt: skip
+_MEMORY = (
+    "Out of memory: Killed process", "oom-kill(?:er)?:", r"^Killed\b", r"Error 137\b", r"exit (?:code|status):? 137", "OOMKilled",
+    r"MemoryError", "DefaultCPUAllocator: (?:can't|not enough)",
+)  # fmt: skip
+_SETTINGS = ("Bfloat16 is only supported on GPUs with compute capability",)
 _MODULES = (
     "torch", "triton", "nvidia", "cuda", "cupy", "apex", "flash", "xformers", "bitsandbytes", "deepspeed", "vllm", "sgl",
     "detectron",
@@ -75,7 +80,10 @@ _MODULES = (
 )  # fmt: skip
 # What a package is called that has nothing to do with a GPU.
 _MODULE = rf"No module named ['\"](?!(?:{'|'.join(_MODULES)}))[\w.]+['\"]"
-_OWN = re.compile("|".join((*_TENSORS, *_AUTOGRAD, *_NUMBERS, *_PYTHON, *_FILES, *_NETWORK, _MODULE)), re.IGNORECASE)
+_OWN = re.compile(
+    "|".join((*_TENSORS, *_AUTOGRAD, *_NUMBERS, *_PYTHON, *_FILES, *_NETWORK, *_MEMORY, *_SETTINGS, _MODULE)),
+    re.IGNORECASE,
+)
 
 
 def is_own(text: str) -> bool:

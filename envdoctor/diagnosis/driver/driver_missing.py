@@ -40,6 +40,11 @@ _CONDAS_WORD = Fix(
     note="VERSION is the 'CUDA Version' that nvidia-smi shows there. No driver is needed where nothing runs on a GPU.",
     verify="conda info | grep __cuda",
 )
+LOOK = Fix(
+    title="See first whether the driver answers: each of the causes has another repair",
+    commands=("nvidia-smi", "lspci -nn | grep -i nvidia"),
+    note="No GPU in the list: then torch computes on the CPU here, as it should.",
+)
 MESSAGES = beside(__file__)
 
 
@@ -48,7 +53,9 @@ MESSAGES = beside(__file__)
     layer=Layer.DRIVER,
     severity=Severity.ERROR,
     messages=MESSAGES,
+    fits=lambda machine, _: True if _silent(machine) and not in_container(machine) and not is_wsl(machine) else None,
     remedy=lambda machine, world: (
+        *((LOOK,) if _silent(machine) else ()),
         *((_CONDAS_WORD,) if any("__cuda" in line for line in machine.messages) else ()),
         install_driver(machine, world),
         *((run_with_gpus(machine),) if in_container(machine) else ()),
@@ -120,13 +127,18 @@ def _by_torchs_word(machine: Snapshot, world: Knowledge) -> Finding | None:
     )
 
 
+def _silent(machine: Snapshot) -> bool:
+    """A dump of a GPU build of torch that sees no GPU, in which nvidia-smi told nothing."""
+    torch, nvml = machine.torch, machine.nvml
+    if torch is None or torch.build != "cuda" or torch.run is None or torch.run.cuda_available is not False:
+        return False
+    return nvml is not None and nvml.status is None and not nvml.gpus and machine.driver_version is None
+
+
 def _by_a_dump(machine: Snapshot, world: Knowledge) -> Finding | None:
     """A GPU build of torch and a CUDA toolkit, put there to use a GPU, and a dump that found nothing of a driver."""
-    torch, toolkit, nvml = machine.torch, machine.toolkit, machine.nvml
-    seen = nvml is not None and (nvml.status is not None or bool(nvml.gpus))
-    if torch is None or torch.build != "cuda" or torch.run is None or torch.run.cuda_available is not False:
-        return None
-    if nvml is None or seen or machine.driver_version is not None or toolkit is None or not toolkit.nvcc:
+    toolkit, nvml = machine.toolkit, machine.nvml
+    if not _silent(machine) or nvml is None or toolkit is None or not toolkit.nvcc:
         return None
     return Finding(
         summary=f"A CUDA toolkit ({toolkit.nvcc[0].version}) and a GPU build of torch are here, and no driver was found: none is "
@@ -138,11 +150,7 @@ def _by_a_dump(machine: Snapshot, world: Knowledge) -> Finding | None:
             fact("torch.run.cuda_available", False),
         ),
         fixes=(
-            Fix(
-                title="See first whether the driver answers: each of the causes has another repair",
-                commands=("nvidia-smi", "lspci -nn | grep -i nvidia"),
-                note="No GPU in the list: then torch computes on the CPU here, as it should.",
-            ),
+            LOOK,
             install_driver(machine, world),
             run_with_gpus(machine),
         ),

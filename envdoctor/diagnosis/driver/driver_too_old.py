@@ -33,6 +33,8 @@ from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.numbers import cuda_version
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.messages.in_snapshot import first_said
+from envdoctor.reading.messages.loader_errors import Said, said
 from envdoctor.reading.messages.message_files import beside
 
 # torch/csrc/cuda/Module.cpp and c10/cuda/CUDAFunctions.cpp; the number is cudaDriverGetVersion's.
@@ -54,10 +56,13 @@ MESSAGES = beside(__file__)
         "forward-compat-broken",
     ),
     messages=MESSAGES,
+    fits=lambda machine, _: True if _refused_ptx(machine) is not None else None,
     remedy=lambda machine, world: (install_driver(machine, world, update=True),),
 )
 def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, version = machine.torch, driver_on_disk(machine)
+    if (ptx := _refused_ptx(machine)) is not None:
+        return _by_ptx(ptx, machine, world)
     if bus_gpus(machine) == 0 or (torch is not None and torch.run is not None and torch.run.cuda_available):
         return None
     platform = driver_platform(machine)
@@ -81,6 +86,31 @@ def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
             *(fact("torch.run.warnings", w) for w in (torch.run.warnings if torch.run else ()) if "too old" in w),
         ),
         fixes=tuple(fixes),
+    )
+
+
+def _refused_ptx(machine: Snapshot) -> Said | None:
+    """Error 222, which comes while CUDA runs: the driver's own compiler is older than the PTX that it was given."""
+    return first_said(machine, MESSAGES.group("ptx")) if next(said(machine), None) is not None else None
+
+
+def _by_ptx(words: Said, machine: Snapshot, world: Knowledge) -> Finding:
+    """Minor version compatibility does not cover PTX: that needs the driver of the toolkit that made it, or a newer one."""
+    torch, version = machine.torch, driver_on_disk(machine)
+    cuda = torch.cuda if torch else None
+    needed = world.toolkit_driver(cuda, driver_platform(machine) or "linux_x86_64") if cuda else None
+    older = needed is not None and version is not None and Version(version) < Version(needed)
+    has = f"driver {version}" if version else "the driver"
+    return Finding(
+        summary=f"PTX code that the driver has to compile was made by a newer CUDA than {has} knows"
+        + (f"; CUDA {cuda} came with driver {needed}." if older else "."),
+        evidence=(
+            words.evidence(),
+            *((fact("driver.version", version),) if version else ()),
+            *((fact("torch.cuda", cuda),) if cuda else ()),
+        ),
+        fixes=(install_driver(machine, world, minimum=needed if older else None, update=True),),
+        confidence=0.9,
     )
 
 

@@ -10,6 +10,7 @@ import re
 from envdoctor.diagnosis.model import Fix
 from envdoctor.facts.model import Snapshot
 from envdoctor.planning.distributions import family
+from envdoctor.reading.dumps.prose import HOSTED_NOTEBOOK
 
 VERIFY = "nvidia-smi -L"
 _LIST = "https://nvidia.github.io/libnvidia-container/stable"
@@ -65,6 +66,7 @@ def _kind(snapshot: Snapshot) -> str | None:
     return next((engine for engine, pattern in _ENGINES if pattern.search(text)), seen)
 
 
+_NOTEBOOK = re.compile(HOSTED_NOTEBOOK, re.IGNORECASE)
 _DEVICE_RULES = re.compile(
     r"devices\.allow: (?:operation not permitted|permission denied)"
     r"|nvidia-container-cli: mount error: .{0,120}(?:bpf_prog_query|failed to add device rules).{0,160}(?:not permitted|denied)"
@@ -75,9 +77,19 @@ def gpu_fixes(snapshot: Snapshot) -> tuple[Fix, ...]:
     """What a message that a container has no GPU calls for; where CDI is what refuses, its specification comes first."""
     if any(_DEVICE_RULES.search(line) for line in snapshot.messages):
         return (without_cgroups(), run_with_gpus(snapshot))
+    if any(_NOTEBOOK.search(line) for line in snapshot.messages):
+        return (_notebook(),)
     fixes = (run_with_gpus(snapshot), install_toolkit(snapshot), describe_anew())
     of_cdi = any("CDI device" in line or "nvidia.com/gpu" in line for line in snapshot.messages)
     return (fixes[2], fixes[0], fixes[1]) if of_cdi and _kind(snapshot) != "kubernetes" else fixes
+
+
+def _notebook() -> Fix:
+    return Fix(
+        title="Choose a GPU for this notebook",
+        note="Colab: Runtime, Change runtime type. Kaggle: Settings, Accelerator. Its driver is the host's, and is there then.",
+        verify="nvidia-smi -L",
+    )
 
 
 def without_cgroups() -> Fix:

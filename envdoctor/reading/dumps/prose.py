@@ -68,9 +68,14 @@ _SYSTEM = re.compile(rf"{_BEFORE}((?:{'|'.join(_SYSTEMS)})(?:\.\d+)?){_AFTER}", 
 _WSL = re.compile(r"\bWSL ?[12]?\b|microsoft-standard")
 _MACHINE = re.compile(rf"{_BEFORE}(aarch64|arm64|x86_64|amd64){_AFTER}", re.IGNORECASE)
 _CONTAINER_PROMPT = re.compile(r"\b[\w.-]{1,32}@[0-9a-f]{12}:[~/]\S*[#$]")
+HOSTED_NOTEBOOK = (
+    r"\b(?:on|in|using|with) (?:google )?colab\b|\bgoogle colab\b(?!\?)|\bcolab (?:t4|notebook|runtime|pro)\b"
+    r"|\bkaggle (?:notebook|kernel)|/kaggle/working\b"
+)
+"""Words of a notebook that somebody else hosts: a container whose GPU is chosen in a menu."""
 _CONTAINER_WORDS = re.compile(
     r"\b(?:inside|in|within) (?:(?:a|an|the|my|our|this) )?(?:\w+ )?(?:docker|podman|container|pod)\b"
-    r"|^\$? ?(?:sudo )?(?:docker|podman) run\b",
+    r"|^\$? ?(?:sudo )?(?:docker|podman) run\b|\bnvcr\.io/|\bimage: \S+[:/]\S|" + HOSTED_NOTEBOOK,
     re.IGNORECASE,
 )
 
@@ -91,7 +96,7 @@ _CARDS = (
     rf"(?<=NVIDIA[ -])(?:A2|A10|A16|L4|L20|T4|P4|P40|K80|M40|M60){_SUFFIX}",
 )
 _GPU = re.compile(rf"(?<![\w./\\-])(?:NVIDIA[ -])?(?:{'|'.join(_CARDS)})(?![\w/]|-\w)")
-_SHORT = re.compile(r"(?<![\w./\\-])(A10|A16|L4|L20|T4|P4|P40|K80|M40|M60)(?= (?:GPU|card|instance|machine)s?\b)")
+_SHORT = re.compile(r"(?<![\w./\\-])(?<!Tesla )(?<!NVIDIA )(A10|A16|L4|L20|T4|P4|P40|K80|M40|M60)(?= (?:GPU|card|instance|machine)s?\b)")
 _TIMES = re.compile(r"(\d{1,2})\s?[x\u00d7*]\s?(?:NVIDIA )?$", re.IGNORECASE)
 _CAPABILITY = re.compile(r"[\s(,:]{1,3}(?:cuda |compute )?(?:capability |cc |sm_)\(?(\d{1,2})\.?(\d)\b", re.IGNORECASE)
 _CONDA_CUDA = re.compile(r"(?:conda|mamba) install\b.{0,200}\b(?:cudatoolkit|pytorch-cuda)=(\d{1,2}\.\d)\b")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from envdoctor.reading.messages.loader_errors import CUDA_STEMS, LoaderError, Said, read_refusal
 from envdoctor.reading.messages.message import Condition, Occurrence
-from envdoctor.reading.messages.tracebacks import importing_torch, of_sibling
+from envdoctor.reading.messages.tracebacks import importing_torch, of_sibling, raised_in
 
 _CAPABILITY = re.compile(
     r"(?:capability sm_|capability \(CC\) |cuda capability |compute capability )(\d{1,2})\.?(\d)\b"
@@ -92,6 +92,8 @@ no_warning = without(near_line("warning:"))
 not_found = without(near_line("undefined symbol", "not defined in file"))
 torchaudio_near = near("torchaudio", "_torch_sox")
 torchvision_near = near("torchvision")
+raised_in_torchaudio = raised_in("torchaudio")
+raised_in_torchvision = raised_in("torchvision")
 of_no_sibling = without(near_line("torchaudio", "_torch_sox", "torchvision"))
 wsl_near = near("wsl2", "wsl 2", "wsl1", "wsl 1", "/usr/lib/wsl", "microsoft-standard", "in wsl", "on wsl", "app wsl")
 of_no_platform = near(

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from envdoctor.reading.messages.message import Occurrence
+from envdoctor.reading.messages.message import Condition, Occurrence
 
 PURE_PYTHON = (
     "torch", "transformers", "diffusers", "accelerate", "lightning", "pytorch_lightning", "lightning_fabric", "timm", "numpy",
@@ -51,6 +51,16 @@ def package_of(path: str) -> str | None:
         if found:
             return rest.partition("/")[0].removesuffix(".py")
     return None
+
+
+def raised_in(package: str) -> Condition:
+    """The traceback's innermost frame but for ctypes and torch's loaders is a file of that package."""
+
+    def holds(o: Occurrence) -> bool:
+        inner = [path for path in frames(o) if not path.endswith((*_TRAMPOLINES, "/ctypes/__init__.py"))][-1:]
+        return bool(inner) and package_of(inner[0]) == package
+
+    return holds
 
 
 def raised_by_addon(o: Occurrence) -> bool:
