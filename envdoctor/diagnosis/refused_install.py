@@ -10,7 +10,7 @@ from packaging.version import Version
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.planning.target import wheel_platform
-from envdoctor.reading.messages.install_refusals import Refusal, refusals
+from envdoctor.reading.messages.install_refusals import Refusal, only_torchs_index, refusals
 
 FAMILY = ("torch", "torchvision", "torchaudio")
 INTEL_MAC = "macos_x86_64"
@@ -72,6 +72,8 @@ def published(refusal: Refusal, world: Knowledge) -> tuple[TorchBuild, ...]:
 def _why(refusal: Refusal, machine: Snapshot, world: Knowledge) -> Why | None:
     wanted, offered = refusal.version, refusal.versions
     variant = variant_of(refusal)
+    if refusal.name not in FAMILY and refusal.offered == () and only_torchs_index(machine.messages):
+        return Why.INDEX
     if is_nightly(refusal) and not any(version.dev is not None for version in offered):
         return Why.INDEX
     if wanted is None:

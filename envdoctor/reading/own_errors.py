@@ -72,7 +72,9 @@ _MEMORY = (
     "Out of memory: Killed process", "oom-kill(?:er)?:", r"^Killed\b", r"Error 137\b", r"exit (?:code|status):? 137", "OOMKilled",
     r"MemoryError", "DefaultCPUAllocator: (?:can't|not enough)",
 )  # fmt: skip
-_SETTINGS = ("Bfloat16 is only supported on GPUs with compute capability",)
+_SETTINGS = (
+    "Bfloat16 is only supported on GPUs with compute capability", "OutOfResources: out of resource: (?:shared memory|threads)",
+)  # fmt: skip
 _MODULES = (
     "torch", "triton", "nvidia", "cuda", "cupy", "apex", "flash", "xformers", "bitsandbytes", "deepspeed", "vllm", "sgl",
     "detectron",

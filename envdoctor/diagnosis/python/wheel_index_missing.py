@@ -80,6 +80,8 @@ def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
 
 
 def _summary(refusal: Refusal) -> str:
+    if refusal.name not in FAMILY:
+        return f"{refusal.name} was asked of torch's index alone, which has torch and little besides."
     if is_nightly(refusal):
         return f"{refusal.name}{refusal.spec} is a nightly build, which PyPI does not have."
     listed = "lists the release without its tag, so it" if refusal.offered else "has no builds with a tag: it"
@@ -88,7 +90,17 @@ def _summary(refusal: Refusal) -> str:
 
 def _fixes(machine: Snapshot, refused: RefusedInstall, world: Knowledge) -> tuple[Fix, ...]:
     refusal, version = refused.refusal, refused.refusal.version
-    if version is None or refusal.name not in FAMILY:
+    if refusal.name not in FAMILY:
+        return (
+            install_into(
+                machine,
+                [f"{refusal.name}{refusal.spec}"],
+                title="Install it from PyPI, and only torch from torch's index",
+                note="--index-url replaces PyPI. In a requirements file, a line of its own with --extra-index-url and torch's "
+                "index keeps both.",
+            ),
+        )
+    if version is None:
         return ()
     if is_nightly(refusal):
         channel = variant_of(refusal) or world.torch_builds()[0].variant

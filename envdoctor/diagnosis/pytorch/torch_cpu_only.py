@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.device_code import arch_fixes
-from envdoctor.diagnosis.repairs.installation import installation
+from envdoctor.diagnosis.repairs.installation import installation, uses_conda
 from envdoctor.diagnosis.repairs.python_environment import fitting_torch
 from envdoctor.diagnosis.repairs.torch_install import for_other_gpus, install_torch, which_gpu
 from envdoctor.diagnosis.snapshot_queries import is_tegra, plain_list
@@ -125,8 +125,12 @@ def _driver_alone(machine: Snapshot) -> bool:
 def _a_cpu_build(machine: Snapshot, world: Knowledge) -> bool | None:
     """What a complaint about CUDA means where the build is known."""
     torch = machine.torch
-    if torch is None or torch.build is None or (machine.host is not None and machine.host.system == "Darwin"):
+    if torch is None or (machine.host is not None and machine.host.system == "Darwin"):
         return None
+    if torch.build is None:
+        # PyPI's wheels for Windows are builds for the CPU, and the only ones without a tag.
+        windows = machine.host is not None and machine.host.system == "Windows"
+        return True if windows and torch.version and "+" not in torch.version and not uses_conda(machine) else None
     return torch.build == "cpu" or None
 
 

@@ -38,7 +38,7 @@ _WITH_CUDA = r"(?:with|for|and|built with|,)?\s?cuda[ -]?(\d{1,2}\.\d)"
 _VARIANT = rf"(?:\s{{0,2}}[(,/]?\s{{0,2}}(?:(cu\d{{2,3}}|cpu|rocm[\d.]{{0,6}})\b|{_WITH_CUDA}))?"
 _GAP = r"(?:\s{0,3}[=:@-]{1,3}\s{0,3}|\s{1,3})v?"
 _TORCH = re.compile(
-    rf"{_BEFORE}(?:py)?torch(?:\s+version)?{_GAP}([0-2]\.\d{{1,2}}[\w.+]{{0,60}}){_VARIANT}",
+    rf"{_BEFORE}(?:(?:py)?torch(?:\s+version)?{_GAP}|torch\.__version__\W{{1,6}})([0-2]\.\d{{1,2}}[\w.+]{{0,60}}){_VARIANT}",
     re.IGNORECASE,
 )
 _NAMES = (
@@ -75,6 +75,7 @@ HOSTED_NOTEBOOK = (
 """Words of a notebook that somebody else hosts: a container whose GPU is chosen in a menu."""
 _CONTAINER_WORDS = re.compile(
     r"\b(?:inside|in|within) (?:(?:a|an|the|my|our|this) )?(?:\w+ )?(?:docker|podman|container|pod)\b"
+    r"|\b(?:my|the|a|this|our|running) (?:running )?(?:docker|podman) container\b"
     r"|^\$? ?(?:sudo )?(?:docker|podman) run\b|\bnvcr\.io/|\bimage: \S+[:/]\S|" + HOSTED_NOTEBOOK,
     re.IGNORECASE,
 )
@@ -96,7 +97,9 @@ _CARDS = (
     rf"(?<=NVIDIA[ -])(?:A2|A10|A16|L4|L20|T4|P4|P40|K80|M40|M60){_SUFFIX}",
 )
 _GPU = re.compile(rf"(?<![\w./\\-])(?:NVIDIA[ -])?(?:{'|'.join(_CARDS)})(?![\w/]|-\w)")
-_SHORT = re.compile(r"(?<![\w./\\-])(?<!Tesla )(?<!NVIDIA )(A10|A16|L4|L20|T4|P4|P40|K80|M40|M60)(?= (?:GPU|card|instance|machine)s?\b)")
+_SHORT = re.compile(
+    r"(?<![\w./\\-])(?<!Tesla )(?<!NVIDIA )(A10|A16|L4|L20|T4|P4|P40|K80|M40|M60)(?= (?:GPU|card|instance|machine)s?\b)"
+)
 _TIMES = re.compile(r"(\d{1,2})\s?[x\u00d7*]\s?(?:NVIDIA )?$", re.IGNORECASE)
 _CAPABILITY = re.compile(r"[\s(,:]{1,3}(?:cuda |compute )?(?:capability |cc |sm_)\(?(\d{1,2})\.?(\d)\b", re.IGNORECASE)
 _CONDA_CUDA = re.compile(r"(?:conda|mamba) install\b.{0,200}\b(?:cudatoolkit|pytorch-cuda)=(\d{1,2}\.\d)\b")

@@ -26,6 +26,8 @@ _OWN = re.compile(
     rf"{_SIZE} reserved in total|this process has {_SIZE} memory in use|{_SIZE} already allocated"
     rf"|{_SIZE} is allocated by PyTorch"
 )
+MOST_OF_AN_ANSWER = 30
+"""Characters without white space: "() function in the container always returns" is longer."""
 _RANGE = re.compile(r"\((\d{1,2})\.(\d)\) - \((\d{1,2})\.(\d)\)")
 
 
@@ -51,6 +53,14 @@ def near(*words: str) -> Condition:
 def near_line(*words: str) -> Condition:
     """One of the words, in lower case, stands in the line or in the next."""
     return lambda o: any(word in line.lower() for word in words for line in (o.line, *o.after[:1]))
+
+
+def says_no(o: Occurrence) -> bool:
+    """What stands between a question and 'False' reports the answer ('() returns', '() ->'): no code and no other answer."""
+    between = o.values.get("how", "").lower()
+    return len(between) <= MOST_OF_AN_ANSWER and not any(
+        word in between for word in ("true", "else", "assert", "and", "if")
+    )
 
 
 def value(name: str, *words: str) -> Condition:

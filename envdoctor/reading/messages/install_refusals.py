@@ -73,6 +73,17 @@ def refusals(lines: Iterable[str]) -> Iterator[Refusal]:
     yield from silent
 
 
+def only_torchs_index(lines: Iterable[str]) -> bool:
+    """Whether pip says that it looked at an index of download.pytorch.org and at no other: that has torch and little besides."""
+    looked = [line for line in lines if "Looking in indexes:" in line]
+    return bool(looked) and all("download.pytorch.org" in line and "," not in line for line in looked)
+
+
+def torchs_index_alone(o: Occurrence) -> bool:
+    """Another package than torch and its siblings was asked of torch's index alone."""
+    return not re.match(r"torch", o.values.get("name", "")) and only_torchs_index((*o.before, o.line))
+
+
 _REQUESTED = re.compile(r"(?:user requested|you require) torch==([\w.+]{1,40})", re.IGNORECASE)
 
 
