@@ -76,6 +76,8 @@ def _by_torch(code: str, machine: Snapshot, world: Knowledge) -> str | None:
         return None
     if code == "torch-cpu-only" and torch.build == "cuda":
         return f"torch {torch.version} is a CUDA build"
+    if torch.build == "rocm" and code in (*_NO_CUDA, "torch-cpu-only") and not visible_gpus(machine, world):
+        return f"torch {torch.version or ''} is a build for AMD's GPUs".replace("  ", " ")
     works = run is not None and run.computation == "ok"
     if code in ("gpu-arch-too-new-for-torch", "gpu-arch-too-old-for-torch") and (works or _has_code(machine, world)):
         return "torch computes on this GPU" if works else "torch has code for this machine's GPU"

@@ -14,6 +14,8 @@ from envdoctor.reading.dumps import read
 from tests.reading.dumps import samples
 
 DUMPS = list(samples.LAYOUTS.values())
+CHARACTERS = st.characters(exclude_categories=["Cs"])
+"""Bytes that are no UTF-8 are replaced as they are decoded: no text holds half a surrogate pair."""
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -83,7 +85,7 @@ def test_lines_may_be_in_any_order(dump: str, data: st.DataObject) -> None:
 
 
 @SETTINGS
-@given(st.sampled_from(DUMPS), st.lists(st.tuples(st.integers(0, 5000), st.characters()), min_size=1, max_size=30))
+@given(st.sampled_from(DUMPS), st.lists(st.tuples(st.integers(0, 5000), CHARACTERS), min_size=1, max_size=30))
 def test_any_characters_may_be_changed(dump: str, changes: list[tuple[int, str]]) -> None:
     text = list(dump)
     for place, character in changes:
