@@ -62,11 +62,11 @@ torch: $(VENV)/.dev
 	@$(BIN)/python -m tests.real_torch
 
 test: torch
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(BIN)/python -m pytest -m alone
 
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not torch and not system and not alone"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not torch and not system and not alone"
 
 test-system: torch
 	$(BIN)/python -m pytest -m system

@@ -16,6 +16,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path in SLOW:
             item.add_marker("slow")
+    # Files are given to workers one after the other: the longest ones first, so that no worker is left alone with one at the end.
+    items.sort(key=lambda item: (item.get_closest_marker("torch") is None, item.get_closest_marker("slow") is None))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -45,6 +45,7 @@ SLOW = (
     "rendering/test_python_targets.py",
     "test_one_judgement.py",
     "test_packaging.py",
+    "test_pyz.py",
 )
 """The group `slow`: modules that start hundreds of processes or draw thousands of examples, three quarters of the time."""
 

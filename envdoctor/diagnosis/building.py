@@ -25,18 +25,31 @@ FAILED_BUILD = (
 )
 
 
-SAME_VERSION = Fix(
-    title="Install the CUDA toolkit of the version that torch was built with, and let CUDA_HOME name it",
-    commands=(
-        'CUDA=$(python -c "import torch; print(torch.version.cuda)")',
-        'conda install -c conda-forge "cuda-nvcc=$CUDA"   # without root, in a conda environment',
-        'export CUDA_HOME="/usr/local/cuda-$CUDA"   # after an installation by the system\'s packages',
-        'export PATH="$CUDA_HOME/bin:$PATH"',
-    ),
-    note="Download: https://developer.nvidia.com/cuda-toolkit-archive",
-    verify="nvcc --version",
-)
-"""Where torch's version is not known."""
+def _same_version(machine: Snapshot) -> Fix:
+    """Where torch's CUDA version is not known: what asks for it stands in the commands."""
+    title = "Install the CUDA toolkit of the version that torch was built with, and let CUDA_HOME name it"
+    if machine.host is not None and machine.host.system == "Windows":
+        return Fix(
+            title=title,
+            commands=(
+                'python -c "import torch; print(torch.version.cuda)"',
+                "# install that toolkit, then, with its version for VERSION:",
+                'set "CUDA_HOME=C:\\Program Files\\NVIDIA GPU Computing Toolkit\\CUDA\\vVERSION"',
+            ),
+            note="Download: https://developer.nvidia.com/cuda-toolkit-archive",
+            verify="nvcc --version",
+        )
+    return Fix(
+        title=title,
+        commands=(
+            'CUDA=$(python -c "import torch; print(torch.version.cuda)")',
+            'conda install -c conda-forge "cuda-nvcc=$CUDA"   # without root, in a conda environment',
+            'export CUDA_HOME="/usr/local/cuda-$CUDA"   # after an installation by the system\'s packages',
+            'export PATH="$CUDA_HOME/bin:$PATH"',
+        ),
+        note="Download: https://developer.nvidia.com/cuda-toolkit-archive",
+        verify="nvcc --version",
+    )
 
 
 def building(machine: Snapshot) -> Evidence | None:
@@ -99,7 +112,7 @@ def toolkit_fixes(machine: Snapshot) -> tuple[Fix, ...]:
             )
         )
     if cuda is None:
-        return tuple(fixes)
+        return tuple(fixes) or (_same_version(machine),)
     if uses_conda(machine) or (machine.interpreter and machine.interpreter.environment == "conda"):
         fixes.append(
             conda_install(

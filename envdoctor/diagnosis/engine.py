@@ -10,6 +10,7 @@ from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion
 
 from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Severity
+from envdoctor.diagnosis.repairs.system import for_system
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge, KnowledgeError
 
@@ -37,7 +38,12 @@ def diagnose(snapshot: Snapshot, world: Knowledge, diagnoses: Iterable[Diagnosis
     causes = {code: said.consequence_of or _cause(d, severities) for code, (d, said) in found.items()}
     findings = [
         msgspec.structs.replace(
-            said, code=code, severity=severities[code], title=d.title, consequence_of=root_of(code, causes)
+            said,
+            code=code,
+            severity=severities[code],
+            title=d.title,
+            consequence_of=root_of(code, causes),
+            fixes=for_system(said.fixes, snapshot),
         )
         for code, (d, said) in found.items()
     ]

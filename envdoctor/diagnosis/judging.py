@@ -16,6 +16,7 @@ from envdoctor.diagnosis.conclusion import concluded
 from envdoctor.diagnosis.deciding import with_question
 from envdoctor.diagnosis.engine import UNREADABLE, diagnose, root_of
 from envdoctor.diagnosis.model import Diagnosed, Diagnosis, Finding, Fix, MachineSays, Severity
+from envdoctor.diagnosis.repairs.system import for_system
 from envdoctor.diagnosis.ruling_out import ruled_out
 from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
@@ -196,7 +197,7 @@ def _words(d: Diagnosis, finding: Finding | None, context: Snapshot, world: Know
     fixes = finding.fixes if finding is not None else ()
     if not fixes and d.remedy is not None:
         try:
-            fixes = d.remedy(context, world)
+            fixes = for_system(d.remedy(context, world), context)
         except UNREADABLE:
             fixes = ()
     return (finding.summary if finding is not None else f"{d.title}."), fixes or (page_fix(d),)

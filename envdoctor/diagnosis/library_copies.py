@@ -105,6 +105,13 @@ def steered(machine: Snapshot) -> bool:
 
 def without_path(machine: Snapshot, verify: str) -> Fix:
     """Runs torch with the loader's own order."""
+    if machine.host is not None and machine.host.system == "Windows":
+        return Fix(
+            title="Take the foreign folder out of PATH: torch brings its own libraries",
+            commands=("where cudart64_*.dll cublas64_*.dll cudnn64_*.dll",),
+            note="Each folder that it shows outside the environment holds libraries that Windows may load in place of torch's.",
+            verify=verify,
+        )
     preload = " LD_PRELOAD" if machine.libraries and machine.libraries.ld_preload else ""
     return Fix(
         title="Take the foreign folder out of LD_LIBRARY_PATH: torch brings its own libraries",

@@ -166,6 +166,10 @@ def compile_for_gpus(snapshot: Snapshot, name: str | None, gpus: Sequence[Machin
     name = name or failing_package(snapshot)
     wanted = ";".join(sorted({gpu.capability for gpu in gpus if gpu.capability})) or CAPABILITIES
     variable = f'export TORCH_CUDA_ARCH_LIST="{wanted}"'
+    if wanted == CAPABILITIES and snapshot.host is not None and snapshot.host.system == "Windows":
+        variable = (
+            "set TORCH_CUDA_ARCH_LIST=CAPABILITY   # what `nvidia-smi --query-gpu=compute_cap --format=csv` shows"
+        )
     if name in WITHOUT_SOURCES:
         return Fix(
             title=f"See whether a newer release of {name} has code for this GPU: the one that is installed has not",

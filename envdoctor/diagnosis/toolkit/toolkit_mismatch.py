@@ -20,7 +20,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.building import SAME_VERSION, builders_nvcc, building, toolkit_fixes
+from envdoctor.diagnosis.building import builders_nvcc, building, toolkit_fixes
 from envdoctor.diagnosis.companions import major_of
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.facts.evidence import fact
@@ -38,7 +38,7 @@ MESSAGES = beside(__file__)
     severity=Severity.WARNING,
     follows_from=("toolkit-multiple",),
     messages=MESSAGES,
-    remedy=lambda machine, _: toolkit_fixes(machine) or (SAME_VERSION,),
+    remedy=lambda machine, _: toolkit_fixes(machine),
 )
 def toolkit_mismatch(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch = machine.torch

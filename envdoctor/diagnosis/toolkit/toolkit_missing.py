@@ -18,7 +18,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.building import SAME_VERSION, toolkit_fixes
+from envdoctor.diagnosis.building import toolkit_fixes
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.facts.evidence import fact
 from envdoctor.facts.model import Snapshot
@@ -35,7 +35,7 @@ MESSAGES = beside(__file__)
     layer=Layer.TOOLKIT,
     severity=Severity.WARNING,
     messages=MESSAGES,
-    remedy=lambda machine, _: toolkit_fixes(machine) or (SAME_VERSION,),
+    remedy=lambda machine, _: toolkit_fixes(machine),
     # An nvcc alone, as conda's package of that name brings it, has neither the headers nor the libraries.
     fits=lambda machine, _: True if first_said(machine, MESSAGES.group("parts"), least=0.0) is not None else None,
 )
