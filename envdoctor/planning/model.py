@@ -108,6 +108,11 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it is to compute on a GPU: a CUDA build also runs on a machine that is known to have none."""
+        return self.cuda is not None and (bool(self.gpus) or self.min_driver is not None)
+
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """One step of the derivation, in the order a person follows it: what was asked or found, and what it rules out or decides.

@@ -118,7 +118,7 @@ def require_linux(stack: Stack, recipe: str) -> None:
 def running_environment(stack: Stack) -> tuple[tuple[str, str], ...]:
     """The variables that the image runs with: what the NVIDIA runtime reads, and the stack's own."""
     variables = {}
-    if stack.cuda:
+    if stack.on_gpu:
         # compute: libcuda; utility: NVML and nvidia-smi.
         variables = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
         if requirement := driver_requirement(stack):
@@ -165,7 +165,7 @@ def service_name(options: Options) -> str:
 
 def docker_arguments(stack: Stack, options: Options) -> tuple[str, ...]:
     """What `docker run` is given so that training works."""
-    return (*(("--gpus", options.gpus) if stack.cuda else ()), f"--shm-size={SHARED_MEMORY}")
+    return (*(("--gpus", options.gpus) if stack.on_gpu else ()), f"--shm-size={SHARED_MEMORY}")
 
 
 def platform(stack: Stack) -> str:
@@ -202,7 +202,7 @@ def proof(stack: Stack) -> tuple[str, ...]:
 def proof_statements(stack: Stack) -> tuple[str, ...]:
     """Python that fails where a matrix product on the plan's device is not right, to what TF32 keeps of it. No single quotes:
     shells read it between them."""
-    device, where = ("cuda", "torch.cuda.get_device_name()") if stack.cuda else ("cpu", '"the CPU"')
+    device, where = ("cuda", "torch.cuda.get_device_name()") if stack.on_gpu else ("cpu", '"the CPU"')
     return (
         "import torch",
         "a = torch.randn(256, 256)",
@@ -215,7 +215,7 @@ def proof_statements(stack: Stack) -> tuple[str, ...]:
 def health(stack: Stack) -> tuple[str, ...]:
     """The command that fails where a container has lost its GPUs; () where it has none, and on a Jetson, whose JetPack need
     not have nvidia-smi."""
-    return ("nvidia-smi",) if stack.cuda and not on_jetson(stack) else ()
+    return ("nvidia-smi",) if stack.on_gpu and not on_jetson(stack) else ()
 
 
 def _verification(stack: Stack) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from envdoctor.knowledge import load
 from tests import real_torch
 from tests.real_torch import TORCH
 from tests.rendering.building import Builder
@@ -38,6 +39,8 @@ def wheels(builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What all images need but torch."""
     folder = tmp_path_factory.mktemp("wheels")
     download(folder, "six", "ninja", "packaging", "setuptools", "wheel")
+    # Every plan of this torch names the torchaudio that goes with it; the real one asks for nothing but torch.
+    download(folder, "--no-deps", f"torchaudio=={load().torchaudio_for(TORCH)}")
     return folder
 
 
@@ -86,7 +89,8 @@ def test_an_image_with_the_real_torch_is_built_and_checks_itself(
 
 def test_an_image_for_a_gpu_is_built_on_a_slim_base(builder: Builder, wheels: Path, tmp_path: Path) -> None:
     torch_for_cuda(wheels, NEW_TORCH, NEW_TORCHVISION, NEW_CUDA)
-    plan = ("--gpu", "RTX 5090", "--driver", "580.95.05", "--os", "debian12", "--python", PYTHON, "--with", "six")
+    gpu = ("--gpu", "RTX 5090", "--driver", "580.95.05", "--os", "debian12", "--torch", NEW_TORCH)
+    plan = (*gpu, "--python", PYTHON, "--with", "six")
     configuration = built(builder, recipe(tmp_path / "context", *plan), [wheels], "gpu")
     environment = dict(entry.split("=", 1) for entry in configuration["Env"])
     assert environment["NVIDIA_VISIBLE_DEVICES"] == "all"
@@ -109,7 +113,7 @@ def test_an_extension_is_compiled_in_a_stage_that_is_left_behind(
 ) -> None:
     torch_for_cuda(wheels, NEW_TORCH, NEW_TORCHVISION, NEW_CUDA)
     extension(wheels)
-    gpu = ("--gpu", "RTX 5090", "--driver", "580.95.05", "--os", "ubuntu24.04", "--python", "3.12")
+    gpu = ("--gpu", "RTX 5090", "--driver", "580", "--os", "ubuntu24.04", "--python", "3.12", "--torch", NEW_TORCH)
     context = recipe(tmp_path / "context", *gpu, "--purpose", "build-extensions", "--with", "envdoctor-probe==1.0")
     configuration = built(builder, context, [wheels], "extension")
     assert configuration["Entrypoint"] == ["require-driver"]

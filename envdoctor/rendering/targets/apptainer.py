@@ -13,7 +13,7 @@ from envdoctor.rendering.templates import fill
 def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
     """stack.def."""
     filled = image(stack, options, "apptainer")
-    nv = " --nv" if stack.cuda else ""
+    nv = " --nv" if stack.on_gpu else ""
     text = fill(
         "apptainer/stack.def.j2",
         stack,

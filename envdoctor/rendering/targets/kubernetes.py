@@ -37,7 +37,7 @@ def render(stack: Stack, options: Options) -> tuple[RenderedFile, ...]:
         "image_name": image_name(stack, options),
         "arch": _ARCHITECTURES.get(stack.arch, stack.arch),
         "terms": node_terms(stack),
-        "runtime_class": stack.cuda is not None,
+        "runtime_class": stack.on_gpu,
         "gpus": gpu_count(stack, options),
         "cpus": str(options.cpus or _CPUS),
         "memory": _MEMORY,
