@@ -64,6 +64,30 @@ class DeviceCode(msgspec.Struct, frozen=True):
         )
 
 
+class Age(enum.Enum):
+    """What a GPU's own age says where torch is not known."""
+
+    OLD = "old"
+    """torch's newest build has dropped it; builds of every release before have code for it."""
+    NEW = "new"
+    """No toolkit of the oldest torch in the tables makes code for it; the newest torch has it."""
+
+
+def age(machine: Snapshot, world: Knowledge) -> Age | None:
+    """Whether all visible GPUs whose capability is known are old, or all are new."""
+    known = [gpu.capability for gpu in visible_gpus(machine, world) or () if gpu.capability]
+    newest = next((build for build in world.torch_builds() if build.cuda and build.index_url is None), None)
+    releases = world.torch_releases()
+    first = max((b.cuda for b in world.torch_builds(releases[-1].version) if b.cuda), key=cuda_key, default=None)
+    if not known or newest is None or first is None:
+        return None
+    if all(
+        world.serves(newest, capability) is False and world.toolkit_reaches(first, capability) for capability in known
+    ):
+        return Age.OLD
+    return Age.NEW if all(world.toolkit_reaches(first, capability) is False for capability in known) else None
+
+
 def device_code(machine: Snapshot, world: Knowledge) -> DeviceCode | None:
     """What the installed CUDA build of torch has code for, against the visible GPUs whose compute capability is known; None where
     one of the two is not known, or a computation came out right, which is proof, whatever flags and tables say."""

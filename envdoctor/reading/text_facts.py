@@ -10,7 +10,7 @@ from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.numbers import cuda_version
 from envdoctor.facts.sections.driver import Driver
-from envdoctor.facts.sections.host import Host
+from envdoctor.facts.sections.host import Container, Host
 from envdoctor.facts.sections.interpreter import Interpreter, Torch
 from envdoctor.knowledge import Knowledge
 from envdoctor.reading.messages.scan import Scan
@@ -51,6 +51,8 @@ def stated(found: Scan, world: Knowledge) -> tuple[Snapshot, bool]:
     assumed = snapshot.host is None or snapshot.host.system is None
     if assumed:
         snapshot = replace(snapshot, host=_host(found.excerpt, snapshot.host))
+    if snapshot.container is None and len(_COMPOSE.findall(found.excerpt)) > 1:
+        snapshot = replace(snapshot, container=Container(kind="docker"))
     number = _DRIVER_CUDA.search(found.excerpt)
     if snapshot.driver_version is None and number is not None:
         cuda = cuda_version(int(number[1]))
@@ -59,6 +61,10 @@ def stated(found: Scan, world: Knowledge) -> tuple[Snapshot, bool]:
             driver = snapshot.driver or Driver()
             snapshot = replace(snapshot, driver=replace(driver, reported_version=oldest))
     return snapshot, assumed
+
+
+# What docker compose puts before each line of a service: 'worker_1  | ', 'train-1  | '.
+_COMPOSE = re.compile(r"^[\w.-]{1,60}[-_]\d{1,3}\s+\| ", re.MULTILINE)
 
 
 def _with_torchs_cuda(snapshot: Snapshot, found: Scan) -> Snapshot:

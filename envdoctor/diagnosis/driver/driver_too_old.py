@@ -56,13 +56,13 @@ MESSAGES = beside(__file__)
         "forward-compat-broken",
     ),
     messages=MESSAGES,
-    fits=lambda machine, _: True if _refused_ptx(machine) is not None else None,
+    fits=lambda machine, _: True if _newer_than_driver(machine) is not None else None,
     remedy=lambda machine, world: (install_driver(machine, world, update=True),),
 )
 def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
     torch, version = machine.torch, driver_on_disk(machine)
-    if (ptx := _refused_ptx(machine)) is not None:
-        return _by_ptx(ptx, machine, world)
+    if (newer := _newer_than_driver(machine)) is not None:
+        return _by_newer_code(newer, machine, world)
     if bus_gpus(machine) == 0 or (torch is not None and torch.run is not None and torch.run.cuda_available):
         return None
     platform = driver_platform(machine)
@@ -89,12 +89,15 @@ def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
     )
 
 
-def _refused_ptx(machine: Snapshot) -> Said | None:
-    """Error 222, which comes while CUDA runs: the driver's own compiler is older than the PTX that it was given."""
-    return first_said(machine, MESSAGES.group("ptx")) if next(said(machine), None) is not None else None
+def _newer_than_driver(machine: Snapshot) -> Said | None:
+    """What comes while CUDA runs: error 222, since the driver's own compiler is older than the PTX that it was given; and a
+    function that libcuda does not have yet."""
+    if next(said(machine), None) is None:
+        return None
+    return first_said(machine, MESSAGES.group("ptx")) or first_said(machine, MESSAGES.group("lacks"), least=0.8)
 
 
-def _by_ptx(words: Said, machine: Snapshot, world: Knowledge) -> Finding:
+def _by_newer_code(words: Said, machine: Snapshot, world: Knowledge) -> Finding:
     """Minor version compatibility does not cover PTX: that needs the driver of the toolkit that made it, or a newer one."""
     torch, version = machine.torch, driver_on_disk(machine)
     cuda = torch.cuda if torch else None
@@ -102,7 +105,7 @@ def _by_ptx(words: Said, machine: Snapshot, world: Knowledge) -> Finding:
     older = needed is not None and version is not None and Version(version) < Version(needed)
     has = f"driver {version}" if version else "the driver"
     return Finding(
-        summary=f"PTX code that the driver has to compile was made by a newer CUDA than {has} knows"
+        summary=f"Code that was made for a newer CUDA than {has} knows asks it for what it does not have"
         + (f"; CUDA {cuda} came with driver {needed}." if older else "."),
         evidence=(
             words.evidence(),

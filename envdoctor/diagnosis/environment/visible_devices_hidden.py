@@ -58,6 +58,8 @@ def _fits(machine: Snapshot, world: Knowledge) -> bool | None:
     known = machine.environment is not None and machine.environment_complete and not machine.messages
     given = (machine.variable("NVIDIA_VISIBLE_DEVICES") or "all").strip().lower()
     chosen = machine.variable("CUDA_VISIBLE_DEVICES") is not None or given in NO_DEVICES
+    if any("CUDA_VISIBLE_DEVICES']: None" in line for line in machine.messages):
+        return False  # ultralytics prints what os.environ has
     nvml = machine.nvml
     # No variable hides GPUs from nvidia-smi, which told of none.
     silent = nvml is not None and nvml.status is None and not nvml.gpus and machine.driver_version is None

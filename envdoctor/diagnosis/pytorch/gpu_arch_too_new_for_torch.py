@@ -19,7 +19,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.architecture import CodeSource, device_code, lacking
+from envdoctor.diagnosis.architecture import Age, CodeSource, age, device_code, lacking
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.device_code import arch_fixes
 from envdoctor.facts.model import Snapshot
@@ -31,11 +31,11 @@ def fits(machine: Snapshot, world: Knowledge) -> bool | None:
     """Whether a visible GPU is newer than torch's code, where that is known."""
     code = device_code(machine, world)
     if code is None:
-        return None
+        return False if age(machine, world) is Age.OLD else None
     if code.too_new:
         return True
     if code.source is CodeSource.TOOLKIT and (code.running or not code.too_old):
-        return None
+        return False if age(machine, world) is Age.OLD else None
     # PTX serves a newer GPU only with a driver as new as torch's CUDA, and torch itself warns of it.
     by_ptx = any(not world.runs_natively(code.flags, gpu.capability or "", code.torch.cuda) for gpu in code.running)
     return None if by_ptx else False

@@ -17,7 +17,7 @@ Sources
 
 from __future__ import annotations
 
-from envdoctor.diagnosis.architecture import CodeSource, device_code, lacking
+from envdoctor.diagnosis.architecture import Age, CodeSource, age, device_code, lacking
 from envdoctor.diagnosis.model import Finding, Layer, Severity, diagnosis
 from envdoctor.diagnosis.repairs.device_code import fixes_for_old_gpus
 from envdoctor.facts.model import Snapshot
@@ -28,8 +28,10 @@ from envdoctor.reading.messages.message_files import beside
 def fits(machine: Snapshot, world: Knowledge) -> bool | None:
     """Whether a visible GPU is older than torch's code, where that is known."""
     code = device_code(machine, world)
-    if code is None or (code.source is CodeSource.TOOLKIT and not code.too_new and not code.too_old):
-        return None
+    if code is None:
+        return False if age(machine, world) is Age.NEW else None
+    if code.source is CodeSource.TOOLKIT and not code.too_new and not code.too_old:
+        return False if age(machine, world) is Age.NEW else None
     return bool(code.too_old)
 
 

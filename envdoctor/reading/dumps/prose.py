@@ -102,6 +102,10 @@ _SHORT = re.compile(
 )
 _TIMES = re.compile(r"(\d{1,2})\s?[x\u00d7*]\s?(?:NVIDIA )?$", re.IGNORECASE)
 _CAPABILITY = re.compile(r"[\s(,:]{1,3}(?:cuda |compute )?(?:capability |cc |sm_)\(?(\d{1,2})\.?(\d)\b", re.IGNORECASE)
+# conda's builds for the CPU: 'pytorch-1.10.0-py3.6_cpu_0', 'pytorch=1.9.0=py3.8_cpu_0'.
+_CONDA_CPU = re.compile(r"\bpytorch[-=](\d\.\d{1,2}\.\d{1,2})[-=]py\d[\d.]{0,4}_cpu_\d")
+# 'trained with torch 1.10.0+cu102, yours is 2.5.1' (pyannote, lightning): the second is what is here.
+_YOURS = re.compile(r"\btorch [0-2]\.[\w.+]{1,30}, yours is ([0-2]\.\d{1,2}[\w.+]{0,30}?)(?=[.,;]?(?:\s|$))")
 _CONDA_CUDA = re.compile(r"(?:conda|mamba) install\b.{0,200}\b(?:cudatoolkit|pytorch-cuda)=(\d{1,2}\.\d)\b")
 _BARE = re.compile(r"([12]\.\d{1,2}\.\d{1,2}\+(?:cu\d{2,3}|cpu))\W{0,3}$")
 """A line that is nothing but torch's version: no other project writes its builds so."""
@@ -131,9 +135,17 @@ class Prose:
         if pips:
             self._sheet().put("torch.version", pips[1])
             self._sheet().packages.setdefault("torch", pips[1])
+        cpu = _CONDA_CPU.search(bare)
+        if cpu:
+            self._sheet().values["torch.version"] = f"{cpu[1]}+cpu"
+            self._sheet().values.pop("torch.cuda", None)
         conda = _CONDA_CUDA.search(bare)
-        if conda:
+        if conda and "+cpu" not in (self._sheet().get("torch.version") or "") and not cpu:
             self._sheet().put("torch.cuda", conda[1])
+        yours = _YOURS.search(bare)
+        if yours:
+            self._sheet().put("torch.version", yours[1])
+            return
         if _ELSEWHERE.search(bare):
             return
         if not _INSTALLING.search(bare):

@@ -36,11 +36,13 @@ _INLINE = re.compile(
 )
 _CELL = re.compile(r"</?t[dh](?:\s[^<>]{0,300})?>", re.IGNORECASE)
 _OTHER_DIGITS = re.compile(r"(?![0-9])\d")
+# '- **PyTorch Version:** 2.8.0'; the colon may stand behind the stars.
+_BOLD_LABEL = re.compile(r"\*\*([^*\n]{1,80}?)(:?)\*\*(?=:|\s|$)")
 _ESCAPED = re.compile(r"\\([_*\[\]()#+.!|~<>`-])")
 _BULLET = re.compile(r"(?:[-*+\u2022\u2023\u25cf\u25e6\u00b7]|\(?\d{1,2}[.)])\s+(?=\S)")
 # What no plain line has: any of these, or a bullet, or the labels of a dump whose line breaks were lost.
 _SPECIAL = re.compile(
-    r"[\x00-\x08\x0e-\x1f\t<>&\\`~\[\x7f]|^\s*(?:[-*+]\s|\(?\d{1,2}[.)]\s)|PyTorch version|CUDA available"
+    r"[\x00-\x08\x0e-\x1f\t<>&\\`~\[\x7f]|\*\*|^\s*(?:[-*+]\s|\(?\d{1,2}[.)]\s)|PyTorch version|CUDA available"
 )
 _RULE = re.compile(r"[\s=*_#~+|:-]+$")
 _FIRST = re.compile(r"(?:PyTorch version\s{0,20}:|Collecting environment information|sys\.platform(?::|\s{2}))")
@@ -135,6 +137,8 @@ def _cleaned(raw: str) -> Iterator[DumpLine]:
         line = html.unescape(line).replace("\u00a0", " ").rstrip()
     if not line.isascii():
         line = _OTHER_DIGITS.sub(_ascii_digit, line)
+    if "**" in line:
+        line = _BOLD_LABEL.sub(r"\1\2", line)
     if "<" in line:
         line = _CELL.sub("  ", _INLINE.sub("", line)).rstrip()
     line = _unquoted(line)
