@@ -24,7 +24,7 @@ from envdoctor.knowledge import Knowledge
 from envdoctor.reading.case import LIVE, Case, Origin, machine_case, text_case
 from envdoctor.reading.dumps import snapshot_json
 from envdoctor.reading.dumps.text import decode, is_text
-from envdoctor.reading.failures import failures_of
+from envdoctor.reading.failures import failures_of, is_change_note
 from envdoctor.reading.messages.pattern import Signature, compile_all
 from envdoctor.reading.messages.scan import Match
 
@@ -32,6 +32,8 @@ LEAST = 0.2
 """Less confident causes are noise."""
 SURE = 0.8
 """The confidence from which on a warning that brings about an error counts as one."""
+TOLD = 0.15
+"""What is left of a message's weight in a line of release notes."""
 RULED_OUT = 0.2
 """What is left of the confidence in a cause that the facts rule out."""
 BOTH = 0.75
@@ -178,8 +180,10 @@ def _borne_out(d: Diagnosis, case: Case, world: Knowledge) -> bool | None:
 
 
 def _weight(match: Match, lines: int) -> float:
-    """A message's weight; of two equals the later one is nearer to what stopped the program."""
-    return match.message.weight * 0.95 + 0.02 * match.last_line_number / max(lines, 1)
+    """A message's weight; of two equals the later one is nearer to what stopped the program. What a list of changes tells of is
+    repaired."""
+    weight = match.message.weight * (TOLD if is_change_note(match.line) else 1.0)
+    return weight * 0.95 + 0.02 * match.last_line_number / max(lines, 1)
 
 
 def _quoted(finding: Finding | None, case: Case) -> tuple[str, int | None]:

@@ -83,6 +83,18 @@ def is_raised(line: str) -> bool:
     return _RAISED.match(line[:LONGEST]) is not None
 
 
+# 'v2.1: Fixed a crash when ...', '- Improved the message for ...'. Who says 'I fixed it by ...' tells of a failure of his own.
+_CHANGE = re.compile(
+    r"\W{0,4}(?:(?:changelog|release notes)\b.{0,20}?)?(?:v?\d[\d.]*\W{1,3})?(?:fixed|fixes|improved|added|changed|resolved) ",
+    re.IGNORECASE,
+)
+
+
+def is_change_note(line: str) -> bool:
+    """Whether a line is one of a list of changes: what it names is repaired, or was never here."""
+    return _CHANGE.match(line[:LONGEST]) is not None
+
+
 def is_programs_own(failure: Failure) -> bool:
     """Whether the failure is known to be the program's own: a shape, a value, a key, a request over the network."""
     return is_own(failure.text)

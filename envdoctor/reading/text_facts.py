@@ -13,6 +13,7 @@ from envdoctor.facts.sections.driver import Driver
 from envdoctor.facts.sections.host import Container, Host
 from envdoctor.facts.sections.interpreter import Interpreter, Torch
 from envdoctor.knowledge import Knowledge
+from envdoctor.reading.failures import is_change_note
 from envdoctor.reading.messages.scan import Scan
 from envdoctor.reading.other_gpus import other_gpu
 
@@ -41,7 +42,8 @@ def stated(found: Scan, world: Knowledge) -> tuple[Snapshot, bool]:
     kept = set(snapshot.messages)
     others = (line for line in lines[:400] if other_gpu(line) is not None)
     more = tuple(dict.fromkeys(line for line in (*(m.line for m in found.matches), *others) if line not in kept))
-    snapshot = replace(snapshot, messages=(*snapshot.messages, *more)[:MOST_MESSAGES])
+    said = tuple(line for line in (*snapshot.messages, *more) if not is_change_note(line))
+    snapshot = replace(snapshot, messages=said[:MOST_MESSAGES])
     interpreter = snapshot.interpreter
     if interpreter is not None and interpreter.torch is not None and interpreter.torch.build is None:
         torch = interpreter.torch

@@ -30,6 +30,7 @@ _ELSEWHERE = re.compile(
     ),
     re.IGNORECASE,
 )
+_SENTENCES = re.compile(r"(?<=[a-z0-9)'\"][.;!?])\s+(?=[A-Za-z])")
 # What is to be installed is not there yet; the machine that it is for is.
 _INSTALLING = re.compile(r"(?:pip3?|conda|uv|mamba|poetry)\s+(?:install|add|create)", re.IGNORECASE)
 _YOU_HAVE = re.compile(r"\(you have (?:(?:py)?torch )?([0-2]\.\d{1,2}\.\d{1,2}\S{0,40})\)", re.IGNORECASE)
@@ -146,12 +147,14 @@ class Prose:
         if yours:
             self._sheet().put("torch.version", yours[1])
             return
-        if _ELSEWHERE.search(bare):
-            return
-        if not _INSTALLING.search(bare):
-            self._software(bare)
-        self._machine(bare)
-        self._gpus(bare)
+        # One sentence may be about another machine, and the next about this one.
+        for sentence in _SENTENCES.split(bare):
+            if _ELSEWHERE.search(sentence):
+                continue
+            if not _INSTALLING.search(sentence):
+                self._software(sentence)
+            self._machine(sentence)
+            self._gpus(sentence)
 
     def _sheet(self) -> Sheet:
         return self.findings.current(LAYOUT)
