@@ -19,7 +19,6 @@ from envdoctor.facts.sections.host import Container, Host, LinuxDistribution, Pc
 from envdoctor.knowledge import GpuRecord, KnowledgeError, load
 from envdoctor.linting import readers
 from envdoctor.linting.linter import lint
-from envdoctor.linting.machine import machine_of
 from envdoctor.planning.model import Plan, Wishes
 from envdoctor.planning.planner import plan
 from envdoctor.planning.target import from_snapshot
@@ -162,7 +161,7 @@ def by_check(case: Case) -> Build | None:
 
 def by_lint(case: Case, line: str) -> tuple[Finding | None, Build | None]:
     """What is found in a requirements file of that one line, and what it is told to ask for instead."""
-    findings = lint([readers.parse("requirements.txt", f"{line}\n")], machine_of(case.snapshot, WORLD), WORLD).findings
+    findings = lint([readers.parse("requirements.txt", f"{line}\n")], case.snapshot, WORLD).findings
     if not findings:
         return None, None
     return findings[0], _asked(" ".join(fix.note or "" for fix in findings[0].fixes if fix.title.startswith("Ask for")))

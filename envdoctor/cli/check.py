@@ -29,10 +29,6 @@ FORMATS = ("text", "json", "markdown", "github", "junit", "html")
     metavar="FILE",
     help="Judge a snapshot, a dump, a log or an error instead of this machine; - reads standard input.",
 )
-@click.option(
-    "--gpu", "gpus", multiple=True, metavar="NAME", help="With FILEs: judge them for this GPU, as recipe takes it."
-)
-@click.option("--driver", metavar="VERSION", help="With FILEs: judge them for this driver.")
 @click.option("--fast", is_flag=True, help="Do not import torch.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for a warning too.")
 @click.option("--only", "only", metavar="CODE", multiple=True, help="Run this diagnosis only; may be repeated.")
@@ -42,8 +38,6 @@ def command(
     files: tuple[str, ...],
     python: str | None,
     source: str | None,
-    gpus: tuple[str, ...],
-    driver: str | None,
     fast: bool,
     strict: bool,
     only: tuple[str, ...],
@@ -63,10 +57,7 @@ def command(
     if list_codes:
         return _list(only)
     if files:
-        described = (gpus, driver)
-        return _check_files(files, described, python=python, source=source, only=only, strict=strict, style=style)
-    if gpus or driver:
-        raise click.UsageError("--gpu and --driver go with FILEs: a machine's own are looked at")
+        return _check_files(files, python=python, source=source, only=only, strict=strict, style=style)
     if only:
         _select(only)  # a wrong code is told before the machine is looked at
     snapshot, diagnosed = _judged(python, source, only, live=not fast, style=style)
@@ -94,7 +85,6 @@ def _judged(
 
 def _check_files(
     files: tuple[str, ...],
-    words: tuple[tuple[str, ...], str | None],
     *,
     python: str | None,
     source: str | None,
@@ -107,23 +97,14 @@ def _check_files(
     described = [readers.read(name) for name in files]  # a wrong name is told before the machine is looked at
     if only:
         _select(only)
+    # What torch does here says nothing about an environment that is yet to be made.
+    snapshot = gather(python=python, source=source, live=False)
+
     from envdoctor.diagnosis.model import Severity
     from envdoctor.knowledge import load
     from envdoctor.linting.linter import lint
-    from envdoctor.linting.machine import machine_described, machine_of
-    from envdoctor.planning.target import describe
 
-    world, (gpus, driver) = load(), words
-    if gpus or driver:
-        from envdoctor.facts.model import Snapshot
-
-        snapshot = Snapshot()
-        machine = machine_described(describe(world, gpus=gpus, driver=driver, os=None, arch=None, base=None))
-    else:
-        # What torch does here says nothing about an environment that is yet to be made.
-        snapshot = gather(python=python, source=source, live=False)
-        machine = machine_of(snapshot, world)
-    diagnosed = lint(described, machine, world, only)
+    diagnosed = lint(described, snapshot, load(), only)
     _render(style, snapshot, diagnosed)
     return int(diagnosed.has(Severity.WARNING if strict else Severity.ERROR))
 

@@ -180,45 +180,6 @@ def diagnosis(
     return decorate
 
 
-class Understood(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read out of a file that describes an environment. `about`: image, Python or torch."""
-
-    file: str
-    line: int
-    about: str
-    value: str
-
-
-class WhyNotJudged(enum.Enum):
-    """Why something in a file that may bring torch could not be held against a machine."""
-
-    VARIABLE = "variable"
-    """A variable or a word of the shell has no value that is known here."""
-    UNREAD = "unread"
-    """A file that it names is not beside it, or is of a kind that is not read."""
-    INDEX = "index"
-    """An index that is not known: a mirror, a nightly, a company's own."""
-    ELSEWHERE = "elsewhere"
-    """From an address, a path or version control."""
-    IMAGE = "image"
-    """The image holds a torch that its name does not tell."""
-    MAY_BE_THERE = "may-be-there"
-    """The image may hold a torch already, which pip then leaves alone."""
-    CONDA = "conda"
-    """conda chooses the build as it solves."""
-    RELEASE = "release"
-    """The release, or its builds on that index, are not in the tables."""
-
-
-class NotJudged(msgspec.Struct, frozen=True, kw_only=True):
-    """One such place."""
-
-    file: str
-    line: int
-    text: str
-    why: WhyNotJudged
-
-
 HINT = 0.65
 """The confidence below which words alone are a hint."""
 
@@ -233,12 +194,6 @@ class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
     """Codes that could not be checked because a fact of the snapshot is no version, GPU or number, with the reason."""
     files: tuple[str, ...] = ()
     """The files that were judged, where it was not the machine."""
-    understood: tuple[Understood, ...] = ()
-    """What was read out of these files."""
-    not_judged: tuple[NotJudged, ...] = ()
-    """What in them may bring torch and could not be judged."""
-    judged_for: str | None = None
-    """The GPUs and the driver that the files were held against; None where no GPU is known."""
     verdict: Verdict = Verdict.UNKNOWN
     unknown: tuple[Unknown, ...] = ()
     """What is missing for calling it healthy."""

@@ -36,12 +36,6 @@ class TargetMachine(msgspec.Struct, frozen=True, kw_only=True):
     def driver(self) -> str | None:
         return self.target.driver
 
-    @property
-    def described(self) -> str | None:
-        """'NVIDIA A100 (8.0), driver 535.183.01'; None where no GPU is known."""
-        names = ", ".join(dict.fromkeys(str(gpu) for gpu in self.gpus))
-        return f"{names}, driver {self.driver}" if names and self.driver else names or None
-
     def under(self, where: Circumstances) -> Target:
         """The same machine as an install there sees it: with the platform and the C library of an image. Its GPUs are those that
         the machine shows; a machine that shows none says nothing, for files are often judged elsewhere than they are used."""
@@ -82,12 +76,6 @@ def machine_of(snapshot: Snapshot, world: Knowledge) -> TargetMachine:
         gpus=tuple(gpu for gpu in machine_gpus(snapshot, world) or () if gpu.capability),
         platform=wheel_platform(snapshot),
     )
-
-
-def machine_described(target: Target) -> TargetMachine:
-    """A machine that somebody describes in words."""
-    gpus = tuple(MachineGpu(name=gpu.name, capability=gpu.capability) for gpu in target.gpus or ())
-    return TargetMachine(target=target, gpus=gpus, platform=target.platform)
 
 
 def _system(name: str | None, world: Knowledge) -> System | None:

@@ -63,9 +63,7 @@ class DescribedEnvironment(msgspec.Struct, frozen=True, kw_only=True):
     `image`: what it starts from, with build arguments filled in. `system`: 'ubuntu22.04'; `musl`: Alpine. `python`: '3.12',
     a minor version; `system_python`: it is the distribution's own; `requires_python`: a range. `fresh`: nothing of torch is
     there before. `platform`: where the file itself fixes it ('linux_aarch64'). `system_packages`: of apt, dnf, apk.
-    `builds`: a command that compiles CUDA extensions. `base_unknown`: a FROM whose variable has no value. `not_followed`:
-    installs in which a word is not known. `unread_files`: what is installed from and is not beside the file. `unread`:
-    packages are installed from files that were not read.
+    `builds`: a command that compiles CUDA extensions. `unread`: packages are installed from files that were not read.
     `runs`: False for a stage that other stages only copy files from: its image is neither kept nor started with a GPU.
     """
 
@@ -83,9 +81,6 @@ class DescribedEnvironment(msgspec.Struct, frozen=True, kw_only=True):
     variables: dict[str, PlacedValue] = {}
     builds: PlacedValue | None = None
     unread: bool = False
-    base_unknown: PlacedValue | None = None
-    not_followed: tuple[PlacedValue, ...] = ()
-    unread_files: tuple[PlacedValue, ...] = ()
     runs: bool = True
 
 

@@ -9,7 +9,6 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.host import Host, LinuxDistribution
 from envdoctor.linting import readers
 from envdoctor.linting.linter import lint
-from envdoctor.linting.machine import machine_of
 from tests.as_of import then
 from tests.diagnosis.snapshots import UBUNTU, gpu, interpreter, machine, module, nvml
 
@@ -35,7 +34,7 @@ def card(name: str, capability: str, driver: str = "580.159.04", python: str = "
 def findings(name: str, text: str, snapshot: Snapshot = WORKSTATION, folder: Path | None = None) -> tuple[Finding, ...]:
     """What is found in a file of that name and text."""
     path = str(folder / name) if folder else name
-    return lint([readers.parse(path, text)], machine_of(snapshot, then()), then()).findings
+    return lint([readers.parse(path, text)], snapshot, then()).findings
 
 
 def found(

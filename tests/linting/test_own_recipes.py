@@ -13,7 +13,6 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import load
 from envdoctor.linting import readers
 from envdoctor.linting.linter import lint
-from envdoctor.linting.machine import machine_of
 from envdoctor.planning.planner import plan
 from envdoctor.planning.target import describe, for_image
 from envdoctor.planning.wishes import checked
@@ -91,5 +90,5 @@ def test_a_recipe_passes_the_check_of_files_on_its_own_machine(case: Case, form:
         path.write_text(file.text)
     names = [str(tmp_path / name) for name in FORMS[form] if (tmp_path / name).exists()]
     assert names
-    found = lint([readers.read(name) for name in names], machine_of(case.snapshot, world), world).findings
+    found = lint([readers.read(name) for name in names], case.snapshot, world).findings
     assert not found, [(finding.code, finding.file, finding.line, finding.summary) for finding in found]

@@ -179,9 +179,6 @@ class _Stage:
         self.script = ""
         self.builds: PlacedValue | None = None
         self.unread = False
-        self.base_unknown: PlacedValue | None = None
-        self.not_followed: list[PlacedValue] = []
-        self.unread_files: list[PlacedValue] = []
         self.parent: _Stage | None = None
         self.copied = False
         self.runs = True
@@ -210,8 +207,6 @@ class _Stage:
             stage.script = stage.parent.script
         elif reference:
             stage.image = PlacedValue(reference, Place(name, instruction.line))
-        elif words:
-            stage.base_unknown = PlacedValue(f"FROM {words[0]}", Place(name, instruction.line))
         return stage
 
     def take(self, instruction: Instruction, sibling: Callable[[str], tuple[str, str] | None]) -> None:
@@ -270,13 +265,6 @@ class _Stage:
             indexes = list(shell.indexes(call, place(next(iter([*call["index"], *call["beside"]]), ""))))
             nested = [sibling(path) for path in call["requirement"]]
             self.unread = self.unread or None in nested or incomplete
-            self.unread_files += [
-                PlacedValue(path, place(path))
-                for path, entry in zip(call["requirement"], nested, strict=True)
-                if entry is None
-            ]
-            if incomplete:
-                self.not_followed.append(PlacedValue(f"{tool} install {' '.join(arguments)}"[:120], place(" install")))
             for entry in nested:
                 if entry is not None:
                     inner = requirements.read_install(*entry, sibling)
@@ -335,9 +323,6 @@ class _Stage:
             system=system,
             musl=musl,
             in_image=True,
-            base_unknown=self.base_unknown,
-            not_followed=tuple(self.not_followed),
-            unread_files=tuple(self.unread_files),
             fresh=is_plain(image),
             python=self._python(image),
             system_python=not _PYTHON.search(self.script) and not _OTHER_PYTHON.search(self.script),

@@ -122,8 +122,7 @@ def _by_release(
     oldest = world.torch_releases()[-1].version
     if release is None and top >= Version(oldest):
         return None
-    pinned = any(one.operator in ("==", "~=") for one in admitted)
-    if release is None and pinned and default_index and (known := world.cuda_of_old(str(top))) is not None:
+    if release is None and default_index and (known := world.cuda_of_old(str(top))) is not None:
         return NamedCuda(cuda=known, text=wanted.text, place=wanted.place)
     builds = world.torch_builds(release.version if release is not None else oldest)
     newest = max((build.cuda for build in builds if build.cuda), key=cuda_key, default=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, NotJudged, Severity, Understood, Unknown, Verdict
+from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity, Unknown, Verdict
 from envdoctor.facts.evidence import Evidence
 from envdoctor.facts.model import Snapshot
 
@@ -30,7 +30,7 @@ class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True):
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
     """`ok`: no error-level finding. `primary`: the code of the root cause to repair first. `unknown`: what is missing for calling
     it healthy. `not_understood`: lines of a text that tell of a failure that no finding accounts for.
-    `harmless`: warnings that are known to be none. Of files: `understood`, `not_judged`, `judged_for`."""
+    `harmless`: warnings that are known to be none."""
 
     ok: bool
     verdict: Verdict
@@ -40,9 +40,6 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     not_understood: tuple[str, ...]
     own_errors: tuple[str, ...]
     harmless: tuple[str, ...]
-    understood: tuple[Understood, ...]
-    not_judged: tuple[NotJudged, ...]
-    judged_for: str | None
     snapshot: Snapshot
 
 
@@ -57,9 +54,6 @@ def report(snapshot: Snapshot, diagnosed: Diagnosed) -> CheckReport:
         not_understood=tuple(f.text for f in diagnosed.not_understood),
         own_errors=tuple(f.text for f in diagnosed.own_errors),
         harmless=tuple(w.text for w in diagnosed.harmless),
-        understood=diagnosed.understood,
-        not_judged=diagnosed.not_judged,
-        judged_for=diagnosed.judged_for,
         snapshot=snapshot,
     )
 

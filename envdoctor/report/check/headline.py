@@ -49,9 +49,6 @@ def headline(snapshot: Snapshot, diagnosed: Diagnosed) -> Headline:
     if diagnosed.files:
         where = diagnosed.files[0] if len(diagnosed.files) == 1 else f"{len(diagnosed.files)} files"
         tone = "bad" if errors else "warning" if warnings else "good"
-        if tone == "good" and diagnosed.not_judged:
-            places = len(diagnosed.not_judged)
-            return Headline("unknown", f"No problems found in what could be judged of {where}; {places} could not be")
         count = len(diagnosed.findings)
         return Headline(tone, f"{_count(count, 'problem') if count else 'No problems'} found in {where}")
     if errors:

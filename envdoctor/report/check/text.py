@@ -8,7 +8,7 @@ from rich.text import Text
 
 from envdoctor.console import Console
 from envdoctor.credentials import without_credentials
-from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity, Verdict, WhyNotJudged
+from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity, Verdict
 from envdoctor.facts.model import Snapshot
 from envdoctor.report.check.harmless_reasons import REASONS
 from envdoctor.report.check.headline import SEPARATOR, headline, machine_lines, shortened, telling_command
@@ -22,16 +22,6 @@ TONES = {
 }
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 INDENT = 3
-NOT_JUDGED = {
-    WhyNotJudged.VARIABLE: "a variable in it has no value that is known here",
-    WhyNotJudged.UNREAD: "that file is not beside it, or is not read",
-    WhyNotJudged.INDEX: "the index is not known",
-    WhyNotJudged.ELSEWHERE: "it comes from an address or a path",
-    WhyNotJudged.IMAGE: "which torch the image holds, its name does not tell",
-    WhyNotJudged.MAY_BE_THERE: "the image may hold a torch already",
-    WhyNotJudged.CONDA: "conda chooses the build as it solves",
-    WhyNotJudged.RELEASE: "this release, or its build there, is not in the tables",
-}
 OPEN_LINES = 3
 """Lines that nobody understands that are shown beside the one in the headline."""
 LABEL = 9
@@ -92,22 +82,10 @@ def print_harmless(console: Console, diagnosed: Diagnosed) -> None:
 def print_files(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
     """The findings in files that describe environments, by file and line, each under its place."""
     _headline(console, snapshot, diagnosed)
-    print_understood(console, diagnosed)
     for finding in sorted(diagnosed.findings, key=lambda f: (f.file or "", f.line or 0)):
         console.print()
         console.print(Text(f"{finding.file}:{finding.line}", style="bold"), soft_wrap=True)
         _finding(console, None, finding, diagnosed)
-
-
-def print_understood(console: Console, diagnosed: Diagnosed) -> None:
-    """What was read out of the files, what in them could not be judged, and for which machine."""
-    rows = [(f"{one.file}:{one.line}", f"{one.about} {one.value}") for one in diagnosed.understood]
-    gpu = diagnosed.judged_for or "no GPU is known here: --gpu and --driver name a machine to judge for"
-    console.print()
-    _rows(console, [*rows, ("judged for", gpu)])
-    for one in diagnosed.not_judged:
-        where = f"Not judged: {one.file}:{one.line}  {shortened(one.text)}"
-        hanging(console, Text(f"{where} ({NOT_JUDGED[one.why]})", style="yellow"), INDENT)
 
 
 def _headline(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
