@@ -113,9 +113,9 @@ def resolve(install: Install, where: Circumstances, world: Knowledge) -> Resolve
 
 
 def _siblings(install: Install, world: Knowledge) -> SpecifierSet:
-    """What a pinned companion (torchvision, xformers) of the same install asks of torch: pip meets both."""
+    """What a pinned torchvision or torchaudio of the same install asks of torch: pip meets both."""
     narrowed = SpecifierSet()
-    for package in ("torchvision", "torchaudio", "xformers", "vllm", "torchtext"):
+    for package in ("torchvision", "torchaudio"):
         wanted = install.find(package)
         asked = specifier(wanted) if wanted is not None else None
         pins = [s.version for s in (asked[0] if asked else ()) if s.operator == "==" and not s.version.endswith("*")]

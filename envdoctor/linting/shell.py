@@ -16,8 +16,6 @@ from envdoctor.linting.model import Index, Place, Wanted
 
 _OPERATORS = frozenset("();<>|&")
 _REDIRECTIONS = frozenset({">", ">>", "<", ">&", "&>"})
-DEEPEST = 3
-"""A shell that starts a shell that starts a shell ends here."""
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _PREFIXES = frozenset({"sudo", "exec", "time", "nice", "env", "then", "do", "else", "if", "!", "{"})
 PIP_OPTIONS_WITH_VALUE = frozenset((
@@ -40,19 +38,8 @@ class Call(dict[str, list[str]]):
     """An installer's options by their canonical names, each with its values in order; 'words': what is no option."""
 
 
-def commands(text: str, depth: int = 0) -> Iterator[list[str]]:
-    """The simple commands of a script's text, each as its words; those of `bash -c '...'` one by one. Text that no shell would
-    split yields nothing more."""
-    for words in _commands(text):
-        name, rest = program(words)
-        inner = next((i for i, word in enumerate(rest[:4]) if re.fullmatch(r"-[a-z]*c", word)), None)
-        if name in ("sh", "bash", "dash") and inner is not None and len(rest) > inner + 1 and depth < DEEPEST:
-            yield from commands(rest[inner + 1], depth + 1)
-        else:
-            yield words
-
-
-def _commands(text: str) -> Iterator[list[str]]:
+def commands(text: str) -> Iterator[list[str]]:
+    """The simple commands of a script's text, each as its words. Text that no shell would split yields nothing more."""
     lexer = shlex.shlex(text, posix=True, punctuation_chars="();<>|&\n")
     lexer.whitespace = " \t\r"
     lexer.whitespace_split = True
@@ -102,8 +89,6 @@ def pip_arguments(words: Sequence[str]) -> tuple[str, list[str]] | None:
         if rest[:2] == ["pip", "install"]:
             return "uv", rest[2:]
         return ("uv", rest[1:]) if rest[:1] == ["add"] else None
-    if name in ("poetry", "pdm", "rye") and rest[:1] == ["add"]:
-        return "pip", [word.replace("@", "==", 1) if re.match(r"[\w-]+@\d", word) else word for word in rest[1:]]
     return None
 
 
@@ -188,7 +173,9 @@ def wanted(text: str, place: Place) -> Wanted | None:
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
-        return _of_wheel(text, place)
+        if match := re.search(r"/(torch|torchvision|torchaudio)-[^/]*\.whl", text):
+            return Wanted(name=match[1], specifier="", place=place, text=text, elsewhere=True)
+        return None
     if requirement.marker is not None and not any(
         requirement.marker.evaluate({"sys_platform": system, "platform_system": name})
         for system, name in (("linux", "Linux"), ("win32", "Windows"))
@@ -201,19 +188,6 @@ def wanted(text: str, place: Place) -> Wanted | None:
         text=text,
         elsewhere=requirement.url is not None,
     )
-
-
-_WHEEL = re.compile(r"/(torch|torchvision|torchaudio)-(\d[\d.]*)(?:(?:\+|%2B)([\w.]+))?-[^/]*\.whl", re.IGNORECASE)
-
-
-def _of_wheel(text: str, place: Place) -> Wanted | None:
-    """What the address of one of torch's wheels names. One without a tag may be any build of the release."""
-    match = _WHEEL.search(text)
-    if match is None:
-        return None
-    if match[3] is None:
-        return Wanted(name=match[1], specifier="", place=place, text=text, elsewhere=True)
-    return Wanted(name=match[1], specifier=f"=={match[2]}+{match[3]}", place=place, text=text)
 
 
 def indexes(call: Call, place: Place) -> tuple[Index, ...]:

@@ -64,9 +64,6 @@ def kind_of(name: str, text: str) -> str | None:
     base = Path(name).name.lower()
     if re.search(r"(^|[.\-_])(dockerfile|containerfile)([.\-_]|$)", base):
         return "dockerfile"
-    # A file that another tool reads is no Dockerfile and no pyproject, whatever stands in it.
-    if base == "pixi.toml" or base.endswith((".py", ".cfg", ".lock", ".ipynb", ".json")):
-        return None
     if base.endswith(".toml"):
         return "pyproject"
     if base.endswith((".yml", ".yaml")):

@@ -5,7 +5,6 @@ Source: the Compose specification (compose-spec, 05-services.md, deploy.md), doc
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from envdoctor.linting.model import Described, Place, PlacedValue, Service
@@ -30,7 +29,7 @@ def read(name: str, text: str) -> Described:
 def _service(name: str, key: str, line: int, value: yaml_lines.Mapping) -> Service:
     variables = _variables(name, value)
     image = value.get("image")
-    said = PlacedValue(_filled(image), Place(name, value.lines["image"])) if isinstance(image, str) else None
+    said = PlacedValue(image, Place(name, value.lines["image"])) if isinstance(image, str) else None
     platform = {"linux/amd64": "linux_x86_64", "linux/arm64": "linux_aarch64"}.get(str(value.get("platform")))
     return Service(
         name=key,
@@ -43,26 +42,18 @@ def _service(name: str, key: str, line: int, value: yaml_lines.Mapping) -> Servi
     )
 
 
-_DEFAULT = re.compile(r"\$\{\w+:?-([^${}]*)\}")
-
-
-def _filled(text: str) -> str:
-    """Compose's variables by their defaults: what they are where nobody sets them."""
-    return _DEFAULT.sub(lambda match: match[1], text)
-
-
 def _variables(name: str, value: yaml_lines.Mapping) -> dict[str, PlacedValue]:
     given = value.get("environment")
     found: dict[str, PlacedValue] = {}
     if isinstance(given, yaml_lines.Mapping):
         for key, item in given.items():
             if item is not None:
-                found[str(key)] = PlacedValue(_filled(str(item)), Place(name, given.lines[key]))
+                found[str(key)] = PlacedValue(str(item), Place(name, given.lines[key]))
     elif isinstance(given, yaml_lines.Sequence):
         for item, line in zip(given, given.lines, strict=True):
             key, has_value, text = str(item).partition("=")
             if has_value:
-                found[key] = PlacedValue(_filled(text), Place(name, line))
+                found[key] = PlacedValue(text, Place(name, line))
     return found
 
 

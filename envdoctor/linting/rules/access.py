@@ -35,7 +35,7 @@ def judge_environment(environment: DescribedEnvironment) -> Iterator[Finding]:
 
 def _variables(variables: Mapping[str, PlacedValue], *, given: bool) -> Iterator[Finding]:
     capabilities = variables.get("NVIDIA_DRIVER_CAPABILITIES")
-    if capabilities is not None and capabilities.value and "$" not in capabilities.value:
+    if capabilities is not None and capabilities.value:
         words = {word.strip() for word in capabilities.value.split(",")}
         if not words & {"all", "compute"}:
             yield Finding(

@@ -24,10 +24,7 @@ from envdoctor.linting.rules.preinstalled_torch import torch_of
 from envdoctor.linting.rules.wheels import update_driver, write_instead
 from envdoctor.linting.systems import parse
 
-_IMAGE_TAG = re.compile(
-    r"(?:^|[-_:]|th|torch|pt)v?(\d\.\d{1,2}(?:\.\d+)?)(?:[-_](?:py)?\d[\d.]*)?[-_]cu(?:da)?-?(?:(\d{1,2}\.\d)|(\d{3}))(?!\d)"
-)
-"""2.4.1-cuda12.1-cudnn9-runtime, th2.6.0-cu124, torch2.1.0-py3.10-cuda11.8."""
+_IMAGE_TAG = re.compile(r"(\d+\.\d+(?:\.\d+)?)-cuda(\d{1,2}\.\d)")
 _BUILD_STRING = re.compile(r"[_=]cuda(\d{1,2}\.\d)|[_=]cu(?:da)?(\d{2,3})(?=\D|$)")
 _CONDA_PINS = ("pytorch-cuda", "cudatoolkit", "cuda-version", "cuda-toolkit", "cuda-cudart")
 _CHANNEL = re.compile(r"cu(\d{2,3})")
@@ -77,11 +74,9 @@ def of_image(said: PlacedValue, world: Knowledge) -> NamedCuda | None:
     """pytorch/pytorch's tags name torch and CUDA; those of other builders in that form as well."""
     reference = parse(said.value)
     match = _IMAGE_TAG.search(reference.tag)
-    if match is None or torch_of(said, world) is not None:
+    if match is None or "torch" not in reference.repository or torch_of(said, world) is not None:
         return None
-    return NamedCuda(
-        cuda=match[2] or _dotted(match[3]), text=str(reference), place=said.place, image=reference.repository
-    )
+    return NamedCuda(cuda=match[2], text=str(reference), place=said.place, image=reference.repository)
 
 
 def _of_pip(install: Install, wanted: Wanted, world: Knowledge) -> NamedCuda | None:

@@ -52,11 +52,6 @@ def torch_of(said: PlacedValue, world: Knowledge) -> TorchBuild | None:
     reference = parse(said.value)
     if not reference.repository.endswith("pytorch/pytorch") or "nvcr.io" in reference.repository:
         return None
-    if reference.tag in ("", "latest") and not reference.digest:
-        # The newest release with PyPI's CUDA; tomorrow it is another.
-        return next(
-            (b for b in world.torch_builds() if b.platform == _PLATFORM and b.cuda and b.index_url is None), None
-        )
     match = _TAG.fullmatch(reference.tag)
     if match is None:
         return None

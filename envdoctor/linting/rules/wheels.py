@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from packaging.version import Version
-
 from envdoctor.diagnosis.model import Finding, Fix, Severity
 from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.knowledge import Knowledge, TorchBuild
@@ -27,7 +25,6 @@ def judge(
         yield from _no_index(wanted, install, environment)
         resolved = resolve(install, where, world)
         if resolved is None:
-            yield from _old_for_python(wanted, where, machine, world)
             continue
         found = (
             _not_for_python(environment, wanted, resolved, where, machine, world)
@@ -48,13 +45,7 @@ def _no_index(wanted: Wanted, install: Install, environment: DescribedEnvironmen
     if local is None or not re.fullmatch(r"cpu|cu\d{3}", local) or channels_of(install) != (PYPI,):
         return
     # A project's tool may be told the index for this package alone, or under a marker.
-    if (
-        "://" in wanted.text
-        or install.tool == "conda"
-        or wanted.elsewhere
-        or install.incomplete
-        or wanted.place.file.endswith(".toml")
-    ):
+    if install.tool == "conda" or wanted.elsewhere or install.incomplete or wanted.place.file.endswith(".toml"):
         return
     url = f"https://download.pytorch.org/whl/{local}"
     yield Finding(
@@ -66,29 +57,6 @@ def _no_index(wanted: Wanted, install: Install, environment: DescribedEnvironmen
         + ("." if environment.in_image else " here: pip finds none, unless one is given on the command line."),
         evidence=(fact("requirement", wanted.text), fact("index", "pypi.org")),
         fixes=(Fix(title=f"Name the index: --extra-index-url {url}"),),
-        file=wanted.place.file,
-        line=wanted.place.line,
-    )
-
-
-def _old_for_python(
-    wanted: Wanted, where: Circumstances, machine: TargetMachine, world: Knowledge
-) -> Iterator[Finding]:
-    """A release before the table's, which no newer Python has wheels of."""
-    pin = re.fullmatch(r"==\s*(\d+\.\d+)[\w.*]*(?:\+[\w.]+)?", wanted.specifier)
-    newest = world.newest_python_of_old(pin[1]) if pin is not None else None
-    if newest is None or where.python is None or Version(where.python.rstrip("t")) <= Version(newest):
-        return
-    yield Finding(
-        code="python-unsupported",
-        severity=Severity.ERROR,
-        title="No wheel of this torch for this Python",
-        summary=f"{_asked(wanted)} has no wheel for Python {where.python}: the newest that it has them for is {newest}.",
-        evidence=_evidence(wanted, None, fact("python", where.python)),
-        fixes=(
-            Fix(title=f"Use Python {newest} there"),
-            *write_instead(machine.fitting(where, world), f"the newest that has wheels for Python {where.python}"),
-        ),
         file=wanted.place.file,
         line=wanted.place.line,
     )
