@@ -13,11 +13,6 @@ NEWEST_PYTHON_OF_OLD = {
 """The newest Python of the releases before the table's. Source: pytorch/vision, README.md, 'older versions' (0a12c070)."""
 
 
-CUDA_OF_OLD = {"1.12": "10.2", "1.11": "10.2", "1.10": "10.2"}
-"""The CUDA of PyPI's Linux wheels of releases before the table's: torch/version.py in torch-1.10.0 to 1.12.1, manylinux1_x86_64,
-read on 2026-12-01 (they hold sm_37, sm_50, sm_60 and sm_70)."""
-
-
 class TorchBuild(msgspec.Struct, frozen=True, kw_only=True):
     """One published torch wheel family: a release, a variant, a platform.
 

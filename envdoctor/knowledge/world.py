@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from envdoctor.knowledge.architectures import ArchitectureRecord, Architectures
-from envdoctor.knowledge.builds import CUDA_OF_OLD, NEWEST_PYTHON_OF_OLD, TorchBuild, TorchRelease
+from envdoctor.knowledge.builds import NEWEST_PYTHON_OF_OLD, TorchBuild, TorchRelease
 from envdoctor.knowledge.catalogue import Catalogue
 from envdoctor.knowledge.certainty import Certainty
 from envdoctor.knowledge.compatibility import Compatibility
@@ -185,10 +185,6 @@ class Knowledge(Catalogue):
     def newest_python_of_old(self, version: str) -> str | None:
         """The newest Python with wheels of a release before the table's ("1.8.1"); None for any other."""
         return NEWEST_PYTHON_OF_OLD.get(".".join(version.split(".")[:2]))
-
-    def cuda_of_old(self, version: str) -> str | None:
-        """The CUDA of PyPI's Linux wheels of a release before the table's ("1.12.1": "10.2"); None for any other."""
-        return CUDA_OF_OLD.get(".".join(version.split(".")[:2]))
 
     def torch_releases(self) -> tuple[TorchRelease, ...]:
         """All of them, newest first."""

@@ -10,7 +10,7 @@ from envdoctor.knowledge import Knowledge
 from envdoctor.linting.machine import TargetMachine, circumstances, machine_of
 from envdoctor.linting.model import Described
 from envdoctor.linting.resolving import Circumstances
-from envdoctor.linting.rules import access, by_cuda, companions, conda, images, pairs, preinstalled_torch, wheels
+from envdoctor.linting.rules import access, companions, conda, images, pairs, preinstalled_torch, wheels
 
 
 def lint(described: Sequence[Described], snapshot: Snapshot, world: Knowledge, only: Sequence[str] = ()) -> Diagnosed:
@@ -34,7 +34,6 @@ def _judge(file: Described, machine: TargetMachine, world: Knowledge) -> Iterato
         yield from images.judge(environment, where, machine, world)
         yield from preinstalled_torch.judge(environment, where, machine, world)
         yield from wheels.judge(environment, where, machine, world)
-        yield from by_cuda.judge(environment, where, machine, world)
         yield from pairs.judge(environment, where, machine, world)
         yield from companions.judge(environment, world)
         yield from conda.judge(environment, machine, world)
@@ -45,6 +44,4 @@ def _judge(file: Described, machine: TargetMachine, world: Knowledge) -> Iterato
             yield from preinstalled_torch.judge_image(
                 service.image, Circumstances(platform="linux_x86_64"), machine, world
             )
-            if (said := by_cuda.of_image(service.image, world)) is not None:
-                yield from by_cuda.judge_cuda(said, Circumstances(platform="linux_x86_64"), machine, world)
         yield from access.judge_service(service)
