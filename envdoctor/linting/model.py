@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from envdoctor.diagnosis.model import Gap
+
 
 class Place(msgspec.Struct, frozen=True):
     """Where something is said: the file as the user named it, and the line, counted from 1."""
@@ -64,6 +66,7 @@ class DescribedEnvironment(msgspec.Struct, frozen=True, kw_only=True):
     a minor version; `system_python`: it is the distribution's own; `requires_python`: a range. `fresh`: nothing of torch is
     there before. `platform`: where the file itself fixes it ('linux_aarch64'). `system_packages`: of apt, dnf, apk.
     `builds`: a command that compiles CUDA extensions. `unread`: packages are installed from files that were not read.
+    `gaps`: what was not followed.
     `runs`: False for a stage that other stages only copy files from: its image is neither kept nor started with a GPU.
     """
 
@@ -81,6 +84,7 @@ class DescribedEnvironment(msgspec.Struct, frozen=True, kw_only=True):
     variables: dict[str, PlacedValue] = {}
     builds: PlacedValue | None = None
     unread: bool = False
+    gaps: tuple[Gap, ...] = ()
     runs: bool = True
 
 
@@ -92,6 +96,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     image: PlacedValue | None = None
     gpu: bool = False
     needs_gpu: PlacedValue | None = None
+    builds: PlacedValue | None = None
     platform: str | None = None
     variables: dict[str, PlacedValue] = {}
 
@@ -101,5 +106,6 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: str
+    gaps: tuple[Gap, ...] = ()
     environments: tuple[DescribedEnvironment, ...] = ()
     services: tuple[Service, ...] = ()

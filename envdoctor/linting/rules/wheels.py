@@ -10,7 +10,7 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.linting.machine import TargetMachine
 from envdoctor.linting.model import DescribedEnvironment, Install, Wanted
-from envdoctor.linting.resolving import PYPI, Circumstances, Resolved, channels_of, resolve, specifier
+from envdoctor.linting.resolving import PYPI, Circumstances, Resolved, channels_of, resolve, specifier, torch_wanted
 from envdoctor.planning.words import driver_words
 
 
@@ -19,7 +19,7 @@ def judge(
 ) -> Iterator[Finding]:
     """One finding at most for each install of torch: the first thing that is in its way."""
     for install in environment.installs:
-        wanted = install.find("torch")
+        wanted = torch_wanted(install, world)
         if wanted is None:
             continue
         yield from _no_index(wanted, install, environment)
@@ -213,8 +213,8 @@ def on_machine(
             # Who names the CPU index may mean it.
             severity=Severity.WARNING if by_name else Severity.ERROR,
             title="A build for CPUs on a machine with a GPU",
-            summary=f"{_takes(wanted, build)}, a build without CUDA; this machine has {_names(machine)}.",
-            evidence=_evidence(wanted, build, fact("gpus", _names(machine))),
+            summary=f"{_takes(wanted, build)}, a build without CUDA; this machine has {names(machine)}.",
+            evidence=_evidence(wanted, build, fact("gpus", names(machine))),
             fixes=write_instead(instead, "which uses the GPU"),
             file=place.file,
             line=place.line,
@@ -231,7 +231,7 @@ def on_machine(
             title="This torch has no code for the GPU",
             summary=f"{_takes(wanted, build)}, which has no code for {gpu}: it holds {', '.join(build.arch_flags)}.",
             evidence=_evidence(wanted, build, fact("gpu", str(gpu))),
-            fixes=write_instead(instead, f"the newest that runs on {_names(machine)}"),
+            fixes=write_instead(instead, f"the newest that runs on {names(machine)}"),
             file=place.file,
             line=place.line,
         )
@@ -258,5 +258,6 @@ def _number(flag: str) -> int:
     return int(digits or 0)
 
 
-def _names(machine: TargetMachine) -> str:
+def names(machine: TargetMachine) -> str:
+    """The GPUs of a machine in words, each kind once."""
     return ", ".join(dict.fromkeys(str(gpu) for gpu in machine.gpus))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity, Unknown, Verdict
+from envdoctor.diagnosis.model import Diagnosed, FileAccount, Finding, Fix, Severity, Unknown, Verdict
 from envdoctor.facts.evidence import Evidence
 from envdoctor.facts.model import Snapshot
 
@@ -24,12 +24,13 @@ class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True):
     consequence_of: str | None
     file: str | None
     line: int | None
+    rule: str
     quote: str
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
     """`ok`: no error-level finding. `primary`: the code of the root cause to repair first. `unknown`: what is missing for calling
-    it healthy. `not_understood`: lines of a text that tell of a failure that no finding accounts for."""
+    it healthy. `files`: what was understood of each file, and what was not judged. `not_understood`: lines of a text that tell of a failure that no finding accounts for."""
 
     ok: bool
     verdict: Verdict
@@ -38,6 +39,7 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     unknown: tuple[Unknown, ...]
     not_understood: tuple[str, ...]
     own_errors: tuple[str, ...]
+    files: tuple[FileAccount, ...]
     snapshot: Snapshot
 
 
@@ -51,6 +53,7 @@ def report(snapshot: Snapshot, diagnosed: Diagnosed) -> CheckReport:
         unknown=diagnosed.unknown,
         not_understood=tuple(f.text for f in diagnosed.not_understood),
         own_errors=tuple(f.text for f in diagnosed.own_errors),
+        files=diagnosed.accounts,
         snapshot=snapshot,
     )
 
@@ -67,6 +70,7 @@ def _finding(finding: Finding) -> ReportedFinding:
         consequence_of=finding.consequence_of,
         file=finding.file,
         line=finding.line,
+        rule=finding.rule,
         quote=finding.quote,
     )
 

@@ -10,6 +10,7 @@ from envdoctor.console import Console
 from envdoctor.credentials import without_credentials
 from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity, Verdict
 from envdoctor.facts.model import Snapshot
+from envdoctor.report.check.files import account_lines
 from envdoctor.report.check.headline import SEPARATOR, headline, machine_lines, shortened, telling_command
 from envdoctor.report.lines import wrapped
 
@@ -72,6 +73,11 @@ def print_open_questions(console: Console, diagnosed: Diagnosed) -> None:
 def print_files(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
     """The findings in files that describe environments, by file and line, each under its place."""
     _headline(console, snapshot, diagnosed)
+    for account in diagnosed.accounts:
+        console.print()
+        if len(diagnosed.accounts) > 1:
+            console.print(Text(account.file, style="bold"), soft_wrap=True)
+        _rows(console, [(label, without_credentials(text)) for label, text in account_lines(account)])
     for finding in sorted(diagnosed.findings, key=lambda f: (f.file or "", f.line or 0)):
         console.print()
         console.print(Text(f"{finding.file}:{finding.line}", style="bold"), soft_wrap=True)
