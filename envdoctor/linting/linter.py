@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from msgspec.structs import replace
+
 from envdoctor.diagnosis.model import Diagnosed, FileAccount, Finding, Severity, Verdict
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
 from envdoctor.linting.account import Site, account
 from envdoctor.linting.machine import TargetMachine, circumstances, described_machine, machine_of
-from envdoctor.linting.model import Described
+from envdoctor.linting.model import Described, Place
 from envdoctor.linting.resolving import Circumstances
 from envdoctor.linting.rules import access, companions, conda, device_code, images, pairs, preinstalled_torch, wheels
 from envdoctor.linting.taken import of_image, taken
@@ -34,7 +36,9 @@ def lint(
             where = circumstances(environment, machine, world)
             sites.append((environment, where, taken(environment, where, world)))
         accounts.append(account(file, sites, machine, world))
-        for finding in _judge(file, sites, machine, world):
+        maybe = {w.place for e, _, _ in sites for i in e.installs if i.maybe for w in i.wanted}
+        for said in _judge(file, sites, machine, world):
+            finding = _softened(said) if Place(said.file or "", said.line or 0) in maybe else said
             if only and finding.code not in only:
                 continue
             if finding not in found:  # stages that share a parent say the same once
@@ -48,6 +52,11 @@ def lint(
         accounts=tuple(accounts),
         verdict=_verdict(found, accounts),
     )
+
+
+def _softened(finding: Finding) -> Finding:
+    """What stands behind a condition that is not known may never be installed."""
+    return replace(finding, severity=Severity.WARNING) if finding.severity is Severity.ERROR else finding
 
 
 def _verdict(found: Sequence[Finding], accounts: Sequence[FileAccount]) -> Verdict:

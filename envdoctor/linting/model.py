@@ -46,6 +46,8 @@ class Install(msgspec.Struct, frozen=True, kw_only=True):
     """A constraints file or lock that was not read narrows it further."""
     incomplete: bool = False
     """A word of the command is not known (a variable of the shell): it may name an index."""
+    maybe: bool = False
+    """It stands behind a condition that is not known."""
 
     def find(self, name: str) -> Wanted | None:
         """The requirement of that (normalised) name."""
@@ -65,7 +67,8 @@ class DescribedEnvironment(msgspec.Struct, frozen=True, kw_only=True):
     `image`: what it starts from, with build arguments filled in. `system`: 'ubuntu22.04'; `musl`: Alpine. `python`: '3.12',
     a minor version; `system_python`: it is the distribution's own; `requires_python`: a range. `fresh`: nothing of torch is
     there before. `platform`: where the file itself fixes it ('linux_aarch64'). `system_packages`: of apt, dnf, apk.
-    `builds`: a command that compiles CUDA extensions. `unread`: packages are installed from files that were not read.
+    `builds`: a command that compiles CUDA extensions; `compiled`: packages that need nvcc; `downloads`: pip's own installer;
+    `redirected`: requirements that the shell takes for redirections. `unread`: packages are installed from files that were not read.
     `gaps`: what was not followed.
     `runs`: False for a stage that other stages only copy files from: its image is neither kept nor started with a GPU.
     """
@@ -83,6 +86,9 @@ class DescribedEnvironment(msgspec.Struct, frozen=True, kw_only=True):
     system_packages: tuple[PlacedValue, ...] = ()
     variables: dict[str, PlacedValue] = {}
     builds: PlacedValue | None = None
+    compiled: tuple[PlacedValue, ...] = ()
+    downloads: tuple[PlacedValue, ...] = ()
+    redirected: tuple[PlacedValue, ...] = ()
     unread: bool = False
     gaps: tuple[Gap, ...] = ()
     runs: bool = True

@@ -34,10 +34,11 @@ def read(name: str) -> Described:
 def parse(name: str, text: str) -> Described:
     """The same from its text; files that it includes are looked for beside `name`."""
     from envdoctor.linting.readers import dockerfile
+    from envdoctor.linting.readers.siblings import sibling_of
 
     text = short_numbers(text)
     kind = kind_of(name, text)
-    sibling = dockerfile.sibling_of(Path(name))
+    sibling = sibling_of(Path(name))
     if kind == "dockerfile":
         return dockerfile.read(name, text, sibling)
     if kind == "requirements":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from envdoctor.linting import shell
 from envdoctor.linting.model import Described, DescribedEnvironment, Index, Install, Place, PlacedValue, Wanted
 from envdoctor.linting.readers import yaml_lines
-from envdoctor.linting.readers.dockerfile import conda_wanted
+from envdoctor.linting.readers.conda_specification import conda_wanted
 
 
 def read(name: str, text: str) -> Described:
