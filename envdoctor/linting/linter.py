@@ -13,7 +13,19 @@ from envdoctor.linting.account import Site, account
 from envdoctor.linting.machine import TargetMachine, circumstances, described_machine, machine_of
 from envdoctor.linting.model import Described, Place
 from envdoctor.linting.resolving import Circumstances
-from envdoctor.linting.rules import access, companions, conda, device_code, images, pairs, preinstalled_torch, wheels
+from envdoctor.linting.rules import (
+    access,
+    asking,
+    companions,
+    compiling,
+    conda,
+    device_code,
+    images,
+    numpy2,
+    pairs,
+    preinstalled_torch,
+    wheels,
+)
 from envdoctor.linting.taken import of_image, taken
 from envdoctor.planning.model import Target
 
@@ -75,10 +87,14 @@ def _judge(file: Described, sites: Sequence[Site], machine: TargetMachine, world
         yield from companions.judge(environment, world)
         yield from conda.judge(environment, machine, world)
         yield from access.judge_environment(environment)
+        yield from asking.judge(environment, torches, where, world)
+        yield from numpy2.judge(environment, torches, where)
+        yield from compiling.judge(environment, machine, world)
     for service in file.services:
         if service.image is not None:
             where = Circumstances(platform="linux_x86_64")
             yield from images.judge_image(service.image, machine, world)
+            yield from asking.judge_image(service.image)
             yield from preinstalled_torch.judge_image(service.image, where, machine, world)
             inside = of_image(service.image, world)
             yield from device_code.judge((inside,) if inside is not None else (), where, machine, world)

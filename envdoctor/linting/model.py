@@ -50,8 +50,13 @@ class Install(msgspec.Struct, frozen=True, kw_only=True):
     """It stands behind a condition that is not known."""
 
     def find(self, name: str) -> Wanted | None:
-        """The requirement of that (normalised) name."""
-        return next((w for w in self.wanted if w.name == name), None)
+        """The requirement of that (normalised) name; of several (a project's and an extra's) the last, with what all ask for."""
+        found = [w for w in self.wanted if w.name == name]
+        if len(found) < 2:
+            return found[0] if found else None
+        asked = ",".join(dict.fromkeys(w.specifier for w in found if w.specifier))
+        narrowest = next((w for w in reversed(found) if w.specifier), found[-1])
+        return msgspec.structs.replace(narrowest, specifier=asked)
 
 
 class PlacedValue(msgspec.Struct, frozen=True):
@@ -64,17 +69,18 @@ class PlacedValue(msgspec.Struct, frozen=True):
 class DescribedEnvironment(msgspec.Struct, frozen=True, kw_only=True):
     """One environment that a file makes: a stage of a Dockerfile, a requirements file, a conda environment.
 
-    `image`: what it starts from, with build arguments filled in. `system`: 'ubuntu22.04'; `musl`: Alpine. `python`: '3.12',
-    a minor version; `system_python`: it is the distribution's own; `requires_python`: a range. `fresh`: nothing of torch is
-    there before. `platform`: where the file itself fixes it ('linux_aarch64'). `system_packages`: of apt, dnf, apk.
-    `builds`: a command that compiles CUDA extensions; `compiled`: packages that need nvcc; `downloads`: pip's own installer;
-    `redirected`: requirements that the shell takes for redirections. `unread`: packages are installed from files that were not read.
-    `gaps`: what was not followed.
+    `image`: what it starts from, with build arguments filled in, None where that is another stage; `base`: the image at the
+    root of it all. `system`: 'ubuntu22.04'; `musl`: Alpine. `python`: '3.12', a minor version; `system_python`: it is the
+    distribution's own; `requires_python`: a range. `fresh`: nothing of torch is there before. `platform`: where the file
+    itself fixes it ('linux_aarch64'). `system_packages`: of apt, dnf, apk. `builds`: a command that compiles CUDA extensions;
+    `compiled`: packages that need nvcc; `downloads`: pip's own installer; `redirected`: requirements that the shell takes for
+    redirections. `unread`: packages are installed from files that were not read. `gaps`: what was not followed.
     `runs`: False for a stage that other stages only copy files from: its image is neither kept nor started with a GPU.
     """
 
     installs: tuple[Install, ...] = ()
     image: PlacedValue | None = None
+    base: str | None = None
     system: str | None = None
     musl: bool = False
     in_image: bool = False

@@ -73,7 +73,8 @@ def _variable(text: str, at: int, values: Mapping[str, str | None]) -> tuple[str
             # Of a name that nobody sets, the default counts.
             return (value or _bare(word, values)), end + 1
         if operator.endswith("+"):
-            return (_bare(word, values) if value else "" if name in values and value is not None else ""), end + 1
+            # Of a name that nobody sets, nothing is put in.
+            return (_bare(word, values) if value else ""), end + 1
         return (value if value is not None else UNKNOWN), end + 1
     if text[at + 1] == "(":
         end = _closing(text, at + 2, "(", ")")

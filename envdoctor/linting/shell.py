@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -145,7 +146,7 @@ def conda_files(words: Sequence[str]) -> list[str]:
     name, rest = program(words)
     if name not in ("conda", "mamba", "micromamba") or rest[:1] not in (["env"], ["create"], ["install"], ["update"]):
         return []
-    found = [after for word, after in zip(rest, rest[1:], strict=False) if word in ("-f", "--file", "-n=-f")]
+    found = [after for word, after in pairwise(rest) if word in ("-f", "--file", "-n=-f")]
     found += [word.partition("=")[2] for word in rest if word.startswith("--file=")]
     return [path for path in found if path.endswith((".yml", ".yaml"))]
 
@@ -155,7 +156,7 @@ def added_channels(words: Sequence[str]) -> list[str]:
     name, rest = program(words)
     if name not in ("conda", "mamba") or rest[:1] != ["config"]:
         return []
-    return [after for word, after in zip(rest, rest[1:], strict=False) if word == "channels"]
+    return [after for word, after in pairwise(rest) if word == "channels"]
 
 
 def conda_call(arguments: Sequence[str]) -> Call:

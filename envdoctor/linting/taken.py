@@ -69,7 +69,7 @@ def taken(environment: DescribedEnvironment, where: Circumstances, world: Knowle
 
 
 def _named_index(one: Taken, environment: DescribedEnvironment) -> bool:
-    return any(i.indexes or i.tool != "pip" for i in environment.installs if i.find("torch") is one.said)
+    return any(i.indexes or i.tool != "pip" for i in environment.installs if i.find("torch") == one.said)
 
 
 def _of_install(install: Install, where: Circumstances, world: Knowledge) -> Taken | None:
@@ -211,7 +211,7 @@ def _conda_release(wanted: Wanted, install: Install, world: Knowledge) -> str | 
         admitted = SpecifierSet(wanted.specifier)
     except InvalidSpecifier:
         return None
-    known = [row.version for row in (*world.torch_releases(), *world.old_torches())]
+    known = [row.version for row in world.torch_releases()] + [row.version for row in world.old_torches()]
     if "conda-forge" not in install.channels and "pytorch" in install.channels:
         known = [text for text in known if Version(text) < Version("2.6")]
     elif not wanted.specifier.startswith("=="):

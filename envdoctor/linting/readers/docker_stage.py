@@ -278,6 +278,7 @@ class Stage:
         return DescribedEnvironment(
             installs=tuple(self.installs),
             image=None if self.parent is not None else self.image,
+            base=image,
             system=system,
             musl=musl,
             in_image=True,
