@@ -28,8 +28,11 @@ REQUIREMENTS: list[tuple[str, Snapshot, Expected]] = [
     ("torch==2.8.0\n", OLD_DRIVER, []),
     (CU126 + "torch\n", OLD_DRIVER, []),
     # An extra index holds nothing back: PyPI's newer release wins.
-    ("--extra-index-url https://download.pytorch.org/whl/cu126\ntorch\n", OLD_DRIVER,
-     [("wheel-index-missing", 1), ("driver-too-old", 2)]),
+    (
+        "--extra-index-url https://download.pytorch.org/whl/cu126\ntorch\n",
+        OLD_DRIVER,
+        [("wheel-index-missing", 1), ("driver-too-old", 2)],
+    ),
     ("--extra-index-url https://download.pytorch.org/whl/cu126\ntorch==2.14.1\n", OLD_DRIVER, []),
     # The oldest and the newest GPUs.
     ("torch\n", PASCAL, [("gpu-arch-too-old-for-torch", 1)]),

@@ -11,6 +11,7 @@ from envdoctor.diagnosis.model import Gap, NotJudged
 from envdoctor.linting import script, shell
 from envdoctor.linting.model import DescribedEnvironment, Index, Install, Place, PlacedValue
 from envdoctor.linting.readers import conda_environment, requirements
+from envdoctor.linting.readers.compiled_packages import compiles
 from envdoctor.linting.readers.conda_specification import conda_wanted
 from envdoctor.linting.readers.docker_syntax import Instruction, substitute
 from envdoctor.linting.systems import is_plain, python_of_image, system_of_image
@@ -30,8 +31,6 @@ _UV_PYTHON = re.compile(
 _BUILDS = re.compile(
     r"(?<![\w-])(flash[-_]attn|apex|deepspeed|mamba-ssm|causal-conv1d|--no-build-isolation|TORCH_CUDA_ARCH_LIST|nvcc)(?![\w-])"
 )
-# Each of these compiles CUDA code when it is installed; nobody publishes wheels of them on PyPI. Source: their setup.py.
-_COMPILED = frozenset(("flash-attn", "flash_attn", "apex", "mamba-ssm", "causal-conv1d", "tinycudann", "nvidia-apex"))
 MOST_INSTALLS = 1_000
 """Installs of one stage: more than any Dockerfile has."""
 Sibling = Callable[[str], "tuple[str, str] | None"]
@@ -40,20 +39,6 @@ Sibling = Callable[[str], "tuple[str, str] | None"]
 def words_of(text: str) -> list[str]:
     """The words of an instruction's arguments, as a shell splits them."""
     return next(shell.commands(text), [])
-
-
-def compiles(name: str, rest: list[str]) -> list[str]:
-    """The words of a command that need nvcc: itself, or a package that compiles CUDA code when it is installed."""
-    if name == "nvcc" and not any(word in ("--version", "-V", "--help") for word in rest):
-        return ["nvcc"]
-    found = shell.pip_arguments([name, *rest])
-    if found is None or any("FLASH_ATTENTION_SKIP_CUDA_BUILD" in word for word in rest):
-        return []
-    words = shell.pip_call(found[1])["words"]
-    named = [word for word in words if re.split(r"[=<>~!\[@]", word)[0].strip().lower() in _COMPILED]
-    named += [w for w in words if re.search(r"github\.com/(?:NVlabs/tiny-cuda-nn|Dao-AILab/flash-attention)", w)]
-    named += [w for w in words if "--cuda_ext" in " ".join(rest) and (w in (".", "./") or "NVIDIA/apex" in w)]
-    return [word for word in named if ".whl" not in word]
 
 
 class Stage:
@@ -147,7 +132,7 @@ class Stage:
         try:
             words = msgspec.json.decode(text, type=list[str])
         except (msgspec.DecodeError, msgspec.ValidationError):
-            return []
+            return list(script.run(text, self.values))  # `[ ... ] && ...` is a test; docker takes it so, too
         if len(words) == 3 and words[0].rpartition("/")[2] in ("sh", "bash") and words[1].endswith("c"):
             return list(script.run(words[2], self.values))
         filled = [(word, substitute(word, self.values)) for word in words]
@@ -196,7 +181,7 @@ class Stage:
             for path, entry in zip(call["requirement"], nested, strict=True):
                 if entry is None:
                     self.gap(NotJudged.FILE, path, instruction.line_of(path))
-            if incomplete:
+            if incomplete or not command.certain:
                 self.gap(NotJudged.VARIABLE, " ".join(words), instruction.line)
             for word in command.redirected:
                 self.redirected.append(PlacedValue(word, place(word)))

@@ -30,14 +30,19 @@ def read(name: str, text: str) -> Described:
 
     Raises InputError where it is no TOML.
     """
+    data = load_toml(name, text)
+    reader = _Reader(name, text, data)
+    return Described(name=name, kind="pyproject", environments=tuple(reader.environments()))
+
+
+def load_toml(name: str, text: str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises InputError where it is none."""
     try:
-        data = tomllib.loads(text)
+        return tomllib.loads(text)
     except RecursionError as error:
         raise InputError(f"{name} is no TOML that can be read: nested too deeply") from error
     except ValueError as error:  # TOMLDecodeError is one; so is a number of too many digits, and a date that is none
         raise InputError(f"{name} is no TOML: {error}") from error
-    reader = _Reader(name, text, data)
-    return Described(name=name, kind="pyproject", environments=tuple(reader.environments()))
 
 
 class _Reader:

@@ -61,11 +61,13 @@ def judge_image(said: PlacedValue) -> Iterator[Finding]:
 
 
 def _redirected(word: PlacedValue) -> Finding:
+    reads = "<" in word.value
+    what = "reads a file that is not there, and fails" if reads else "writes into a file, and no version is asked for"
     return Finding(
         code="torch-too-old-for-package",
-        severity=Severity.WARNING,
+        severity=Severity.ERROR if reads else Severity.WARNING,
         title="The shell takes a requirement for a redirection",
-        summary=f"`{word.value}` stands without quotes: the shell writes into a file, and no version is asked for.",
+        summary=f"`{word.value}` stands without quotes: the shell {what}.",
         evidence=(fact("words", word.value),),
         fixes=(Fix(title=f"Write '{word.value}' in quotes"),),
         rule="requirement-redirected",

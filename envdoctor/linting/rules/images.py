@@ -40,6 +40,7 @@ def judge(
         if not (_DRIVER.fullmatch(package.value) or brings):
             continue
         yield Finding(
+            rule="driver-in-image",
             code="driver-library-mismatch",
             severity=Severity.ERROR,
             title="A driver installed into an image",
@@ -65,6 +66,7 @@ def judge_image(said: PlacedValue, machine: TargetMachine, world: Knowledge, *, 
     missing = _missing(reference, world)
     if missing is not None:
         yield Finding(
+            rule="image-missing",
             code="platform-unsupported",
             severity=Severity.ERROR,
             title="No such image",
@@ -78,6 +80,7 @@ def judge_image(said: PlacedValue, machine: TargetMachine, world: Knowledge, *, 
     tag = cuda_tag(reference)
     if tag is not None and _retired(reference, tag, world):
         yield Finding(
+            rule="image-unsupported",
             code="platform-unsupported",
             severity=Severity.WARNING,
             title="An image that may be gone",
@@ -98,6 +101,7 @@ def judge_image(said: PlacedValue, machine: TargetMachine, world: Knowledge, *, 
             and branch.branch not in _bridged(tag, world)
         ):
             yield Finding(
+                rule="driver-older-than-image",
                 code="driver-too-old",
                 severity=Severity.ERROR,
                 title="The host's driver is too old for this image",
@@ -224,6 +228,7 @@ def _two_cudas(
         if tag.flavour == "devel" and environment.builds is not None:
             if ours[0] != theirs[0]:
                 yield Finding(
+                    rule="toolkit-of-another-cuda",
                     code="toolkit-mismatch",
                     severity=Severity.ERROR,
                     title="The image's toolkit is of another CUDA than torch",
@@ -237,6 +242,7 @@ def _two_cudas(
             return
         if tag.flavour in ("runtime", "devel") and environment.runs:
             yield Finding(
+                rule="cuda-twice",
                 code="toolkit-multiple",
                 severity=Severity.WARNING,
                 title="CUDA twice",

@@ -49,6 +49,7 @@ def _no_index(wanted: Wanted, install: Install, environment: DescribedEnvironmen
         return
     url = f"https://download.pytorch.org/whl/{local}"
     yield Finding(
+        rule="build-without-index",
         code="platform-unsupported",
         # A file may be meant to be used with an index on the command line; a command in an image says all itself.
         severity=Severity.ERROR if environment.in_image else Severity.WARNING,
@@ -102,6 +103,7 @@ def _unavailable(
     instead = machine.fitting(where, world)
     if resolved.obstacle == "musl":
         return Finding(
+            rule="libc-without-wheel",
             code="platform-unsupported",
             severity=Severity.ERROR,
             title="No wheel for this C library",
@@ -114,6 +116,7 @@ def _unavailable(
     if resolved.obstacle == "python" and resolved.nearest is not None:
         tags = [tag for tag in resolved.nearest.python_tags if not tag.endswith("t")]
         return Finding(
+            rule="python-without-wheel",
             code="python-unsupported",
             severity=Severity.ERROR,
             title="No wheel of this torch for this Python",
@@ -129,6 +132,7 @@ def _unavailable(
         )
     if resolved.obstacle == "glibc" and resolved.nearest is not None:
         return Finding(
+            rule="glibc-older-than-wheel",
             code="glibc-too-old",
             severity=Severity.ERROR,
             title="The C library there is older than the wheel accepts",
@@ -145,6 +149,7 @@ def _unavailable(
         index = install.indexes[0].url if install.indexes else "that index"
         fixes = write_instead(resolved.nearest, "which is published") or write_instead(instead, "which runs here")
         return Finding(
+            rule="index-without-wheel",
             code="platform-unsupported",
             severity=Severity.ERROR,
             title="That index has no such wheel",
@@ -180,6 +185,7 @@ def _not_for_python(
     if any(accepted.contains(f"{tag}.{patch}") for tag in tags for patch in (0, 4, 9, 20)):
         return None
     return Finding(
+        rule="python-without-wheel",
         code="python-unsupported",
         severity=Severity.ERROR,
         title="No wheel of this torch for this Python",
@@ -209,6 +215,7 @@ def on_machine(
             return None
         by_name = by_name or wanted.specifier.endswith("+cpu")
         return Finding(
+            rule="cpu-build-on-gpu-machine",
             code="torch-cpu-only",
             # Who names the CPU index may mean it.
             severity=Severity.WARNING if by_name else Severity.ERROR,
@@ -226,6 +233,7 @@ def on_machine(
         oldest = min(_number(flag) for flag in build.arch_flags)
         too_old = _number(f"sm_{capability.replace('.', '')}") < oldest
         return Finding(
+            rule="gpu-without-code",
             code="gpu-arch-too-old-for-torch" if too_old else "gpu-arch-too-new-for-torch",
             severity=Severity.ERROR,
             title="This torch has no code for the GPU",
@@ -238,6 +246,7 @@ def on_machine(
     needed = machine.driver_lacks(build, where, world)
     if needed is not None:
         return Finding(
+            rule="driver-older-than-torch",
             code="driver-too-old",
             severity=Severity.ERROR,
             title="The driver is older than this torch needs",

@@ -30,7 +30,8 @@ class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
     """`ok`: no error-level finding. `primary`: the code of the root cause to repair first. `unknown`: what is missing for calling
-    it healthy. `files`: what was understood of each file, and what was not judged. `not_understood`: lines of a text that tell of a failure that no finding accounts for."""
+    it healthy. `not_understood`: lines of a text that tell of a failure that no finding accounts for. `files`: what was
+    understood of each file, and what was not judged."""
 
     ok: bool
     verdict: Verdict
