@@ -82,7 +82,7 @@ def _judge(file: Described, sites: Sequence[Site], machine: TargetMachine, world
         yield from images.judge(environment, where, machine, world)
         yield from preinstalled_torch.judge(environment, where, machine, world)
         yield from wheels.judge(environment, where, machine, world)
-        yield from device_code.judge(torches, where, machine, world)
+        yield from device_code.judge(torches, where, machine, world, unread=environment.unread)
         yield from pairs.judge(environment, where, machine, world)
         yield from companions.judge(environment, world)
         yield from conda.judge(environment, machine, world)

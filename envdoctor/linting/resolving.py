@@ -8,7 +8,7 @@ identifiers'; pip.pypa.io, 'Finding packages'; docs.astral.sh/uv/concepts/indexe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,7 +16,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from envdoctor.knowledge import Knowledge, TorchBuild
-from envdoctor.linting.model import Index, Install, Wanted
+from envdoctor.linting.model import DescribedEnvironment, Index, Install, Wanted
 
 PYPI = "pypi"
 UNKNOWN = "unknown"
@@ -75,6 +75,27 @@ def specifier(wanted: Wanted) -> tuple[SpecifierSet, str | None] | None:
         return None
 
 
+# The newest METADATA of each on PyPI, Requires-Dist: torch without an extra.
+_DEPENDENTS = frozenset((
+    "accelerate", "basicsr", "bitsandbytes", "demucs", "easyocr", "facexlib", "fairseq", "kornia", "lightning",
+    "open-clip-torch", "peft", "pytorch-lightning", "sentence-transformers", "timm", "torchaudio", "torchmetrics",
+    "torchvision", "ultralytics",
+))  # fmt: skip
+
+
+def bringing(environment: DescribedEnvironment, world: Knowledge) -> Iterator[tuple[Install, Wanted]]:
+    """The installs that bring a torch, each with what it asks of it. A package that depends on some torch brings the newest only
+    where nothing else of the environment says which."""
+    named = any(i.find(name) for i in environment.installs for name in ("torch", "pytorch", "pytorch-gpu"))
+    said = named or environment.unread or not environment.fresh
+    for install in environment.installs:
+        wanted = torch_wanted(install, world)
+        if wanted is None or (wanted.name == "torch" and wanted.specifier == "" and said and not install.find("torch")):
+            continue
+        yield install, wanted
+        said = True
+
+
 def torch_wanted(install: Install, world: Knowledge) -> Wanted | None:
     """What an install asks of torch: by its name, else through the first companion that is pinned to one release."""
     wanted = install.find("torch")
@@ -84,6 +105,9 @@ def torch_wanted(install: Install, world: Knowledge) -> Wanted | None:
         needed = _needed_torch(other, world)
         if needed:
             return Wanted(name="torch", specifier=needed, place=other.place, text=other.text)
+    for other in install.wanted:
+        if other.name in _DEPENDENTS and not other.elsewhere and (other.name != "torchaudio" or not other.specifier):
+            return Wanted(name="torch", specifier="", place=other.place, text=other.text)
     return None
 
 

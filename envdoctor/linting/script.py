@@ -23,7 +23,7 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _SPECIAL = re.compile(r"([<>|&;()\"'\\$`#])")
 _OPENING = ("if", "then", "elif", "else", "do", "while", "until", "!", "{", "time")
 # Whether these succeed depends on the machine.
-_ASKING = frozenset(("grep", "which", "command", "type", "nvidia-smi", "uname", "python", "python3", "lspci", "hash"))
+_ASKING = frozenset(("grep", "which", "command", "type", "nvidia-smi", "uname", "lspci", "hash"))
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -65,8 +65,10 @@ def _variable(text: str, at: int, values: Mapping[str, str | None]) -> tuple[str
     if text[at + 1] == "{":
         end = _closing(text, at + 2, "{", "}")
         match = re.match(r"([A-Za-z_]\w*)(?:(:?[-+=?])(.*)|([#%/^,].*))?$", text[at + 2 : end], re.DOTALL)
-        if match is None or match[4]:
+        if match is None:
             return UNKNOWN, end + 1
+        if match[4]:
+            return _cut(values.get(match[1]), match[4]), end + 1
         name, operator, word = match[1], match[2] or "", match[3] or ""
         value = values.get(name)
         if operator.endswith(("-", "=")):
@@ -87,6 +89,19 @@ def _variable(text: str, at: int, values: Mapping[str, str | None]) -> tuple[str
         return ("$" if text[at + 1] in " \"'" else UNKNOWN), at + (1 if text[at + 1] in " \"'" else 2)
     value = values.get(match[0])
     return (value if value is not None else UNKNOWN), match.end()
+
+
+def _cut(value: str | None, how: str) -> str:
+    """`${X%.*}`, `${X//./}` and their like with plain patterns; UNKNOWN for others."""
+    if value is None:
+        return UNKNOWN
+    if how in ("%.*", "%%.*"):
+        head, dot, _ = value.rpartition(".") if how == "%.*" else value.partition(".")
+        return head if dot else value
+    match = re.fullmatch(r"(//?)([\w.+-]+)(?:/([\w.+-]*))?", how)
+    if match is None:
+        return UNKNOWN
+    return value.replace(match[2], match[3] or "", -1 if match[1] == "//" else 1)
 
 
 def _bare(word: str, values: Mapping[str, str | None]) -> str:
@@ -251,7 +266,8 @@ class _Run:
             for command in run(inner, self.values, self.depth + 1):
                 yield msgspec.structs.replace(command, certain=command.certain and active is True)
             return
-        self.status = None if active is None or name in _ASKING else name != "false"
+        asks = name in _ASKING or (name.startswith("python") and arguments[:1] == ["-c"])
+        self.status = None if active is None or asks else name != "false"
         known = tuple(word for word in words if UNKNOWN not in word)
         yield Command(known, len(known) < len(words), active is True, tuple(shell.redirected(raw)))
 

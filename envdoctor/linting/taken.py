@@ -17,7 +17,7 @@ from packaging.version import Version
 from envdoctor.knowledge import Knowledge, KnowledgeError, TorchBuild
 from envdoctor.knowledge.conda_forge import conda_builds
 from envdoctor.linting.model import DescribedEnvironment, Install, PlacedValue, Wanted
-from envdoctor.linting.resolving import PYPI, Circumstances, channel_of, resolve, specifier, torch_wanted
+from envdoctor.linting.resolving import PYPI, Circumstances, bringing, channel_of, resolve, specifier
 from envdoctor.linting.systems import parse
 
 # pytorch.org/blog/pytorch2-6: from 2.6 on nothing is published on Conda (github.com/pytorch/pytorch/issues/138506).
@@ -57,7 +57,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 
 def taken(environment: DescribedEnvironment, where: Circumstances, world: Knowledge) -> tuple[Taken, ...]:
     """One for each install that brings a torch, and the image's own where none of them replaces it."""
-    found = [one for install in environment.installs if (one := _of_install(install, where, world)) is not None]
+    found = [one for install in environment.installs if (one := _by_conda(install, world)) is not None]
+    found += [_by_pip(install, wanted, where, world) for install, wanted in bringing(environment, world)]
     replaced = any(
         one.said.specifier or one.said.elsewhere or one.origin is not Origin.PIP or _named_index(one, environment)
         for one in found
@@ -72,12 +73,7 @@ def _named_index(one: Taken, environment: DescribedEnvironment) -> bool:
     return any(i.indexes or i.tool != "pip" for i in environment.installs if i.find("torch") == one.said)
 
 
-def _of_install(install: Install, where: Circumstances, world: Knowledge) -> Taken | None:
-    if install.tool == "conda":
-        return _by_conda(install, world)
-    wanted = torch_wanted(install, world)
-    if wanted is None:
-        return None
+def _by_pip(install: Install, wanted: Wanted, where: Circumstances, world: Knowledge) -> Taken:
     if wanted.elsewhere:
         return _wheel(wanted, where, world)
     resolved = resolve(install, where, world)
@@ -180,7 +176,7 @@ def _wheel(wanted: Wanted, where: Circumstances, world: Knowledge) -> Taken:
 
 
 def _by_conda(install: Install, world: Knowledge) -> Taken | None:
-    wanted = install.find("pytorch") or install.find("pytorch-gpu")
+    wanted = (install.find("pytorch") or install.find("pytorch-gpu")) if install.tool == "conda" else None
     if wanted is None:
         return None
     found = Taken(said=wanted, origin=Origin.CONDA, release=_conda_release(wanted, install, world))

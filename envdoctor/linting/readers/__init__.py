@@ -72,11 +72,8 @@ def kind_of(name: str, text: str) -> str | None:
     if base == "pixi.toml":
         return "pixi"
     if base.endswith(".toml"):
-        return (
-            "pyproject"
-            if re.search(r"^\[+(project|build-system|tool|dependency-groups)\b", text, re.MULTILINE)
-            else None
-        )
+        tables = r"^\[+(project|build-system|tool|dependency-groups)\b"
+        return "pyproject" if base == "pyproject.toml" or re.search(tables, text, re.MULTILINE) else None
     if base.endswith((".yml", ".yaml")):
         if re.search(r"^services\s*:", text, re.MULTILINE):
             return "compose"

@@ -150,6 +150,10 @@ class Stage:
             for word in words
             if word.endswith("get-pip.py") and "://" in word
         ]
+        for word in words:
+            key, is_set, value = word.partition("=")
+            if is_set and key == "TORCH_CUDA_ARCH_LIST":
+                self.variables[key] = PlacedValue(value, Place(self.file, instruction.line_of(key)))
         for word in compiles(name, rest):
             self.compiled.append(PlacedValue(word, Place(self.file, instruction.line_of(word.split("[")[0]))))
 
@@ -218,6 +222,7 @@ class Stage:
         if conda is not None:
             call = shell.conda_call(conda)
             specifications = [w for word in call["words"] if (w := conda_wanted(word, place(word))) is not None]
+            self.conda_python = conda_environment.python_of(specifications) or self.conda_python
             if specifications:
                 self.installs.append(
                     Install(
@@ -267,7 +272,7 @@ class Stage:
             system=system,
             musl=musl,
             in_image=True,
-            fresh=is_plain(image),
+            fresh=is_plain(image) and not any(stage.installs or stage.unread for stage in self.lineage()[1:]),
             python=self._python(image),
             system_python=not _PYTHON.search(self.script) and not _OTHER_PYTHON.search(self.script),
             platform=self.platform,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
 from packaging.version import Version
 
 from envdoctor.diagnosis.model import Finding, Fix, Severity
@@ -16,14 +17,22 @@ from envdoctor.linting.rules.wheels import names, update_driver, write_instead
 from envdoctor.linting.taken import Origin, Taken
 
 
-def judge(found: Iterable[Taken], where: Circumstances, machine: TargetMachine, world: Knowledge) -> Iterator[Finding]:
-    """Only what holds for every CUDA that it can be built with."""
+def judge(
+    found: Iterable[Taken],
+    where: Circumstances,
+    machine: TargetMachine,
+    world: Knowledge,
+    *,
+    unread: bool = False,
+) -> Iterator[Finding]:
+    """Only what holds for every CUDA that it can be built with. `unread`: what was not read may replace an image's torch."""
     for one in found:
         if one.build is not None and one.origin in (Origin.PIP, Origin.IMAGE):
             continue  # judged as that build
         finding = _python(one, where) or _on_machine(one, where, machine, world)
         if finding is not None:
-            yield finding
+            soften = unread and one.origin is Origin.IMAGE
+            yield msgspec.structs.replace(finding, severity=Severity.WARNING) if soften else finding
 
 
 def _python(one: Taken, where: Circumstances) -> Finding | None:

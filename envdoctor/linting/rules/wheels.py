@@ -10,7 +10,7 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.linting.machine import TargetMachine
 from envdoctor.linting.model import DescribedEnvironment, Install, Wanted
-from envdoctor.linting.resolving import PYPI, Circumstances, Resolved, channels_of, resolve, specifier, torch_wanted
+from envdoctor.linting.resolving import PYPI, Circumstances, Resolved, bringing, channels_of, resolve, specifier
 from envdoctor.planning.words import driver_words
 
 
@@ -18,10 +18,7 @@ def judge(
     environment: DescribedEnvironment, where: Circumstances, machine: TargetMachine, world: Knowledge
 ) -> Iterator[Finding]:
     """One finding at most for each install of torch: the first thing that is in its way."""
-    for install in environment.installs:
-        wanted = torch_wanted(install, world)
-        if wanted is None:
-            continue
+    for install, wanted in bringing(environment, world):
         yield from _no_index(wanted, install, environment)
         resolved = resolve(install, where, world)
         if resolved is None:
@@ -68,6 +65,8 @@ def _asked(wanted: Wanted) -> str:
 
 
 def _takes(wanted: Wanted, build: TorchBuild) -> str:
+    if wanted.name not in wanted.text.lower():
+        return f"{_asked(wanted)} brings torch {build.name}"
     exact = wanted.specifier.startswith("==") and "*" not in wanted.specifier and "," not in wanted.specifier
     return f"{_asked(wanted)} is {build.name}" if exact else f"{_asked(wanted)} takes {build.name} today"
 
