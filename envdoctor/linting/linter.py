@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from envdoctor.diagnosis.model import Diagnosed, FileAccount, Finding, Severity, Verdict
+from envdoctor.errors import InputError
 from envdoctor.facts.model import Snapshot
 from envdoctor.knowledge import Knowledge
+from envdoctor.linting import fixing, readers
 from envdoctor.linting.account import Site, account
 from envdoctor.linting.machine import TargetMachine, circumstances, described_machine, machine_of
-from envdoctor.linting.model import Described, Place
+from envdoctor.linting.model import Described, DescribedEnvironment, Place
 from envdoctor.linting.resolving import Circumstances
 from envdoctor.linting.rules import (
     access,
@@ -43,18 +45,13 @@ def lint(
     found: list[Finding] = []
     accounts: list[FileAccount] = []
     for file in described:
-        sites: list[Site] = []
-        for environment in file.environments:
-            where = circumstances(environment, machine, world)
-            sites.append((environment, where, taken(environment, where, world)))
+        sites = _sites(file, machine, world)
         accounts.append(account(file, sites, machine, world))
-        maybe = {w.place for e, _, _ in sites for i in e.installs if i.maybe for w in i.wanted}
-        for said in _judge(file, sites, machine, world):
-            finding = _softened(said) if Place(said.file or "", said.line or 0) in maybe else said
-            if only and finding.code not in only:
-                continue
-            if finding not in found:  # stages that share a parent say the same once
-                found.append(finding)
+        own = [f for f in _findings(file, sites, machine, world) if not only or f.code in only]
+        again = _again(file, machine, world)
+        places = (*sites, *_services(file, world))
+        repaired = [fixing.fixed(f, file, places, machine, world, again) for f in own[: fixing.MOST_FIXED]]
+        found += [f for f in (*repaired, *own[fixing.MOST_FIXED :]) if f not in found]
     found.sort(key=lambda f: (f.severity or Severity.ERROR).rank)
     codes = tuple(dict.fromkeys(f.code for f in found))
     return Diagnosed(
@@ -64,6 +61,41 @@ def lint(
         accounts=tuple(accounts),
         verdict=_verdict(found, accounts),
     )
+
+
+def _sites(file: Described, machine: TargetMachine, world: Knowledge) -> list[Site]:
+    placed = [(environment, circumstances(environment, machine, world)) for environment in file.environments]
+    return [(environment, where, taken(environment, where, world)) for environment, where in placed]
+
+
+def _services(file: Described, world: Knowledge) -> Iterator[Site]:
+    """The images of a Compose file's services, as places where a torch is."""
+    for service in file.services:
+        inside = of_image(service.image, world) if service.image is not None else None
+        if inside is not None:
+            yield DescribedEnvironment(), Circumstances(platform="linux_x86_64"), (inside,)
+
+
+def _findings(file: Described, sites: Sequence[Site], machine: TargetMachine, world: Knowledge) -> list[Finding]:
+    """Each once: stages that share a parent say the same."""
+    maybe = {w.place for e, _, _ in sites for i in e.installs if i.maybe for w in i.wanted}
+    found: list[Finding] = []
+    for said in _judge(file, sites, machine, world):
+        finding = _softened(said) if Place(said.file or "", said.line or 0) in maybe else said
+        if finding not in found:
+            found.append(finding)
+    return found
+
+
+def _again(file: Described, machine: TargetMachine, world: Knowledge) -> fixing.Again:
+    def again(text: str) -> Sequence[Finding] | None:
+        try:
+            changed = readers.parse(file.name, text)
+        except InputError:
+            return None
+        return _findings(changed, _sites(changed, machine, world), machine, world)
+
+    return again
 
 
 def _softened(finding: Finding) -> Finding:

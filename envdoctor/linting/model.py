@@ -118,6 +118,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: str
+    text: str = ""
     gaps: tuple[Gap, ...] = ()
     environments: tuple[DescribedEnvironment, ...] = ()
     services: tuple[Service, ...] = ()

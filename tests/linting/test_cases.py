@@ -1,5 +1,8 @@
-"""Small files after shapes that people publish, each with an expert's verdict for three machines: none, an RTX 5090 with driver 580,
-an A100 with driver 535. `cases/*.yaml` holds them: the verdict, then each finding as code, ! (error) or ? (milder), @line."""
+"""Small files after shapes that people publish, each with an expert's verdict for three machines.
+
+none; an RTX 5090 with driver 580; an A100 with driver 535. `cases/*.yaml` holds them: the verdict, then each finding as its code,
+! (error) or ? (milder), and its line.
+"""
 
 from __future__ import annotations
 

@@ -267,7 +267,7 @@ def test_on_windows_pypi_has_the_cpu_build_which_nobody_asked_for() -> None:
 
 def test_what_is_written_instead_runs_here() -> None:
     (finding,) = findings("requirements.txt", "torch\n", PASCAL)
-    assert finding.fixes[0].note == (
-        "Write: torch==2.14.1 torchvision==0.29.1 --index-url https://download.pytorch.org/whl/cu126"
-    )
-    assert findings("requirements.txt", f"{CU126}torch==2.14.1\ntorchvision==0.29.1\n", PASCAL) == ()
+    assert finding.fixes[0].note is not None
+    written = [line[2:] for line in finding.fixes[0].note.splitlines() if line.startswith("+ ")]
+    assert written
+    assert findings("requirements.txt", "\n".join(written) + "\n", PASCAL) == ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
+
 from envdoctor.errors import InputError
 from envdoctor.linting.model import Described
 from envdoctor.texts import short_numbers
@@ -33,6 +35,10 @@ def read(name: str) -> Described:
 
 def parse(name: str, text: str) -> Described:
     """The same from its text; files that it includes are looked for beside `name`."""
+    return msgspec.structs.replace(_parse(name, text), text=text)
+
+
+def _parse(name: str, text: str) -> Described:
     from envdoctor.linting.readers import dockerfile
     from envdoctor.linting.readers.siblings import sibling_of
 

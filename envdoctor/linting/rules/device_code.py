@@ -13,7 +13,7 @@ from envdoctor.knowledge import Knowledge
 from envdoctor.knowledge.versions import at_least
 from envdoctor.linting.machine import TargetMachine
 from envdoctor.linting.resolving import Circumstances
-from envdoctor.linting.rules.wheels import names, update_driver, write_instead
+from envdoctor.linting.rules.wheels import names, update_driver
 from envdoctor.linting.taken import Origin, Taken
 
 
@@ -58,7 +58,6 @@ def _span(pythons: tuple[str, ...]) -> str:
 
 def _on_machine(one: Taken, where: Circumstances, machine: TargetMachine, world: Knowledge) -> Finding | None:
     place = one.said.place
-    instead = () if one.origin is Origin.IMAGE else write_instead(machine.fitting(where, world), "which runs there")
     what = f"`{one.said.text}`" + (
         f" is torch {one.release}" if one.release and one.release not in one.said.text else ""
     )
@@ -80,7 +79,6 @@ def _on_machine(one: Taken, where: Circumstances, machine: TargetMachine, world:
             title="This torch has no code for the GPU",
             summary=f"{what}, built with CUDA {newest}{' at most' if len(one.cudas) > 1 else ''}; code for {gpu} {limit}.",
             evidence=(fact("torch", one.said.text), fact("cuda", ", ".join(one.cudas)), fact("gpu", str(gpu))),
-            fixes=instead or _image_fix(machine, where, world),
             rule="gpu-without-code",
             file=place.file,
             line=place.line,
@@ -110,15 +108,3 @@ def _driver(one: Taken, what: str, where: Circumstances, machine: TargetMachine,
         file=one.said.place.file,
         line=one.said.place.line,
     )
-
-
-def _image_fix(machine: TargetMachine, where: Circumstances, world: Knowledge) -> tuple[Fix, ...]:
-    """The newest image of pytorch/pytorch whose torch runs on this machine."""
-    for release in world.torch_releases():
-        build = machine.fitting(where, world, f"=={release.version}")
-        images = (
-            world.pytorch_images(release.version, cuda=build.cuda, flavour="runtime") if build and build.cuda else ()
-        )
-        if images:
-            return (Fix(title=f"Start from {images[0].reference}"),)
-    return ()

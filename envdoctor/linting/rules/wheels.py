@@ -76,14 +76,6 @@ def _evidence(wanted: Wanted, build: TorchBuild | None, *more: Evidence) -> tupl
     return (*said, *((fact("resolves to", build.name),) if build else ()), *more)
 
 
-def write_instead(build: TorchBuild | None, why: str) -> tuple[Fix, ...]:
-    """The lines that take this build."""
-    if build is None:
-        return ()
-    lines = " ".join(build.pip_arguments())
-    return (Fix(title=f"Ask for torch {build.torch} ({build.variant}), {why}", note=f"Write: {lines}"),)
-
-
 def update_driver(minimum: str, where: Circumstances, machine: TargetMachine, world: Knowledge) -> tuple[Fix, ...]:
     """The driver to update to; () where none is both as new and for these GPUs."""
     choice = machine.driver_for(minimum, where, world)
@@ -99,7 +91,6 @@ def _unavailable(
     wanted: Wanted, install: Install, resolved: Resolved, where: Circumstances, machine: TargetMachine, world: Knowledge
 ) -> Finding | None:
     place = wanted.place
-    instead = machine.fitting(where, world)
     if resolved.obstacle == "musl":
         return Finding(
             rule="libc-without-wheel",
@@ -122,10 +113,7 @@ def _unavailable(
             summary=f"{_asked(wanted)} has no wheel for Python {where.python}: torch {resolved.nearest.torch} has them for "
             f"{tags[0]} to {tags[-1]}.",
             evidence=_evidence(wanted, None, fact("python", where.python)),
-            fixes=(
-                Fix(title=f"Use Python {tags[-1] if len(tags) < 3 else tags[-2]} there"),
-                *write_instead(instead, f"the newest that has wheels for Python {where.python}"),
-            ),
+            fixes=(Fix(title=f"Use Python {tags[-1] if len(tags) < 3 else tags[-2]} there"),),
             file=place.file,
             line=place.line,
         )
@@ -137,16 +125,12 @@ def _unavailable(
             title="The C library there is older than the wheel accepts",
             summary=f"{_asked(wanted)} needs glibc {resolved.nearest.glibc}; there it is {where.glibc}: pip finds no wheel.",
             evidence=_evidence(wanted, resolved.nearest, fact("glibc", where.glibc)),
-            fixes=(
-                Fix(title="Use a newer distribution there: an image brings its own glibc"),
-                *write_instead(instead, f"the newest for glibc {where.glibc}"),
-            ),
+            fixes=(Fix(title="Use a newer distribution there: an image brings its own glibc"),),
             file=place.file,
             line=place.line,
         )
     if resolved.obstacle == "channel":
         index = install.indexes[0].url if install.indexes else "that index"
-        fixes = write_instead(resolved.nearest, "which is published") or write_instead(instead, "which runs here")
         return Finding(
             rule="index-without-wheel",
             code="platform-unsupported",
@@ -154,7 +138,6 @@ def _unavailable(
             title="That index has no such wheel",
             summary=f"{_asked(wanted)}: {index} has no such wheel for {where.platform}, so pip will find none.",
             evidence=_evidence(wanted, None, fact("index", index), fact("platform", where.platform)),
-            fixes=fixes,
             file=place.file,
             line=place.line,
         )
@@ -208,7 +191,6 @@ def on_machine(
 ) -> Finding | None:
     """Whether a build runs on the machine's GPUs and driver. `by_name`: the index for CPUs was named."""
     place = wanted.place
-    instead = machine.fitting(where, world)
     if build.cuda is None:
         if build.variant != "cpu" or not machine.gpus or (machine.platform or "").startswith("macos"):
             return None
@@ -221,7 +203,6 @@ def on_machine(
             title="A build for CPUs on a machine with a GPU",
             summary=f"{_takes(wanted, build)}, a build without CUDA; this machine has {names(machine)}.",
             evidence=_evidence(wanted, build, fact("gpus", names(machine))),
-            fixes=write_instead(instead, "which uses the GPU"),
             file=place.file,
             line=place.line,
         )
@@ -238,7 +219,6 @@ def on_machine(
             title="This torch has no code for the GPU",
             summary=f"{_takes(wanted, build)}, which has no code for {gpu}: it holds {', '.join(build.arch_flags)}.",
             evidence=_evidence(wanted, build, fact("gpu", str(gpu))),
-            fixes=write_instead(instead, f"the newest that runs on {names(machine)}"),
             file=place.file,
             line=place.line,
         )
@@ -251,10 +231,7 @@ def on_machine(
             title="The driver is older than this torch needs",
             summary=f"{_takes(wanted, build)}, which needs driver {needed} or newer here; this machine has {machine.driver}.",
             evidence=_evidence(wanted, build, fact("driver.version", machine.driver)),
-            fixes=(
-                *write_instead(instead, f"the newest that driver {machine.driver} runs"),
-                *update_driver(needed, where, machine, world),
-            ),
+            fixes=(*update_driver(needed, where, machine, world),),
             file=place.file,
             line=place.line,
         )

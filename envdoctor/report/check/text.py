@@ -171,7 +171,11 @@ def print_fix(console: Console, fix: Fix, *, first: bool) -> None:
     for line in _command_lines(fix):
         # Never wrapped by us: a command must come out of the terminal in one piece.
         console.print(Text.assemble(" " * (INDENT + 2), line), soft_wrap=True)
-    if fix.note:
+    if fix.note and "\n" in fix.note:
+        # Lines of a file: they come out of the terminal as they are to be written.
+        for written in fix.note.splitlines():
+            console.print(Text.assemble(" " * (INDENT + 2), (written, "cyan")), soft_wrap=True)
+    elif fix.note:
         hanging(console, Text(fix.note, style="italic"), INDENT + 2)
 
 
