@@ -24,7 +24,7 @@ from envdoctor.linting.systems import parse
 _WHEEL = re.compile(r"torch-(\d+\.\d+(?:\.\d+)?)(?:(?:\+|%2B)([a-z]+[\d.]*))?-cp(\d)(\d+)", re.IGNORECASE)
 _CONDA_BUILD = re.compile(r"cuda_?(\d+\.\d+|\d{3})(?!\d)")
 _MONTH = re.compile(r"(\d\d\.\d\d)(?:-|$)")
-_CUDA_TAG = re.compile(r"(?:cuda|cu)[-_]?(\d{1,2}\.\d|\d{2,3})(?!\d)")
+_CUDA_TAG = re.compile(r"(?:cuda|cu)[-_]?(\d{1,2}\.\d|\d{2,3}|\d(?=-))(?!\d)")
 
 
 class Origin(enum.Enum):
@@ -88,7 +88,8 @@ def _by_pip(install: Install, wanted: Wanted, where: Circumstances, world: Knowl
             build=build,
         )
     if resolved is not None and resolved.obstacle:
-        return Taken(said=wanted, origin=Origin.PIP, python_missing=True)
+        nearest = resolved.nearest.torch if resolved.nearest is not None else None
+        return Taken(said=wanted, origin=Origin.PIP, release=nearest, python_missing=True)
     return _by_release(install, wanted, where, world)
 
 
@@ -114,8 +115,14 @@ def _by_release(install: Install, wanted: Wanted, where: Circumstances, world: K
         return msgspec.structs.replace(
             unknown, release=newer[0] if exact else None, cudas=(own,) if own and exact else cudas, cpu=local == "cpu"
         )
-    if not old or where.platform == "linux_aarch64":
+    if where.platform == "linux_aarch64":
         return unknown
+    if not old:
+        # Before all that the tables know: with no newer CUDA than the oldest in them.
+        first = world.old_torches()[-1]
+        pins = [s.version for s in admitted if s.operator == "==" and not s.version.endswith("*")]
+        before = bool(pins) and all(Version(pin) < Version(first.version) for pin in pins)
+        return msgspec.structs.replace(unknown, release=pins[0], cudas=first.cudas) if before else unknown
     fitting = [row for row in old if where.python is None or where.python in row.python]
     row = (fitting or old)[0]
     found = msgspec.structs.replace(unknown, release=row.version, pythons=row.python, python_missing=not fitting)
@@ -185,6 +192,9 @@ def _by_conda(install: Install, world: Knowledge) -> Taken | None:
     if match := _CONDA_BUILD.search(wanted.text):
         text = match[1]
         return msgspec.structs.replace(found, cudas=(text if "." in text else f"{text[:2]}.{text[2:]}",))
+    for other in install.wanted:
+        if match := re.fullmatch(r"cuda(\d{1,2})(\d)", other.name):  # cuda90, cuda100: before cudatoolkit there were these
+            return msgspec.structs.replace(found, cudas=(f"{match[1]}.{match[2]}",))
     for name in ("pytorch-cuda", "cudatoolkit", "cuda-version"):
         pin = install.find(name)
         exact = re.match(r"==(\d+\.\d+)", pin.specifier) if pin is not None else None
@@ -234,7 +244,7 @@ def of_image(said: PlacedValue, world: Knowledge) -> Taken | None:
     cuda = _CUDA_TAG.search(reference.tag.lower())
     if cuda is None:
         return found
-    text = cuda[1] if "." in cuda[1] else f"{cuda[1][:-1]}.{cuda[1][-1]}"
+    text = cuda[1] if "." in cuda[1] else f"{cuda[1]}.0" if len(cuda[1]) == 1 else f"{cuda[1][:-1]}.{cuda[1][-1]}"
     release = re.search(r"(?:^|torch|th|pt|-)v?(\d\.\d{1,2}(?:\.\d+)?)(?=[-_]|$)", reference.tag.lower())
     official = reference.repository == "pytorch/pytorch"
     build = _image_build(release[1], text, world) if release and official else None

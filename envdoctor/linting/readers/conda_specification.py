@@ -10,7 +10,7 @@ from envdoctor.linting.model import Place, Wanted
 def conda_wanted(text: str, place: Place) -> Wanted | None:
     """A conda match specification ('pytorch=2.5', 'conda-forge::pytorch-gpu>=2.4', 'python 3.11') as a requirement."""
     match = re.match(
-        r"(?:[\w.-]+::)?([\w.-]+?)\s*(?:\s|(?=[=<>!~]))\s*([=<>!~].*|\d.*)?$|(?:[\w.-]+::)?([\w.-]+)$", text.strip()
+        r"(?:[\w./-]+::)?([\w.-]+?)\s*(?:\s|(?=[=<>!~]))\s*([=<>!~].*|\d.*)?$|(?:[\w./-]+::)?([\w.-]+)$", text.strip()
     )
     if match is None:
         return None
