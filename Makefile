@@ -25,7 +25,7 @@ help:
 	@echo "make dist       build the wheel, the sdist and envdoctor.pyz, one file that any Python 3.10+ runs, in dist/"
 	@echo "make torch      fetch and install the torch that the tests run, or say why it cannot be had"
 	@echo "make refresh    rebuild from the registry what package metadata can rebuild"
-	@echo "make pages      write docs/diagnoses from the diagnoses' docstrings"
+	@echo "make pages      write docs/diagnoses and docs/rules from the code"
 	@echo "make gpu-proof PYTHON=... OUT=DIR [BLOCK=a|b|c]  the first contact with a GPU, in three blocks of at most ten minutes"
 	@echo "make bench-cli  time the command line against what it may cost"
 	@echo "make bench-explain  time explain on long logs"
@@ -93,6 +93,7 @@ dist: $(VENV)/.dev
 
 pages: $(VENV)/.core
 	$(BIN)/python -m envdoctor.diagnosis.pages
+	$(BIN)/python -m envdoctor.linting.pages
 
 bench-explain: $(VENV)/.dev
 	$(BIN)/python -m tests.bench_explain

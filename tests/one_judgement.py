@@ -164,7 +164,8 @@ def by_lint(case: Case, line: str) -> tuple[Finding | None, Build | None]:
     findings = lint([readers.parse("requirements.txt", f"{line}\n")], case.snapshot, WORLD).findings
     if not findings:
         return None, None
-    return findings[0], _asked(" ".join(fix.note or "" for fix in findings[0].fixes if fix.title.startswith("Ask for")))
+    written = "\n".join(fix.note or "" for fix in findings[0].fixes)
+    return findings[0], _asked(" ".join(line for line in written.splitlines() if not line.startswith("- ")))
 
 
 def by_compat(case: Case) -> Build | None:
@@ -193,5 +194,5 @@ def _name(board: GpuRecord) -> str:
 
 def _asked(text: str) -> Build | None:
     torch = re.search(r"\btorch==([\d.]+)", text)
-    index = re.search(r"--index-url (\S+)", text)
+    index = re.search(r"-index-url (\S+)", text)
     return (torch[1], index[1] if index else None) if torch else None

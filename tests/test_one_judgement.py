@@ -14,6 +14,7 @@ from envdoctor.facts.sections.gpu import CudaDriver, Nvml
 from envdoctor.knowledge.versions import version
 from envdoctor.planning.kernel_modules import flavour_to_install
 from envdoctor.planning.model import Wishes
+from envdoctor.planning.target import from_snapshot
 from envdoctor.rendering.drivers import driver_needs
 from tests.diagnosis.snapshots import RTX_4090, UBUNTU, finding, gpu, interpreter, machine, module, nvml, torch
 from tests.one_judgement import WORLD, Case, build_of, by_check, by_compat, by_lint, by_recipe, machines
@@ -27,17 +28,30 @@ def test_every_part_names_the_same_build() -> None:
     for number, case in enumerate(MACHINES):
         planned = by_recipe(case)
         wanted = build_of(planned)
-        said = {"check": by_check(case)}
+        said: dict[str, object] = {"check": by_check(case)}
         if planned.target.gpus and planned.target.glibc != "":  # a question has no word for musl
             said["compat"] = by_compat(case)
         if planned.target.gpus:
-            found, build = by_lint(case, ("torch", "torch==2.1.0")[number % 2])
+            found, build = by_lint(case, "torch")
             if found is not None and (build is not None or wanted is None):
                 said["lint"] = build
         compared += len(said) * (wanted is not None)
         apart += [(number, name, build, wanted) for name, build in said.items() if build != wanted]
     assert not apart
     assert compared > len(MACHINES) / 2  # and not only because there was nothing to name
+
+
+def test_a_pinned_torch_is_replaced_by_one_that_the_planner_finds_right_there() -> None:
+    compared = 0
+    for case in MACHINES[:600]:
+        target = from_snapshot(case.snapshot, WORLD)
+        found, build = by_lint(case, "torch==2.1.0")
+        if found is None or build is None or not target.gpus:
+            continue
+        wishes = Wishes(torch=f"=={build[0]}", python=target.python)
+        assert build_of(by_recipe(case, wishes)) == build
+        compared += 1
+    assert compared > 100
 
 
 def driverless(snapshot: Snapshot) -> Snapshot:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envdoctor.cli import machine_options
 from envdoctor.cli.gathering import content, gather
 from envdoctor.cli.output import echo
 from envdoctor.errors import InputError
@@ -29,6 +30,8 @@ FORMATS = ("text", "json", "markdown", "github", "junit", "html")
     metavar="FILE",
     help="Judge a snapshot, a dump, a log or an error instead of this machine; - reads standard input.",
 )
+@machine_options.gpu
+@machine_options.driver
 @click.option("--fast", is_flag=True, help="Do not import torch.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for a warning too.")
 @click.option("--only", "only", metavar="CODE", multiple=True, help="Run this diagnosis only; may be repeated.")
@@ -38,6 +41,8 @@ def command(
     files: tuple[str, ...],
     python: str | None,
     source: str | None,
+    gpus: tuple[str, ...],
+    driver: str | None,
     fast: bool,
     strict: bool,
     only: tuple[str, ...],
@@ -49,15 +54,19 @@ def command(
     It looks at the driver, the GPUs, CUDA, the libraries and the Python environment that is active (or that --python names),
     tries torch there, and reports the root cause with the commands that repair it. It changes nothing.
 
-    With FILEs (Dockerfile, compose.yaml, requirements.txt, pyproject.toml, environment.yml) it looks into these instead, and
-    finds what in them will not run on this machine, or nowhere.
+    With FILEs (Dockerfile, compose.yaml, requirements.txt, pyproject.toml, pixi.toml, environment.yml) it looks into these
+    instead, and finds what in them will not run on this machine, or nowhere. --gpu and --driver describe another machine for it,
+    or --from names its snapshot.
 
     Exit code: 0 nothing is broken, 1 something is, 2 wrong usage or input, 3 a defect of envdoctor.
     """
     if list_codes:
         return _list(only)
     if files:
-        return _check_files(files, python=python, source=source, only=only, strict=strict, style=style)
+        described = (gpus, driver)
+        return _check_files(files, described, python=python, source=source, only=only, strict=strict, style=style)
+    if gpus or driver is not None:
+        raise click.UsageError("--gpu and --driver go with FILEs: without them, this machine is looked at")
     if only:
         _select(only)  # a wrong code is told before the machine is looked at
     snapshot, diagnosed = _judged(python, source, only, live=not fast, style=style)
@@ -85,6 +94,7 @@ def _judged(
 
 def _check_files(
     files: tuple[str, ...],
+    described_machine: tuple[tuple[str, ...], str | None],
     *,
     python: str | None,
     source: str | None,
@@ -97,14 +107,22 @@ def _check_files(
     described = [readers.read(name) for name in files]  # a wrong name is told before the machine is looked at
     if only:
         _select(only)
-    # What torch does here says nothing about an environment that is yet to be made.
-    snapshot = gather(python=python, source=source, live=False)
-
     from envdoctor.diagnosis.model import Severity
+    from envdoctor.facts.model import Snapshot
     from envdoctor.knowledge import load
     from envdoctor.linting.linter import lint
+    from envdoctor.planning.target import describe, from_snapshot
 
-    diagnosed = lint(described, snapshot, load(), only)
+    gpus, driver = described_machine
+    target = None
+    if gpus or driver is not None:
+        base = from_snapshot(gather(python=python, source=source, live=False), load()) if source is not None else None
+        target = describe(load(), gpus=gpus, driver=driver, base=base)
+        snapshot = Snapshot()
+    else:
+        # What torch does here says nothing about an environment that is yet to be made.
+        snapshot = gather(python=python, source=source, live=False)
+    diagnosed = lint(described, snapshot, load(), only, target)
     _render(style, snapshot, diagnosed)
     return int(diagnosed.has(Severity.WARNING if strict else Severity.ERROR))
 

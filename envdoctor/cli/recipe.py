@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envdoctor.cli import machine_options
 from envdoctor.cli.gathering import gather
 from envdoctor.cli.output import echo
 
@@ -43,8 +44,8 @@ PLANS = {
 @click.command("recipe", help=_HELP, no_args_is_help=True)
 @click.argument("target", required=False, metavar="TARGET")
 @click.option("--list", "show_list", is_flag=True, help="List the recipes and stop.")
-@click.option("--gpu", "gpus", multiple=True, metavar="NAME", help="'RTX 5090', '8x H100', sm_90 or none; repeatable.")
-@click.option("--driver", metavar="VERSION", help="The NVIDIA driver there: 580, 570.86.15, 572.83, none.")
+@machine_options.gpu
+@machine_options.driver
 @click.option("--os", "system", metavar="NAME", help="ubuntu24.04, debian12, rhel9, sles15.6, windows, wsl, macos, ...")
 @click.option("--arch", metavar="NAME", help="x86_64 or aarch64.")
 @click.option(

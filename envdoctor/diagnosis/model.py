@@ -119,6 +119,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 1
     """How often a message of this cause stands in the text."""
     last_line: int | None = None
+    rule: str = ""
+    """The rule for files that found it, where a file was judged."""
     machine: MachineSays | None = None
     """What another machine's facts, which the text was held against, say to this cause; None where they say nothing."""
     machine_reason: str | None = None
@@ -184,6 +186,66 @@ HINT = 0.65
 """The confidence below which words alone are a hint."""
 
 
+class Topic(enum.Enum):
+    """What of a file was understood."""
+
+    IMAGE = "image"
+    PYTHON = "python"
+    TORCH = "torch"
+    CUDA = "cuda"
+    INDEX = "index"
+    GPUS = "gpus"
+
+
+class NotJudged(enum.Enum):
+    """Why a part of a file was not judged."""
+
+    VARIABLE = "variable"
+    """A word is known only where it is built or run."""
+    FILE = "file"
+    """It names a file that is not there to be read."""
+    INDEX = "index"
+    """An index whose wheels are not known."""
+    IMAGE = "image"
+    """An image that may hold a torch, or of which it is not known which."""
+    INSTALLER = "installer"
+    """A project, a lock or an environment is installed by a tool that decides for itself."""
+    WHEEL = "wheel"
+    """A wheel or a repository by its address."""
+    BUILD = "build"
+    """Which build of torch is taken, among those that the file admits."""
+    RULES = "rules"
+    """A file of this name is read by another program, by rules that are not known here."""
+
+
+class Understood(msgspec.Struct, frozen=True):
+    """One thing that a file says, as it was understood."""
+
+    topic: Topic
+    value: str
+    line: int | None = None
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """One thing in a file that was not judged: why, its own words, and the line."""
+
+    reason: NotJudged
+    text: str
+    line: int | None = None
+
+
+class FileAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """What of one file was understood, and what was not judged. `machine`: the words for whose machine it was judged for, ()
+    where none was named and it was judged for the current generations of GPUs."""
+
+    file: str
+    kind: str
+    understood: tuple[Understood, ...] = ()
+    not_judged: tuple[Gap, ...] = ()
+    machine: tuple[str, ...] = ()
+    concerns_torch: bool = False
+
+
 class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
     """What was found in one case: the root cause to repair first comes first, consequences last."""
 
@@ -194,6 +256,8 @@ class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
     """Codes that could not be checked because a fact of the snapshot is no version, GPU or number, with the reason."""
     files: tuple[str, ...] = ()
     """The files that were judged, where it was not the machine."""
+    accounts: tuple[FileAccount, ...] = ()
+    """What was understood of each of them."""
     verdict: Verdict = Verdict.UNKNOWN
     unknown: tuple[Unknown, ...] = ()
     """What is missing for calling it healthy."""

@@ -98,7 +98,7 @@ def stale(folder: Path) -> dict[str, str]:
             found[name] = "is missing"
         elif path.read_text(encoding="utf-8") != text:
             found[name] = "is out of date"
-    for path in _ours(folder):
+    for path in ours(folder):
         if path.name not in wanted:
             found[path.name] = "is about no diagnosis"
     return found
@@ -110,12 +110,12 @@ def write(folder: Path) -> None:
     wanted = pages()
     for name, text in wanted.items():
         write_atomically(folder / name, text)
-    for path in _ours(folder):
+    for path in ours(folder):
         if path.name not in wanted:
             path.unlink()
 
 
-def _ours(folder: Path) -> list[Path]:
+def ours(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.glob("*.md")) if path.read_text(encoding="utf-8").startswith(MARK)]
 
 

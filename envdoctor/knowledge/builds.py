@@ -6,12 +6,6 @@ import msgspec
 
 from envdoctor.knowledge.tables import Record
 
-NEWEST_PYTHON_OF_OLD = {
-    "1.12": "3.10", "1.11": "3.10", "1.10": "3.9", "1.9": "3.9", "1.8": "3.9", "1.7": "3.9", "1.6": "3.8", "1.5": "3.8",
-    "1.4": "3.8",
-}  # fmt: skip
-"""The newest Python of the releases before the table's. Source: pytorch/vision, README.md, 'older versions' (0a12c070)."""
-
 
 class TorchBuild(msgspec.Struct, frozen=True, kw_only=True):
     """One published torch wheel family: a release, a variant, a platform.

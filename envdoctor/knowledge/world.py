@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from envdoctor.knowledge.architectures import ArchitectureRecord, Architectures
-from envdoctor.knowledge.builds import NEWEST_PYTHON_OF_OLD, TorchBuild, TorchRelease
+from envdoctor.knowledge.builds import TorchBuild, TorchRelease
 from envdoctor.knowledge.catalogue import Catalogue
 from envdoctor.knowledge.certainty import Certainty
 from envdoctor.knowledge.compatibility import Compatibility
 from envdoctor.knowledge.drivers import CudaToolkit, DriverBranch, Drivers, ImageRequirement, Rule
+from envdoctor.knowledge.old_torch import OldTorch, OldTorches
 from envdoctor.knowledge.security import SecurityFloor
 from envdoctor.knowledge.torch_tables import Builds
 from envdoctor.knowledge.versions import cuda_key, version
@@ -31,6 +32,7 @@ class Knowledge(Catalogue):
         self._drivers = Drivers()
         self._builds = Builds(self._drivers, self._companions, self._companion_wheels)
         self._architectures = Architectures()
+        self._old = OldTorches()
         self._compatibility = Compatibility(self._drivers, self._architectures, self._cudnn)
         self._certainty = Certainty(self._builds, self._architectures, self._channels, self._published)
 
@@ -182,9 +184,24 @@ class Knowledge(Catalogue):
         """The release; "2.14" is its newest patch release. None where the table has none (a future one, or < 1.13)."""
         return self._builds.release(version)
 
+    def old_torch(self, version: str) -> OldTorch | None:
+        """A release before the table of builds begins ("1.10.1"; "1.10" is its newest); None for any other."""
+        return self._old.find(version)
+
+    def old_torches(self) -> tuple[OldTorch, ...]:
+        """All of them, newest first."""
+        return self._old.all
+
     def newest_python_of_old(self, version: str) -> str | None:
         """The newest Python with wheels of a release before the table's ("1.8.1"); None for any other."""
-        return NEWEST_PYTHON_OF_OLD.get(".".join(version.split(".")[:2]))
+        row = self._old.find(version)
+        return row.python[-1] if row is not None else None
+
+    def ngc_cudas(self, release: str) -> tuple[str, ...]:
+        """Between which CUDA versions that of NVIDIA's image of a month lies ("21.03" -> "11.2", "11.3"); () where not known.
+
+        Source: docs.nvidia.com, release notes of the containers."""
+        return self._old.cudas_of_month(release)
 
     def torch_releases(self) -> tuple[TorchRelease, ...]:
         """All of them, newest first."""
@@ -201,6 +218,11 @@ class Knowledge(Catalogue):
         False where its list was read out of the wheel or printed by it, or where no such code can be in it: its CUDA does not
         compile for that GPU. None else: a list from a build script or a document rules nothing out, and some were wrong."""
         return True if self.has_code(build, capability) else self._certainty.may_serve(build, capability)
+
+    def flags_serve(self, flags: Iterable[str], capability: str) -> bool:
+        """Whether code for these architectures ("sm_80", "8.6+PTX") runs on a GPU."""
+        named = tuple(flags)
+        return self._architectures.code.native(named, capability) or self._architectures.code.by_ptx(named, capability)
 
     def has_code(self, build: TorchBuild, capability: str) -> bool:
         """Whether this build carries device code that serves the capability."""

@@ -28,6 +28,12 @@ class TargetMachine(msgspec.Struct, frozen=True, kw_only=True):
     """None where it is not known; the target's is Linux then."""
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """The words for it: its GPUs and its driver; () where neither is known."""
+        gpus = tuple(dict.fromkeys(str(gpu) for gpu in self.gpus))
+        return (*gpus, *((f"driver {self.driver}",) if self.driver is not None else ()))
+
+    @property
     def on_windows_driver(self) -> bool:
         """Under WSL too: Linux wheels and images on Windows' driver."""
         return self.target.wsl or self.target.platform.startswith("windows")
@@ -67,6 +73,14 @@ class TargetMachine(msgspec.Struct, frozen=True, kw_only=True):
             return best_build(self.under(where), Wishes(python=where.python, torch=torch), world)
         except KnowledgeError:
             return None
+
+
+def described_machine(target: Target) -> TargetMachine:
+    """The machine that a person described with --gpu and --driver."""
+    gpus = tuple(
+        MachineGpu(name=gpu.name, capability=gpu.capability) for gpu in target.gpus or () if gpu.capability is not None
+    )
+    return TargetMachine(target=target, gpus=gpus, platform=target.platform)
 
 
 def machine_of(snapshot: Snapshot, world: Knowledge) -> TargetMachine:

@@ -8,7 +8,7 @@ identifiers'; pip.pypa.io, 'Finding packages'; docs.astral.sh/uv/concepts/indexe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,7 +16,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from envdoctor.knowledge import Knowledge, TorchBuild
-from envdoctor.linting.model import Index, Install, Wanted
+from envdoctor.linting.model import DescribedEnvironment, Index, Install, Wanted
 
 PYPI = "pypi"
 UNKNOWN = "unknown"
@@ -75,9 +75,55 @@ def specifier(wanted: Wanted) -> tuple[SpecifierSet, str | None] | None:
         return None
 
 
+# The newest METADATA of each on PyPI, Requires-Dist: torch without an extra.
+_DEPENDENTS = frozenset((
+    "accelerate", "basicsr", "bitsandbytes", "demucs", "easyocr", "facexlib", "fairseq", "kornia", "lightning",
+    "open-clip-torch", "peft", "pytorch-lightning", "sentence-transformers", "timm", "torchaudio", "torchmetrics",
+    "torchvision", "ultralytics",
+))  # fmt: skip
+
+
+def bringing(environment: DescribedEnvironment, world: Knowledge) -> Iterator[tuple[Install, Wanted]]:
+    """The installs that bring a torch, each with what it asks of it. A package that depends on some torch brings the newest only
+    where nothing else of the environment says which."""
+    named = any(i.find(name) for i in environment.installs for name in ("torch", "pytorch", "pytorch-gpu"))
+    said = named or environment.unread or not environment.fresh
+    for install in environment.installs:
+        wanted = torch_wanted(install, world)
+        if wanted is None or (wanted.name == "torch" and wanted.specifier == "" and said and not install.find("torch")):
+            continue
+        yield install, wanted
+        said = True
+
+
+def torch_wanted(install: Install, world: Knowledge) -> Wanted | None:
+    """What an install asks of torch: by its name, else through the first companion that is pinned to one release."""
+    wanted = install.find("torch")
+    if wanted is not None or install.tool == "conda":
+        return wanted
+    for other in install.wanted:
+        needed = _needed_torch(other, world)
+        if needed:
+            return Wanted(name="torch", specifier=needed, place=other.place, text=other.text)
+    for other in install.wanted:
+        if other.name in _DEPENDENTS and not other.elsewhere and (other.name != "torchaudio" or not other.specifier):
+            return Wanted(name="torch", specifier="", place=other.place, text=other.text)
+    return None
+
+
+def _needed_torch(wanted: Wanted, world: Knowledge) -> str | None:
+    """What a package that is pinned to one release asks of torch, by that release's metadata: "==2.0.1"."""
+    if wanted.elsewhere or wanted.name not in world.companion_packages():
+        return None
+    asked = specifier(wanted)
+    pins = [s.version for s in (asked[0] if asked else ()) if s.operator == "==" and not s.version.endswith("*")]
+    companion = world.companion(wanted.name, pins[0]) if pins else None
+    return companion.torch if companion is not None else None
+
+
 def resolve(install: Install, where: Circumstances, world: Knowledge) -> Resolved | None:
     """The torch that this install brings; None where that cannot be said (no torch wanted, an index that is not known)."""
-    wanted = install.find("torch")
+    wanted = torch_wanted(install, world)
     if wanted is None or wanted.elsewhere or install.tool == "conda" or where.platform is None:
         return None
     asked, channels = specifier(wanted), channels_of(install)
@@ -113,15 +159,19 @@ def resolve(install: Install, where: Circumstances, world: Knowledge) -> Resolve
 
 
 def _siblings(install: Install, world: Knowledge) -> SpecifierSet:
-    """What a pinned torchvision or torchaudio of the same install asks of torch: pip meets both."""
+    """What pinned companions of the same install (torchvision, xformers) ask of torch: pip meets both."""
     narrowed = SpecifierSet()
-    for package in ("torchvision", "torchaudio"):
-        wanted = install.find(package)
-        asked = specifier(wanted) if wanted is not None else None
-        pins = [s.version for s in (asked[0] if asked else ()) if s.operator == "==" and not s.version.endswith("*")]
-        companion = world.companion(package, pins[0]) if pins else None
-        if companion is not None and companion.torch:
-            narrowed &= SpecifierSet(companion.torch)
+    torch = install.find("torch")
+    asked = specifier(torch) if torch is not None else None
+    for wanted in install.wanted:
+        needed = _needed_torch(wanted, world)
+        if not needed:
+            continue
+        both = narrowed & SpecifierSet(needed)
+        if asked is None or any(
+            asked[0].contains(r.version) and both.contains(r.version) for r in world.torch_releases()
+        ):
+            narrowed = both  # where they cannot be met together, another rule says so
     return narrowed
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -67,6 +68,21 @@ def commands(text: str) -> Iterator[list[str]]:
         yield words
 
 
+def redirected(text: str) -> Iterator[str]:
+    """What looks like a requirement and is none, as the shell reads it: `torch>=2.0` writes to a file named =2.0."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars="<>")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    try:
+        tokens = list(lexer)
+    except ValueError:
+        return
+    for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        name = re.fullmatch(r"[A-Za-z][\w.-]*(?:\[[\w,-]+\])?", before)
+        if token in (">", "<") and name and re.fullmatch(r"=?\d[\d.*]*", after):
+            yield f"{before}{token}{after}"
+
+
 def program(words: Sequence[str]) -> tuple[str, list[str]]:
     """The command's name without path, and its arguments; what stands before it (assignments, sudo) is left out."""
     rest = list(words)
@@ -85,11 +101,30 @@ def pip_arguments(words: Sequence[str]) -> tuple[str, list[str]] | None:
     if re.fullmatch(r"pip[\d.]*", name):
         rest = _past_globals(rest)
         return ("pip", rest[1:]) if rest[:1] == ["install"] else None
+    if name in ("conda", "mamba", "micromamba") and rest[:1] == ["run"]:
+        return pip_arguments(_after_options(rest[1:]))
+    if name in ("poetry", "pdm", "pipenv") and rest[:1] in (["add"], ["install"]) and len(rest) > 1:
+        named = [_as_requirement(word) for word in rest[1:] if not word.startswith("-")]
+        return ("pip", [*named, *(w for w in rest[1:] if w.startswith("--") and "=" in w)]) if named else None
     if name == "uv":
         if rest[:2] == ["pip", "install"]:
             return "uv", rest[2:]
         return ("uv", rest[1:]) if rest[:1] == ["add"] else None
     return None
+
+
+def _after_options(rest: list[str]) -> list[str]:
+    """`conda run -n env --no-capture-output pip ...`: what is run."""
+    rest = list(rest)
+    while rest and rest[0].startswith("-"):
+        rest = rest[2:] if rest[0] in ("-n", "--name", "-p", "--prefix", "--cwd") else rest[1:]
+    return rest
+
+
+def _as_requirement(word: str) -> str:
+    """Poetry's `torch@2.1.0`, `torch@^2.1` and `torch:2.1` as a requirement; a caret is left open."""
+    match = re.fullmatch(r"([A-Za-z][\w.-]*)@(\d[\w.]*)", word)
+    return f"{match[1]}=={match[2]}" if match else re.sub(r"@(?:\^|latest).*$", "", word)
 
 
 def _past_globals(rest: list[str]) -> list[str]:
@@ -104,6 +139,24 @@ def conda_arguments(words: Sequence[str]) -> list[str] | None:
     if name in ("conda", "mamba", "micromamba", "pixi") and rest[:1] in (["install"], ["create"], ["add"]):
         return rest[1:]
     return None
+
+
+def conda_files(words: Sequence[str]) -> list[str]:
+    """The environment files of `conda env create -f FILE`, `conda env update`, `micromamba install -f`."""
+    name, rest = program(words)
+    if name not in ("conda", "mamba", "micromamba") or rest[:1] not in (["env"], ["create"], ["install"], ["update"]):
+        return []
+    found = [after for word, after in pairwise(rest) if word in ("-f", "--file", "-n=-f")]
+    found += [word.partition("=")[2] for word in rest if word.startswith("--file=")]
+    return [path for path in found if path.endswith((".yml", ".yaml"))]
+
+
+def added_channels(words: Sequence[str]) -> list[str]:
+    """The channels that `conda config --add channels X` sets for what comes after."""
+    name, rest = program(words)
+    if name not in ("conda", "mamba") or rest[:1] != ["config"]:
+        return []
+    return [after for word, after in pairwise(rest) if word == "channels"]
 
 
 def conda_call(arguments: Sequence[str]) -> Call:

@@ -34,7 +34,7 @@ def test_the_line_the_cause_and_what_to_write_instead(
     out = capsys.readouterr().out
     assert f"{requirements}:2" in out
     assert "driver-too-old" in out
-    assert "--index-url https://download.pytorch.org/whl/cu126" in " ".join(out.split())
+    assert "+ --extra-index-url https://download.pytorch.org/whl/cu126" in " ".join(out.split())
 
 
 def test_json_names_file_and_line(machine: str, requirements: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.host import Host, LinuxDistribution
 from envdoctor.linting import readers
 from envdoctor.linting.linter import lint
+from envdoctor.planning.target import describe
 from tests.as_of import then
 from tests.diagnosis.snapshots import UBUNTU, gpu, interpreter, machine, module, nvml
 
@@ -42,3 +43,10 @@ def found(
 ) -> list[tuple[str, int | None]]:
     """(code, line) of each finding, in the order of the lines."""
     return sorted(((f.code, f.line) for f in findings(name, text, snapshot, folder)), key=lambda pair: pair[1] or 0)
+
+
+def described_findings(name: str, text: str, gpu: str = "", driver: str = "") -> tuple[Finding, ...]:
+    """The same for a machine that is described in words, as --gpu and --driver do; without words, for no machine."""
+    world = then()
+    target = describe(world, gpus=[gpu] if gpu else [], driver=driver or None) if gpu or driver else None
+    return lint([readers.parse(name, text)], Snapshot(), world, target=target).findings

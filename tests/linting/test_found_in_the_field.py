@@ -46,7 +46,12 @@ def test_a_torch_that_is_put_over_the_image_s_own_is_the_one_that_counts(rest: s
 def test_an_image_whose_torch_runs_there_is_left_in_peace() -> None:
     assert found("Dockerfile", OLD_IMAGE, TURING) == []
     assert found("Dockerfile", OLD_IMAGE, NOBODY) == []
-    assert found("Dockerfile", "FROM nvcr.io/nvidia/pytorch:22.03-py3\n", BLACKWELL) == []
+    assert found("Dockerfile", "FROM nvcr.io/nvidia/pytorch:22.03-py3\n", TURING) == []
+
+
+def test_nvidia_s_image_of_a_month_is_judged_by_the_cuda_of_the_months_around_it() -> None:
+    assert found("Dockerfile", "FROM nvcr.io/nvidia/pytorch:22.03-py3\n", BLACKWELL) == [(TOO_NEW, 1)]
+    assert found("Dockerfile", "FROM nvcr.io/nvidia/pytorch:24.08-py3\n", BLACKWELL) == []
 
 
 def test_a_service_s_image_is_judged_too() -> None:

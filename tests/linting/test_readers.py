@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from envdoctor.errors import InputError
 from envdoctor.linting import readers, shell
-from envdoctor.linting.readers.dockerfile import instructions
+from envdoctor.linting.readers.docker_syntax import instructions
 from envdoctor.linting.systems import parse, system_of_image
 
 

@@ -28,7 +28,11 @@ REQUIREMENTS: list[tuple[str, Snapshot, Expected]] = [
     ("torch==2.8.0\n", OLD_DRIVER, []),
     (CU126 + "torch\n", OLD_DRIVER, []),
     # An extra index holds nothing back: PyPI's newer release wins.
-    ("--extra-index-url https://download.pytorch.org/whl/cu126\ntorch\n", OLD_DRIVER, [("driver-too-old", 2)]),
+    (
+        "--extra-index-url https://download.pytorch.org/whl/cu126\ntorch\n",
+        OLD_DRIVER,
+        [("wheel-index-missing", 1), ("driver-too-old", 2)],
+    ),
     ("--extra-index-url https://download.pytorch.org/whl/cu126\ntorch==2.14.1\n", OLD_DRIVER, []),
     # The oldest and the newest GPUs.
     ("torch\n", PASCAL, [("gpu-arch-too-old-for-torch", 1)]),
@@ -60,7 +64,7 @@ REQUIREMENTS: list[tuple[str, Snapshot, Expected]] = [
     ("torch==2.6.0\ntorchvision==0.21.0\ntorchaudio==2.6.0\n", WORKSTATION, []),
     ("torch==2.6.0\ntorchaudio==2.5.1\n", WORKSTATION, [("torchaudio-mismatch", 2)]),
     ("torch==2.15.0\ntorchaudio==2.11.0\n", WORKSTATION, []),
-    ("torchvision==0.15.2\ntorch>=2.0,<2.1\n", card("NVIDIA GeForce RTX 4090", "8.9", python="3.10.12"), []),
+    ("torchvision==0.15.2\ntorch>=2.0,<2.1\nnumpy<2\n", card("NVIDIA GeForce RTX 4090", "8.9", python="3.10.12"), []),
     # torchvision's own pin decides where torch is left open.
     ("torch\ntorchvision==0.22.1\n", OLD_DRIVER, []),
     ("torch\ntorchvision==0.22.1\n", BLACKWELL, [("gpu-arch-too-new-for-torch", 1)]),
@@ -86,7 +90,7 @@ DOCKERFILES: list[tuple[str, Snapshot, Expected]] = [
     ("FROM ubuntu:18.04\nRUN pip install uv && uv venv --python 3.12 && uv pip install torch==2.15.0\n", NOBODY,
      [("glibc-too-old", 2)]),
     # The shell takes an unquoted > for a redirection: what pip sees is unpinned.
-    ("FROM python:3.12-slim\nRUN pip install torch<2.9\n", OLD_DRIVER, [("driver-too-old", 2)]),
+    ("FROM python:3.12-slim\nRUN pip install torch<2.9\n", OLD_DRIVER, [("driver-too-old", 2), ("torch-too-old-for-package", 2)]),
     ("FROM python:3.12-slim\nRUN pip install 'torch<2.9'\n", OLD_DRIVER, []),
     # Images.
     ("FROM nvidia/cuda:latest\n", NOBODY, [("platform-unsupported", 1)]),
@@ -263,7 +267,7 @@ def test_on_windows_pypi_has_the_cpu_build_which_nobody_asked_for() -> None:
 
 def test_what_is_written_instead_runs_here() -> None:
     (finding,) = findings("requirements.txt", "torch\n", PASCAL)
-    assert finding.fixes[0].note == (
-        "Write: torch==2.14.1 torchvision==0.29.1 --index-url https://download.pytorch.org/whl/cu126"
-    )
-    assert findings("requirements.txt", f"{CU126}torch==2.14.1\ntorchvision==0.29.1\n", PASCAL) == ()
+    assert finding.fixes[0].note is not None
+    written = [line[2:] for line in finding.fixes[0].note.splitlines() if line.startswith("+ ")]
+    assert written
+    assert findings("requirements.txt", "\n".join(written) + "\n", PASCAL) == ()

@@ -134,6 +134,7 @@ def test_json_has_every_key_of_the_contract() -> None:
         "consequence_of",
         "file",
         "line",
+        "rule",
         "quote",
     }
     assert set(found) == keys

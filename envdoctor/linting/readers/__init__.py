@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
+
 from envdoctor.errors import InputError
 from envdoctor.linting.model import Described
 from envdoctor.texts import short_numbers
 
 LARGEST = 1 << 20
-KINDS = "a Dockerfile, a Compose file, requirements.txt, pyproject.toml or a conda environment.yml"
+KINDS = "a Dockerfile, a Compose file, requirements.txt, pyproject.toml, pixi.toml or a conda environment.yml"
 
 
 def read(name: str) -> Described:
@@ -33,11 +35,16 @@ def read(name: str) -> Described:
 
 def parse(name: str, text: str) -> Described:
     """The same from its text; files that it includes are looked for beside `name`."""
+    return msgspec.structs.replace(_parse(name, text), text=text)
+
+
+def _parse(name: str, text: str) -> Described:
     from envdoctor.linting.readers import dockerfile
+    from envdoctor.linting.readers.siblings import sibling_of
 
     text = short_numbers(text)
     kind = kind_of(name, text)
-    sibling = dockerfile.sibling_of(Path(name))
+    sibling = sibling_of(Path(name))
     if kind == "dockerfile":
         return dockerfile.read(name, text, sibling)
     if kind == "requirements":
@@ -48,10 +55,14 @@ def parse(name: str, text: str) -> Described:
         from envdoctor.linting.readers import pyproject
 
         return pyproject.read(name, text)
+    if kind == "pixi":
+        from envdoctor.linting.readers import pixi
+
+        return pixi.read(name, text)
     if kind == "compose":
         from envdoctor.linting.readers import compose
 
-        return compose.read(name, text)
+        return compose.read(name, text, sibling)
     if kind == "conda":
         from envdoctor.linting.readers import conda_environment
 
@@ -60,16 +71,21 @@ def parse(name: str, text: str) -> Described:
 
 
 def kind_of(name: str, text: str) -> str | None:
-    """'dockerfile', 'compose', 'requirements', 'pyproject' or 'conda'; None for anything else."""
+    """'dockerfile', 'compose', 'requirements', 'pyproject', 'pixi' or 'conda'; None for anything else."""
     base = Path(name).name.lower()
     if re.search(r"(^|[.\-_])(dockerfile|containerfile)([.\-_]|$)", base):
         return "dockerfile"
+    if base == "pixi.toml":
+        return "pixi"
     if base.endswith(".toml"):
-        return "pyproject"
+        tables = r"^\[+(project|build-system|tool|dependency-groups)\b"
+        return "pyproject" if base == "pyproject.toml" or re.search(tables, text, re.MULTILINE) else None
     if base.endswith((".yml", ".yaml")):
         if re.search(r"^services\s*:", text, re.MULTILINE):
             return "compose"
         return "conda" if re.search(r"^dependencies\s*:", text, re.MULTILINE) else None
     if base.endswith((".txt", ".in", ".pip")):
         return "requirements"
+    if re.search(r"\.(py|ipynb|sh|md|rst|json|cfg|ini)$", base):
+        return None
     return "dockerfile" if re.search(r"^FROM\s+\S+", text, re.MULTILINE | re.IGNORECASE) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from envdoctor.linting import shell
 from envdoctor.linting.model import Described, DescribedEnvironment, Index, Install, Place, PlacedValue, Wanted
 from envdoctor.linting.readers import yaml_lines
-from envdoctor.linting.readers.dockerfile import conda_wanted
+from envdoctor.linting.readers.conda_specification import conda_wanted
 
 
 def read(name: str, text: str) -> Described:
@@ -49,11 +49,11 @@ def read(name: str, text: str) -> Described:
             Install(tool="pip", wanted=tuple(pip), indexes=tuple(indexes), place=pip[0].place, constrained=constrained)
         )
     return Described(
-        name=name, kind="conda", environments=(DescribedEnvironment(installs=tuple(installs), python=_python(conda)),)
+        name=name, kind="conda", environments=(DescribedEnvironment(installs=tuple(installs), python=python_of(conda)),)
     )
 
 
-def _python(conda: list[Wanted]) -> PlacedValue | None:
+def python_of(conda: list[Wanted]) -> PlacedValue | None:
     """'3.12' of `python=3.12`, `python==3.12.4`; a range is not one Python."""
     for wanted in conda:
         if wanted.name == "python" and wanted.specifier.startswith("=="):

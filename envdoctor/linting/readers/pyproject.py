@@ -30,14 +30,19 @@ def read(name: str, text: str) -> Described:
 
     Raises InputError where it is no TOML.
     """
+    data = load_toml(name, text)
+    reader = _Reader(name, text, data)
+    return Described(name=name, kind="pyproject", environments=tuple(reader.environments()))
+
+
+def load_toml(name: str, text: str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises InputError where it is none."""
     try:
-        data = tomllib.loads(text)
+        return tomllib.loads(text)
     except RecursionError as error:
         raise InputError(f"{name} is no TOML that can be read: nested too deeply") from error
     except ValueError as error:  # TOMLDecodeError is one; so is a number of too many digits, and a date that is none
         raise InputError(f"{name} is no TOML: {error}") from error
-    reader = _Reader(name, text, data)
-    return Described(name=name, kind="pyproject", environments=tuple(reader.environments()))
 
 
 class _Reader:
@@ -51,6 +56,8 @@ class _Reader:
         self.project = _table(data, "project")
         self.uv = _table(data, "tool", "uv")
         self.poetry = _table(data, "tool", "poetry")
+        self.poetry_source: dict[str, str] = {}
+        """The name of the source that a package is to come from."""
 
     def place(self, *words: str) -> Place:
         """The line where the first of the words that is there stands: TOML libraries keep no positions."""
@@ -111,10 +118,12 @@ class _Reader:
                         name=canonicalize_name(name),
                         specifier=specifier,
                         place=place,
-                        text=f"{name}{specifier}",
+                        text=str(entry.get("url") or f"{name}{specifier}"),
                         elsewhere=elsewhere,
                     )
                 )
+                if isinstance(entry.get("source"), str):
+                    self.poetry_source[canonicalize_name(name)] = entry["source"]
         return found
 
     def _installs(self, wanted: list[Wanted]) -> tuple[Install, ...]:
@@ -140,7 +149,7 @@ class _Reader:
         own: dict[str, list[Wanted]] = {}
         rest = []
         for requirement in wanted:
-            urls = self._source_urls(sources.get(requirement.name), named)
+            urls = self._source_urls(sources.get(requirement.name), named) or self._poetry_urls(requirement.name)
             if urls is None:
                 rest.append(requirement)
             elif len(urls) == 1:
@@ -159,6 +168,11 @@ class _Reader:
             tool = "uv" if self.uv else "pip"
             installs.append(Install(tool=tool, wanted=tuple(rest), indexes=tuple(general), place=rest[0].place))
         return tuple(installs)
+
+    def _poetry_urls(self, package: str) -> list[str] | None:
+        wanted = self.poetry_source.get(package)
+        found = [str(s["url"]) for s in _list(self.poetry, "source") if "url" in s and s.get("name") == wanted]
+        return found or None
 
     def _source_urls(self, source: object, named: dict[Any, dict[str, Any]]) -> list[str] | None:
         if source is None:
@@ -212,7 +226,8 @@ def _caret(version: str) -> str:
             parts.append(f"=={text}" if text[0].isdecimal() else text)
             continue
         major, minor = int(match[2]), match[3]
-        whole = f"{major}" + (f".{minor}" if minor is not None else "") + match[4]
+        # A local part (2.3.0+cu121) says nothing in a range.
+        whole = f"{major}" + (f".{minor}" if minor is not None else "") + match[4].partition("+")[0]
         if match[1] == "^" and major > 0:
             upper = f"{major + 1}"
         elif minor is not None:

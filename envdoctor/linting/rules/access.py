@@ -16,8 +16,9 @@ def judge_service(service: Service) -> Iterator[Finding]:
     wants = service.needs_gpu
     if wants is not None and not service.gpu:
         yield Finding(
+            rule="service-without-gpu",
             code="container-no-gpu",
-            severity=Severity.ERROR,
+            severity=Severity.WARNING if wants.value.startswith("commented out") else Severity.ERROR,
             title="No GPU is given to this service",
             summary=f"Service {service.name} means to use a GPU ({wants.value}) and reserves none: inside, no GPU will be seen.",
             evidence=(fact("service", service.name), fact("says", wants.value)),
@@ -35,10 +36,11 @@ def judge_environment(environment: DescribedEnvironment) -> Iterator[Finding]:
 
 def _variables(variables: Mapping[str, PlacedValue], *, given: bool) -> Iterator[Finding]:
     capabilities = variables.get("NVIDIA_DRIVER_CAPABILITIES")
-    if capabilities is not None and capabilities.value:
+    if capabilities is not None and capabilities.value and "$" not in capabilities.value:
         words = {word.strip() for word in capabilities.value.split(",")}
         if not words & {"all", "compute"}:
             yield Finding(
+                rule="driver-capabilities-without-compute",
                 code="container-no-gpu",
                 severity=Severity.ERROR,
                 title="The driver's CUDA part is left out",
@@ -53,6 +55,7 @@ def _variables(variables: Mapping[str, PlacedValue], *, given: bool) -> Iterator
         # An empty NVIDIA_VISIBLE_DEVICES is like an unset one; CUDA's hides everything.
         if said is not None and given and said.value.lower() in nothing:
             yield Finding(
+                rule="gpus-hidden",
                 code="visible-devices-hidden",
                 severity=Severity.WARNING,
                 title="A variable hides the GPUs",

@@ -45,6 +45,7 @@ def _conflict(wanted: Wanted, torch: Wanted, release: str, world: Knowledge) -> 
     pins = sorted({row.torch for row in admitted})
     right = next((row for row in rows if _exact_pin(row) == release), None)
     yield Finding(
+        rule="companion-pins-another-torch",
         code="extension-abi-mismatch",
         severity=Severity.ERROR,
         title=f"{wanted.name} asks for another torch",

@@ -36,6 +36,7 @@ def _channel(install: Install) -> Iterator[Finding]:
         return
     if _above(wanted.specifier):
         yield Finding(
+            rule="conda-channel-ended",
             code="platform-unsupported",
             severity=Severity.ERROR,
             title="That channel has no such release",
@@ -68,6 +69,7 @@ def _cpu(install: Install, machine: TargetMachine) -> Iterator[Finding]:
         wanted = install.find(name)
         if wanted is not None and machine.gpus:
             yield Finding(
+                rule="cpu-build-on-gpu-machine",
                 code="torch-cpu-only",
                 severity=Severity.ERROR,
                 title="A build for CPUs on a machine with a GPU",
@@ -88,6 +90,7 @@ def _twice(environment: DescribedEnvironment) -> Iterator[Finding]:
     by_pip = next((w for i in environment.installs if i.tool != "conda" if (w := i.find("torch"))), None)
     if by_conda is not None and by_pip is not None:
         yield Finding(
+            rule="torch-twice",
             code="torch-duplicate-install",
             severity=Severity.ERROR,
             title="torch twice in one environment",

@@ -40,6 +40,7 @@ def judge(
         if not (_DRIVER.fullmatch(package.value) or brings):
             continue
         yield Finding(
+            rule="driver-in-image",
             code="driver-library-mismatch",
             severity=Severity.ERROR,
             title="A driver installed into an image",
@@ -65,6 +66,7 @@ def judge_image(said: PlacedValue, machine: TargetMachine, world: Knowledge, *, 
     missing = _missing(reference, world)
     if missing is not None:
         yield Finding(
+            rule="image-missing",
             code="platform-unsupported",
             severity=Severity.ERROR,
             title="No such image",
@@ -78,10 +80,11 @@ def judge_image(said: PlacedValue, machine: TargetMachine, world: Knowledge, *, 
     tag = cuda_tag(reference)
     if tag is not None and _retired(reference, tag, world):
         yield Finding(
+            rule="image-unsupported",
             code="platform-unsupported",
             severity=Severity.WARNING,
-            title="An image that is being removed",
-            summary=f"NVIDIA no longer supports {reference}: such tags are deleted after six months.",
+            title="An image that may be gone",
+            summary=f"NVIDIA listed {reference} as unsupported in 2025, and deletes such tags after six months: it may be gone.",
             evidence=(fact("image", str(reference)),),
             fixes=_other_tags(reference, world),
             file=said.place.file,
@@ -98,6 +101,7 @@ def judge_image(said: PlacedValue, machine: TargetMachine, world: Knowledge, *, 
             and branch.branch not in _bridged(tag, world)
         ):
             yield Finding(
+                rule="driver-older-than-image",
                 code="driver-too-old",
                 severity=Severity.ERROR,
                 title="The host's driver is too old for this image",
@@ -138,7 +142,11 @@ def _bridged(tag: CudaTag, world: Knowledge) -> set[str]:
 
 def _missing(reference: Reference, world: Knowledge) -> str | None:
     """Why there is no such image; None where there is, or where that is not known."""
-    if reference.digest or not reference.repository.endswith("nvidia/cuda"):
+    if reference.digest:
+        return None
+    if reference.repository == "pytorch/pytorch":
+        return _missing_pytorch(reference, world)
+    if not reference.repository.endswith("nvidia/cuda"):
         return None
     if reference.tag in ("", "latest"):
         return "nvidia/cuda has no tag 'latest': a version has to be named, nvidia/cuda:<version>-<flavour>-<system>."
@@ -167,14 +175,33 @@ def _missing(reference: Reference, world: Knowledge) -> str | None:
     return None
 
 
+def _missing_pytorch(reference: Reference, world: Knowledge) -> str | None:
+    """A tag of a release whose images are known, with a CUDA that it has no build for, or another cuDNN beside that CUDA."""
+    match = re.fullmatch(r"(\d+\.\d+\.\d+)-cuda(\d+\.\d+)-cudnn(\d+)-(runtime|devel)", reference.tag)
+    images = world.pytorch_images(match[1], flavour="runtime") if match is not None else ()
+    if match is None or not images:
+        return None
+    seen = ", ".join(image.tag.removesuffix("-runtime") for image in images)
+    same = [image for image in images if image.cuda == match[2]]
+    if same and any(f"-cudnn{match[3]}-" in image.tag for image in same):
+        return None
+    if not same and any(build.cuda == match[2] for build in world.torch_builds(match[1])):
+        return None
+    return f"pytorch/pytorch:{reference.tag} does not exist: of torch {match[1]} there is {seen}."
+
+
 def _retired(reference: Reference, tag: CudaTag, world: Knowledge) -> bool:
     """Whether NVIDIA's list names it as unsupported and nothing later says otherwise (support-policy.md)."""
     image = next((image for image in world.cuda_images(tag.cuda) if image.tag == reference.tag), None)
-    return image is not None and image.status == ("unsupported",)
+    return image is not None and "unsupported" in image.status and "still listed later" not in image.status
 
 
 def _other_tags(reference: Reference, world: Knowledge) -> tuple[Fix, ...]:
     tag = cuda_tag(reference)
+    if reference.repository == "pytorch/pytorch":
+        flavour = "devel" if reference.tag.endswith("devel") else "runtime"
+        known = world.pytorch_images(reference.tag.partition("-")[0], flavour=flavour)
+        return (Fix(title=f"Use {known[0].reference}"),) if known else ()
     fixes = [Fix(title="Start from a plain image: torch's wheels bring CUDA themselves", note="python:3.12-slim")]
     if tag is not None:
         same = [
@@ -201,6 +228,7 @@ def _two_cudas(
         if tag.flavour == "devel" and environment.builds is not None:
             if ours[0] != theirs[0]:
                 yield Finding(
+                    rule="toolkit-of-another-cuda",
                     code="toolkit-mismatch",
                     severity=Severity.ERROR,
                     title="The image's toolkit is of another CUDA than torch",
@@ -214,6 +242,7 @@ def _two_cudas(
             return
         if tag.flavour in ("runtime", "devel") and environment.runs:
             yield Finding(
+                rule="cuda-twice",
                 code="toolkit-multiple",
                 severity=Severity.WARNING,
                 title="CUDA twice",

@@ -66,6 +66,7 @@ def _sibling(
         right = world.torchvision_for(release) if package == "torchvision" else world.torchaudio_for(release)
         if not world.companion_accepts(package, version, release) and Version(made_for) != Version(release):
             yield Finding(
+                rule="companion-of-another-release",
                 code=code,
                 severity=Severity.ERROR,
                 title=f"{package} and torch are of different releases",
@@ -79,6 +80,7 @@ def _sibling(
     ours, theirs = _local(torch, torch_install), _local(wanted, install)
     if ours is not None and theirs is not None and _family(ours) != _family(theirs):
         yield Finding(
+            rule="companion-for-another-device",
             code=code,
             severity=Severity.ERROR,
             title=f"{package} and torch are builds for different devices",
@@ -118,6 +120,7 @@ def _libraries(install: Install, where: Circumstances, world: Knowledge) -> Iter
             continue
         if not pin.specifier.contains(version):
             yield Finding(
+                rule="library-torch-does-not-pin",
                 code="triton-problem" if wanted.name == "triton" else "nvidia-wheels-mismatch",
                 severity=Severity.ERROR,
                 title="A library of another version than torch pins",

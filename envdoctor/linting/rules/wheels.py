@@ -10,7 +10,7 @@ from envdoctor.facts.evidence import Evidence, fact
 from envdoctor.knowledge import Knowledge, TorchBuild
 from envdoctor.linting.machine import TargetMachine
 from envdoctor.linting.model import DescribedEnvironment, Install, Wanted
-from envdoctor.linting.resolving import PYPI, Circumstances, Resolved, channels_of, resolve, specifier
+from envdoctor.linting.resolving import PYPI, Circumstances, Resolved, bringing, channels_of, resolve, specifier
 from envdoctor.planning.words import driver_words
 
 
@@ -18,10 +18,7 @@ def judge(
     environment: DescribedEnvironment, where: Circumstances, machine: TargetMachine, world: Knowledge
 ) -> Iterator[Finding]:
     """One finding at most for each install of torch: the first thing that is in its way."""
-    for install in environment.installs:
-        wanted = install.find("torch")
-        if wanted is None:
-            continue
+    for install, wanted in bringing(environment, world):
         yield from _no_index(wanted, install, environment)
         resolved = resolve(install, where, world)
         if resolved is None:
@@ -49,6 +46,7 @@ def _no_index(wanted: Wanted, install: Install, environment: DescribedEnvironmen
         return
     url = f"https://download.pytorch.org/whl/{local}"
     yield Finding(
+        rule="build-without-index",
         code="platform-unsupported",
         # A file may be meant to be used with an index on the command line; a command in an image says all itself.
         severity=Severity.ERROR if environment.in_image else Severity.WARNING,
@@ -67,6 +65,8 @@ def _asked(wanted: Wanted) -> str:
 
 
 def _takes(wanted: Wanted, build: TorchBuild) -> str:
+    if wanted.name not in wanted.text.lower():
+        return f"{_asked(wanted)} brings torch {build.name}"
     exact = wanted.specifier.startswith("==") and "*" not in wanted.specifier and "," not in wanted.specifier
     return f"{_asked(wanted)} is {build.name}" if exact else f"{_asked(wanted)} takes {build.name} today"
 
@@ -74,14 +74,6 @@ def _takes(wanted: Wanted, build: TorchBuild) -> str:
 def _evidence(wanted: Wanted, build: TorchBuild | None, *more: Evidence) -> tuple[Evidence, ...]:
     said = (fact("requirement", wanted.text),)
     return (*said, *((fact("resolves to", build.name),) if build else ()), *more)
-
-
-def write_instead(build: TorchBuild | None, why: str) -> tuple[Fix, ...]:
-    """The lines that take this build."""
-    if build is None:
-        return ()
-    lines = " ".join(build.pip_arguments())
-    return (Fix(title=f"Ask for torch {build.torch} ({build.variant}), {why}", note=f"Write: {lines}"),)
 
 
 def update_driver(minimum: str, where: Circumstances, machine: TargetMachine, world: Knowledge) -> tuple[Fix, ...]:
@@ -99,9 +91,9 @@ def _unavailable(
     wanted: Wanted, install: Install, resolved: Resolved, where: Circumstances, machine: TargetMachine, world: Knowledge
 ) -> Finding | None:
     place = wanted.place
-    instead = machine.fitting(where, world)
     if resolved.obstacle == "musl":
         return Finding(
+            rule="libc-without-wheel",
             code="platform-unsupported",
             severity=Severity.ERROR,
             title="No wheel for this C library",
@@ -114,43 +106,38 @@ def _unavailable(
     if resolved.obstacle == "python" and resolved.nearest is not None:
         tags = [tag for tag in resolved.nearest.python_tags if not tag.endswith("t")]
         return Finding(
+            rule="python-without-wheel",
             code="python-unsupported",
             severity=Severity.ERROR,
             title="No wheel of this torch for this Python",
             summary=f"{_asked(wanted)} has no wheel for Python {where.python}: torch {resolved.nearest.torch} has them for "
             f"{tags[0]} to {tags[-1]}.",
             evidence=_evidence(wanted, None, fact("python", where.python)),
-            fixes=(
-                Fix(title=f"Use Python {tags[-1] if len(tags) < 3 else tags[-2]} there"),
-                *write_instead(instead, f"the newest that has wheels for Python {where.python}"),
-            ),
+            fixes=(Fix(title=f"Use Python {tags[-1] if len(tags) < 3 else tags[-2]} there"),),
             file=place.file,
             line=place.line,
         )
     if resolved.obstacle == "glibc" and resolved.nearest is not None:
         return Finding(
+            rule="glibc-older-than-wheel",
             code="glibc-too-old",
             severity=Severity.ERROR,
             title="The C library there is older than the wheel accepts",
             summary=f"{_asked(wanted)} needs glibc {resolved.nearest.glibc}; there it is {where.glibc}: pip finds no wheel.",
             evidence=_evidence(wanted, resolved.nearest, fact("glibc", where.glibc)),
-            fixes=(
-                Fix(title="Use a newer distribution there: an image brings its own glibc"),
-                *write_instead(instead, f"the newest for glibc {where.glibc}"),
-            ),
+            fixes=(Fix(title="Use a newer distribution there: an image brings its own glibc"),),
             file=place.file,
             line=place.line,
         )
     if resolved.obstacle == "channel":
         index = install.indexes[0].url if install.indexes else "that index"
-        fixes = write_instead(resolved.nearest, "which is published") or write_instead(instead, "which runs here")
         return Finding(
+            rule="index-without-wheel",
             code="platform-unsupported",
             severity=Severity.ERROR,
             title="That index has no such wheel",
             summary=f"{_asked(wanted)}: {index} has no such wheel for {where.platform}, so pip will find none.",
             evidence=_evidence(wanted, None, fact("index", index), fact("platform", where.platform)),
-            fixes=fixes,
             file=place.file,
             line=place.line,
         )
@@ -180,6 +167,7 @@ def _not_for_python(
     if any(accepted.contains(f"{tag}.{patch}") for tag in tags for patch in (0, 4, 9, 20)):
         return None
     return Finding(
+        rule="python-without-wheel",
         code="python-unsupported",
         severity=Severity.ERROR,
         title="No wheel of this torch for this Python",
@@ -203,19 +191,18 @@ def on_machine(
 ) -> Finding | None:
     """Whether a build runs on the machine's GPUs and driver. `by_name`: the index for CPUs was named."""
     place = wanted.place
-    instead = machine.fitting(where, world)
     if build.cuda is None:
         if build.variant != "cpu" or not machine.gpus or (machine.platform or "").startswith("macos"):
             return None
         by_name = by_name or wanted.specifier.endswith("+cpu")
         return Finding(
+            rule="cpu-build-on-gpu-machine",
             code="torch-cpu-only",
             # Who names the CPU index may mean it.
             severity=Severity.WARNING if by_name else Severity.ERROR,
             title="A build for CPUs on a machine with a GPU",
-            summary=f"{_takes(wanted, build)}, a build without CUDA; this machine has {_names(machine)}.",
-            evidence=_evidence(wanted, build, fact("gpus", _names(machine))),
-            fixes=write_instead(instead, "which uses the GPU"),
+            summary=f"{_takes(wanted, build)}, a build without CUDA; this machine has {names(machine)}.",
+            evidence=_evidence(wanted, build, fact("gpus", names(machine))),
             file=place.file,
             line=place.line,
         )
@@ -226,27 +213,25 @@ def on_machine(
         oldest = min(_number(flag) for flag in build.arch_flags)
         too_old = _number(f"sm_{capability.replace('.', '')}") < oldest
         return Finding(
+            rule="gpu-without-code",
             code="gpu-arch-too-old-for-torch" if too_old else "gpu-arch-too-new-for-torch",
             severity=Severity.ERROR,
             title="This torch has no code for the GPU",
             summary=f"{_takes(wanted, build)}, which has no code for {gpu}: it holds {', '.join(build.arch_flags)}.",
             evidence=_evidence(wanted, build, fact("gpu", str(gpu))),
-            fixes=write_instead(instead, f"the newest that runs on {_names(machine)}"),
             file=place.file,
             line=place.line,
         )
     needed = machine.driver_lacks(build, where, world)
     if needed is not None:
         return Finding(
+            rule="driver-older-than-torch",
             code="driver-too-old",
             severity=Severity.ERROR,
             title="The driver is older than this torch needs",
             summary=f"{_takes(wanted, build)}, which needs driver {needed} or newer here; this machine has {machine.driver}.",
             evidence=_evidence(wanted, build, fact("driver.version", machine.driver)),
-            fixes=(
-                *write_instead(instead, f"the newest that driver {machine.driver} runs"),
-                *update_driver(needed, where, machine, world),
-            ),
+            fixes=(*update_driver(needed, where, machine, world),),
             file=place.file,
             line=place.line,
         )
@@ -258,5 +243,6 @@ def _number(flag: str) -> int:
     return int(digits or 0)
 
 
-def _names(machine: TargetMachine) -> str:
+def names(machine: TargetMachine) -> str:
+    """The GPUs of a machine in words, each kind once."""
     return ", ".join(dict.fromkeys(str(gpu) for gpu in machine.gpus))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity, Unknown, Verdict
+from envdoctor.diagnosis.model import Diagnosed, FileAccount, Finding, Fix, Severity, Unknown, Verdict
 from envdoctor.facts.evidence import Evidence
 from envdoctor.facts.model import Snapshot
 
@@ -24,13 +24,15 @@ class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True):
     consequence_of: str | None
     file: str | None
     line: int | None
+    rule: str
     quote: str
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
     """`ok`: no error-level finding. `primary`: the code of the root cause to repair first. `unknown`: what is missing for calling
     it healthy. `not_understood`: lines of a text that tell of a failure that no finding accounts for.
-    `harmless`: warnings that are known to be none."""
+    `harmless`: warnings that are known to be none. `files`: what was
+    understood of each file, and what was not judged."""
 
     ok: bool
     verdict: Verdict
@@ -40,6 +42,7 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     not_understood: tuple[str, ...]
     own_errors: tuple[str, ...]
     harmless: tuple[str, ...]
+    files: tuple[FileAccount, ...]
     snapshot: Snapshot
 
 
@@ -54,6 +57,7 @@ def report(snapshot: Snapshot, diagnosed: Diagnosed) -> CheckReport:
         not_understood=tuple(f.text for f in diagnosed.not_understood),
         own_errors=tuple(f.text for f in diagnosed.own_errors),
         harmless=tuple(w.text for w in diagnosed.harmless),
+        files=diagnosed.accounts,
         snapshot=snapshot,
     )
 
@@ -70,6 +74,7 @@ def _finding(finding: Finding) -> ReportedFinding:
         consequence_of=finding.consequence_of,
         file=finding.file,
         line=finding.line,
+        rule=finding.rule,
         quote=finding.quote,
     )
 

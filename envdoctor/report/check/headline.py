@@ -48,9 +48,13 @@ def headline(snapshot: Snapshot, diagnosed: Diagnosed) -> Headline:
     warnings = [f for f in roots if f.severity is Severity.WARNING]
     if diagnosed.files:
         where = diagnosed.files[0] if len(diagnosed.files) == 1 else f"{len(diagnosed.files)} files"
-        tone = "bad" if errors else "warning" if warnings else "good"
         count = len(diagnosed.findings)
-        return Headline(tone, f"{_count(count, 'problem') if count else 'No problems'} found in {where}")
+        if count:
+            tone = "bad" if errors else "warning" if warnings else "unknown"
+            return Headline(tone, f"{_count(count, 'problem')} found in {where}")
+        if diagnosed.verdict is not Verdict.HEALTHY:
+            return Headline("unknown", f"Nothing wrong was seen in {where}, but not all of it could be judged")
+        return Headline("good", f"No problems found in {where}")
     if errors:
         more = f" (and {_count(len(errors) - 1, 'more problem')})" if len(errors) > 1 else ""
         return Headline("bad", f"{errors[0].title}{more}")

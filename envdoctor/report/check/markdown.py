@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 from envdoctor.diagnosis.model import Diagnosed, Finding, Severity
 from envdoctor.facts.model import Snapshot
+from envdoctor.report.check.files import account_lines
 from envdoctor.report.check.headline import SEPARATOR, headline, machine_lines
 
 
@@ -13,7 +14,11 @@ def to_markdown(snapshot: Snapshot, diagnosed: Diagnosed) -> str:
     """GitHub-flavoured Markdown. Nothing of the machine can break out of its code span or fence."""
     verdict = headline(snapshot, diagnosed)
     lines = [f"### envdoctor: {plain(verdict.text)}", "", "| | |", "|---|---|"]
-    lines += [f"| {label} | {cell(SEPARATOR.join(parts))} |" for label, parts in machine_lines(snapshot)]
+    if diagnosed.files:
+        rows = [row for account in diagnosed.accounts for row in account_lines(account)]
+        lines += [f"| {label} | {cell(text)} |" for label, text in rows]
+    else:
+        lines += [f"| {label} | {cell(SEPARATOR.join(parts))} |" for label, parts in machine_lines(snapshot)]
     for finding in diagnosed.findings:
         lines += ["", *_finding(finding)]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from envdoctor.console import Console
 from envdoctor.credentials import without_credentials
 from envdoctor.diagnosis.model import Diagnosed, Finding, Fix, Severity, Verdict
 from envdoctor.facts.model import Snapshot
+from envdoctor.report.check.files import account_lines
 from envdoctor.report.check.harmless_reasons import REASONS
 from envdoctor.report.check.headline import SEPARATOR, headline, machine_lines, shortened, telling_command
 from envdoctor.report.lines import wrapped
@@ -82,6 +83,11 @@ def print_harmless(console: Console, diagnosed: Diagnosed) -> None:
 def print_files(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
     """The findings in files that describe environments, by file and line, each under its place."""
     _headline(console, snapshot, diagnosed)
+    for account in diagnosed.accounts:
+        console.print()
+        if len(diagnosed.accounts) > 1:
+            console.print(Text(account.file, style="bold"), soft_wrap=True)
+        _rows(console, [(label, without_credentials(text)) for label, text in account_lines(account)])
     for finding in sorted(diagnosed.findings, key=lambda f: (f.file or "", f.line or 0)):
         console.print()
         console.print(Text(f"{finding.file}:{finding.line}", style="bold"), soft_wrap=True)
@@ -176,7 +182,11 @@ def print_fix(console: Console, fix: Fix, *, first: bool) -> None:
     for line in _command_lines(fix):
         # Never wrapped by us: a command must come out of the terminal in one piece.
         console.print(Text.assemble(" " * (INDENT + 2), line), soft_wrap=True)
-    if fix.note:
+    if fix.note and "\n" in fix.note:
+        # Lines of a file: they come out of the terminal as they are to be written.
+        for written in fix.note.splitlines():
+            console.print(Text.assemble(" " * (INDENT + 2), (written, "cyan")), soft_wrap=True)
+    elif fix.note:
         hanging(console, Text(fix.note, style="italic"), INDENT + 2)
 
 
