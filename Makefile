@@ -13,10 +13,11 @@ COMPILER := $(if $(shell command -v cc || command -v gcc || command -v clang),,$
 # Half of the tests wait for child processes, so a second worker pays even on two busy cores.
 WORKERS ?= 2
 
-.PHONY: run dist test test-fast test-system test-bare torch lint format pages
+.PHONY: run up dist test test-fast test-system test-bare torch lint format pages
 .PHONY: bench-cli bench-explain bench-plan gpu-proof refresh clean help system-packages
 help:
 	@echo "make run        set envdoctor up in .venv and check this machine"
+	@echo "make up [DIR=...]  from this machine to proven throughput: make an environment with torch, verify, measure, train"
 	@echo "make test       run all tests; the first time, fetch what they need (3 GB: the real torch)"
 	@echo "make test-fast  run within a minute: not the groups slow, torch, system, alone (pyproject.toml says what they are)"
 	@echo "make lint       format, lint, types, layers, Python 3.8"
@@ -52,6 +53,10 @@ run: $(VENV)/.core
 	@echo "Next:  $(BIN)/envdoctor check --python PATH   another Python, or an environment's folder"
 	@echo "       $(BIN)/envdoctor snapshot -o FILE      the facts of this machine, for somebody else to judge"
 	@echo "       $(BIN)/envdoctor --help                everything else"
+
+# Asks before it makes the environment; UP=--yes does not.
+up: $(VENV)/.core
+	@$(BIN)/envdoctor up $(or $(DIR),envdoctor-up) $(UP)
 
 system-packages:
 	@present=$$(dpkg-query -W -f '$${Package} $${Status}\n' $(DEBIAN) 2>/dev/null | grep -c 'install ok installed'); \

@@ -30,6 +30,7 @@ SLOW = (
     "cli/test_explain.py",
     "cli/test_recipe.py",
     "cli/test_train.py",
+    "cli/test_up.py",
     "diagnosis/test_properties.py",
     "diagnosis/test_repair_properties.py",
     "facts/probes/test_interpreter.py",

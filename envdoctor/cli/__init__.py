@@ -18,6 +18,7 @@ from envdoctor.errors import EnvdoctorError, InputError
 from envdoctor.signals import interrupt
 
 COMMANDS = {
+    "up": "All of it in one command: check, make an environment, verify, measure, train; one report.",
     "check": "Find what is wrong with this machine's PyTorch stack, and how to repair it.",
     "explain": "Find the cause of an error message or a log; show a diagnosis's page.",
     "recipe": "Plan the newest stack that really works here, and write it as files that people use.",
