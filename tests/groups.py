@@ -28,6 +28,7 @@ SLOW = (
     "cli/test_errors.py",
     "cli/test_every_command.py",
     "cli/test_explain.py",
+    "cli/test_native.py",
     "cli/test_recipe.py",
     "cli/test_train.py",
     "cli/test_up.py",

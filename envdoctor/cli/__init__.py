@@ -27,6 +27,9 @@ COMMANDS = {
     "snapshot": "Write the facts of this machine to a file, without personal data.",
     "diff": "Show what differs between two machines, the telling differences first.",
     "compat": "Answer what goes with what: GPU, driver, CUDA, torch, Python.",
+    "completion": "Print the script that completes commands, GPUs and codes in bash, zsh or fish.",
+    "help": "Show the help of a command.",
+    "version": "Show the version.",
 }
 INTERNAL_ERROR = 3
 INTERRUPTED = 130

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envdoctor.cli.bench_results import STYLES, compare_results, list_workloads, show, show_history, show_result
+from envdoctor.cli.completions import workloads as names
 from envdoctor.cli.output import echo
 from envdoctor.errors import InputError
 
@@ -41,7 +42,14 @@ def _key_value(_ctx: click.Context, _parameter: click.Parameter, given: tuple[st
 
 @click.group("bench", cls=Bench, invoke_without_command=True)
 @click.option("--suite", type=click.Choice(SUITES), help="A set of workloads with its budget.  [default: quick]")
-@click.option("--workload", "workloads", metavar="NAME", multiple=True, help="A workload or a family; may be repeated.")
+@click.option(
+    "--workload",
+    "workloads",
+    metavar="NAME",
+    multiple=True,
+    shell_complete=names,
+    help="A workload or a family; may be repeated.",
+)
 @click.option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.  [default: cuda where torch has it]")
 @click.option(
     "--python", metavar="PATH", help="The Python to measure with: an executable, a command or an environment's folder."

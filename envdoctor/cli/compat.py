@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from envdoctor.cli.completions import gpus
 from envdoctor.cli.output import echo
 from envdoctor.errors import InputError
 
@@ -31,7 +32,11 @@ Exit code: 0 yes, or a single subject; 1 no, or not known; 2 a name or version t
 @click.command("compat", help=_HELP)
 @click.argument("question", nargs=-1, metavar="QUESTION...")
 @click.option(
-    "--gpu", multiple=True, metavar="NAME", help="GPU, as nvidia-smi, lspci or a person writes it; repeatable."
+    "--gpu",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=gpus,
+    help="GPU, as nvidia-smi, lspci or a person writes it; repeatable.",
 )
 @click.option("--torch", metavar="VERSION", help='torch release or requirement: 2.6, ">=2.4,<2.8".')
 @click.option("--driver", metavar="VERSION", help="NVIDIA driver: 535.183.01, 580.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from envdoctor.cli.completions import codes
 from envdoctor.cli.output import echo
 from envdoctor.errors import InputError
 
@@ -25,7 +27,7 @@ STEP = 1 << 18
 
 
 @click.command("explain")
-@click.argument("text", nargs=-1, metavar="[TEXT|FILE|-|CODE]")
+@click.argument("text", nargs=-1, metavar="[TEXT|FILE|-|CODE]", shell_complete=codes)
 @click.option("--from", "source", metavar="SNAPSHOT", help="Weigh the causes by these facts instead of this machine's.")
 @click.option(
     "--python", metavar="PATH", help="The Python whose packages count: an executable or an environment's folder."
@@ -85,10 +87,11 @@ def _resolve(text: str, stack: ExitStack, source: str | None) -> BinaryIO | Diag
     if single:
         if ("/" in text and ":" not in text) or text.lower().endswith(FILE_ENDINGS):
             raise InputError(f"cannot read {text[:200]}: No such file or directory")
-        from difflib import get_close_matches
+        from envdoctor.diagnosis.catalogue import nearest
 
-        near = get_close_matches(text.lower(), known, n=3, cutoff=0.75)
-        if near:
+        # A word with dashes is a code that was mistyped; any other must be nearer, for it may be an error's.
+        code_like = re.fullmatch(r"[a-z]+(-[a-z]+)+", text.lower())
+        if near := nearest(text.lower(), cutoff=0.6 if code_like else 0.75):
             raise InputError(f"there is no diagnosis '{text}'; did you mean {' or '.join(near)}?")
     return io.BytesIO(text.encode("utf-8", "surrogateescape"))
 

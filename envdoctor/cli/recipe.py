@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envdoctor.cli.completions import completer
+from envdoctor.cli.completions import gpus as gpu_names
 from envdoctor.cli.gathering import gather
 from envdoctor.cli.output import echo
 
@@ -41,9 +43,16 @@ PLANS = {
 
 
 @click.command("recipe", help=_HELP, no_args_is_help=True)
-@click.argument("target", required=False, metavar="TARGET")
+@click.argument("target", required=False, metavar="TARGET", shell_complete=completer(lambda: _listed()))
 @click.option("--list", "show_list", is_flag=True, help="List the recipes and stop.")
-@click.option("--gpu", "gpus", multiple=True, metavar="NAME", help="'RTX 5090', '8x H100', sm_90 or none; repeatable.")
+@click.option(
+    "--gpu",
+    "gpus",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=gpu_names,
+    help="'RTX 5090', '8x H100', sm_90 or none; repeatable.",
+)
 @click.option("--driver", metavar="VERSION", help="The NVIDIA driver there: 580, 570.86.15, 572.83, none.")
 @click.option("--os", "system", metavar="NAME", help="ubuntu24.04, debian12, rhel9, sles15.6, windows, wsl, macos, ...")
 @click.option("--arch", metavar="NAME", help="x86_64 or aarch64.")
@@ -163,20 +172,17 @@ def _refuse_what_does_nothing(
 
 
 def _list() -> int:
-    import shutil
-    import sys
-    import textwrap
+    from envdoctor.cli.output import columns
 
+    echo(columns(_listed().items()))
+    return 0
+
+
+def _listed() -> dict[str, str]:
+    """What TARGET may be, and what it is."""
     from envdoctor.rendering.catalogue import RECIPES
 
-    lines = {**PLANS, **{name: summary for name, (_, summary) in RECIPES.items()}}
-    width = max(map(len, lines))
-    # In a pipe a recipe stays one line.
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
-    for name, summary in lines.items():
-        margin = f"{name:<{width}}  "
-        echo(textwrap.fill(margin + summary, max(columns, 40), subsequent_indent=" " * len(margin)))
-    return 0
+    return {**PLANS, **{name: summary for name, (_, summary) in RECIPES.items()}}
 
 
 def _console(*, err: bool = False) -> Console:

@@ -69,9 +69,9 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 def print_summary(console: Console, proof: Proof, page: Path) -> None:
     """One line for each step, where the page is, and what to do next."""
     for line in _lines(console, proof):
-        text.hanging(console, line, 2)
+        text.hanging(console, line, 0)
     console.print()
-    text.hanging(console, Text(f"The whole report: {page}"), 2)
+    text.hanging(console, Text(f"The whole report: {page}"), 0)
     console.print("Next")
     for command in _next(proof):
         console.print(Text(f"  {command}"), soft_wrap=True)
@@ -93,7 +93,7 @@ def page_text(proof: Proof) -> str:
 
 def _print_page(console: Console, proof: Proof) -> None:
     for line in _lines(console, proof):
-        text.hanging(console, line, 2)
+        text.hanging(console, line, 0)
     for title, show in _sections(console, proof):
         console.print()
         console.rule(Text(title), align="left")
