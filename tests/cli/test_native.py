@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from envdoctor.cli.completions import gpus
+from envdoctor.cli.recipe import CONTAINERS, PLANS
 from envdoctor.knowledge import load
+from envdoctor.rendering.catalogue import RECIPES
 from tests.bench.scripts import envdoctor
 from tests.rendering.tools import check_with
 
@@ -73,6 +75,24 @@ def test_the_completion_script_is_of_that_shell(shell: str, tmp_path: Path) -> N
 def test_help_is_the_help_of_the_command(words: tuple[str, ...], tmp_path: Path) -> None:
     asked = envdoctor("help", *words, home=tmp_path)
     assert asked == envdoctor(*words, "--help", home=tmp_path) and asked[0] == 0
+
+
+@pytest.mark.parametrize("target", ["", *PLANS, *RECIPES])
+def test_a_recipe_s_help_is_short_and_shows_what_it_uses(target: str, tmp_path: Path) -> None:
+    code, out, _ = envdoctor("recipe", *target.split(), "--help", home=tmp_path)
+    assert code == 0 and len(out.splitlines()) <= 40
+    assert f"envdoctor recipe {target}" in out and "--gpu" in out
+    shown = {option: option in out for option in ("--hashes", "--apply", "--format", "--force", "--container")}
+    if target:
+        assert shown == {
+            "--hashes": target == "requirements",
+            "--apply": target == "venv",
+            "--format": target in PLANS,
+            "--force": target not in PLANS,
+            "--container": target not in CONTAINERS,
+        }
+    else:
+        assert all(shown.values())
 
 
 def test_help_of_no_command_names_the_nearest(tmp_path: Path) -> None:
