@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from envdoctor.cli.completions import gpus
-from envdoctor.cli.output import echo
+from envdoctor.cli.output import echo, result_to
 from envdoctor.errors import InputError
 
 _HELP = """Answer what goes with what: GPU, driver, CUDA, torch, Python, torch's companions.
@@ -46,6 +46,7 @@ Exit code: 0 yes, or a single subject; 1 no, or not known; 2 a name or version t
 @click.option(
     "--platform", metavar="NAME", help="linux_x86_64 (default), linux_aarch64, wsl, windows_amd64, macos_arm64."
 )
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
 @click.option("--format", "fmt", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
     "--sources",
@@ -61,6 +62,7 @@ def command(
     python: str | None,
     glibc: str | None,
     platform: str | None,
+    output: str | None,
     fmt: str,
     sources: bool,
 ) -> int:
@@ -87,15 +89,16 @@ def command(
         raise InputError(f"{error}{asking}") from None
     except KnowledgeError as error:
         raise InputError(str(error)) from None
-    if fmt == "json":
-        echo(msgspec.json.format(msgspec.json.encode(found.as_json()), indent=2).decode())
-    else:
-        from datetime import datetime, timezone
+    with result_to(output):
+        if fmt == "json":
+            echo(msgspec.json.format(msgspec.json.encode(found.as_json()), indent=2).decode())
+        else:
+            from datetime import datetime, timezone
 
-        from envdoctor.console import Console
-        from envdoctor.report.plan.compat import print_answer
+            from envdoctor.console import Console
+            from envdoctor.report.plan.compat import print_answer
 
-        today = datetime.now(timezone.utc).date()
-        stale = [age for age in load().tables() if age.stale(today)] if sources else []
-        print_answer(Console(highlight=False), found, sources=sources, stale=stale)
+            today = datetime.now(timezone.utc).date()
+            stale = [age for age in load().tables() if age.stale(today)] if sources else []
+            print_answer(Console(highlight=False), found, sources=sources, stale=stale)
     return 0 if found.answer in (None, "yes") else 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from envdoctor.cli.completions import codes
-from envdoctor.cli.output import echo
+from envdoctor.cli.output import echo, result_to
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,11 +34,18 @@ STEP = 1 << 18
 )
 @click.option("--no-machine", is_flag=True, help="Judge by the text alone.")
 @click.option("--all", "everything", is_flag=True, help="Show every candidate with all its fixes.")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
 @click.option(
     "--format", "style", type=click.Choice(("text", "json")), default="text", show_default=True, help="How to report."
 )
 def command(
-    text: tuple[str, ...], source: str | None, python: str | None, no_machine: bool, everything: bool, style: str
+    text: tuple[str, ...],
+    source: str | None,
+    python: str | None,
+    no_machine: bool,
+    everything: bool,
+    output: str | None,
+    style: str,
 ) -> int:
     """Find the cause of an error message, a traceback or a whole log; or show the page of a diagnosis.
 
@@ -55,6 +62,7 @@ def command(
     from envdoctor.diagnosis.model import Diagnosis
 
     with ExitStack() as stack:
+        stack.enter_context(result_to(output))
         found = _resolve(" ".join(text), stack, source)
         if isinstance(found, Diagnosis):
             _show_page(found, style)

@@ -177,6 +177,16 @@ def test_quiet_prints_findings_only_and_verbose_what_was_not_found(bad: Path, tm
     assert envdoctor("check", "-v", "-q", home=tmp_path)[0] == 2
 
 
+@pytest.mark.parametrize(
+    "words", [("explain", "driver-too-old"), ("compat", "gpu", "H100"), ("compat", "gpu", "H100", "--format", "json")]
+)
+def test_a_report_goes_into_a_file_as_it_would_be_printed(words: tuple[str, ...], tmp_path: Path) -> None:
+    printed = envdoctor(*words, home=tmp_path)
+    written = envdoctor(*words, "-o", tmp_path / "report", home=tmp_path)
+    assert written[:2] == (printed[0], "")
+    assert (tmp_path / "report").read_text() == printed[1]
+
+
 @pytest.mark.parametrize("where", ["/no/such/folder/report", "/"])
 def test_a_report_that_cannot_be_written_is_told(where: str, tmp_path: Path) -> None:
     code, _, err = envdoctor("check", "--fast", "-o", where, home=tmp_path)
