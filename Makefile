@@ -14,7 +14,7 @@ COMPILER := $(if $(shell command -v cc || command -v gcc || command -v clang),,$
 WORKERS ?= 2
 
 .PHONY: run up dist test test-fast test-system test-bare torch lint format pages
-.PHONY: bench-cli bench-explain bench-plan gpu-proof refresh clean help system-packages
+.PHONY: pictures bench-cli bench-explain bench-plan gpu-proof refresh clean help system-packages
 help:
 	@echo "make run        set envdoctor up in .venv and check this machine"
 	@echo "make up [DIR=...]  from this machine to proven throughput: make an environment with torch, verify, measure, train"
@@ -27,6 +27,7 @@ help:
 	@echo "make torch      fetch and install the torch that the tests run, or say why it cannot be had"
 	@echo "make refresh    rebuild from the registry what package metadata can rebuild"
 	@echo "make pages      write docs/diagnoses from the diagnoses' docstrings"
+	@echo "make pictures   draw README's pictures anew, after output or a table has changed"
 	@echo "make gpu-proof PYTHON=... OUT=DIR [BLOCK=a|b|c]  the first contact with a GPU, in three blocks of at most ten minutes"
 	@echo "make bench-cli  time the command line against what it may cost"
 	@echo "make bench-explain  time explain on long logs"
@@ -98,6 +99,9 @@ dist: $(VENV)/.dev
 
 pages: $(VENV)/.core
 	$(BIN)/python -m envdoctor.diagnosis.pages
+
+pictures: $(VENV)/.dev
+	$(BIN)/python -m tests.pictures
 
 bench-explain: $(VENV)/.dev
 	$(BIN)/python -m tests.bench_explain
