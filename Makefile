@@ -13,10 +13,11 @@ COMPILER := $(if $(shell command -v cc || command -v gcc || command -v clang),,$
 # Half of the tests wait for child processes, so a second worker pays even on two busy cores.
 WORKERS ?= 2
 
-.PHONY: run dist test test-fast test-system test-bare torch lint format pages
-.PHONY: bench-cli bench-explain bench-plan gpu-proof refresh clean help system-packages
+.PHONY: run up dist test test-fast test-system test-bare torch lint format pages
+.PHONY: pictures bench-cli bench-explain bench-plan gpu-proof refresh clean help system-packages
 help:
 	@echo "make run        set envdoctor up in .venv and check this machine"
+	@echo "make up [DIR=...]  from this machine to proven throughput: make an environment with torch, verify, measure, train"
 	@echo "make test       run all tests; the first time, fetch what they need (3 GB: the real torch)"
 	@echo "make test-fast  run within a minute: not the groups slow, torch, system, alone (pyproject.toml says what they are)"
 	@echo "make lint       format, lint, types, layers, Python 3.8"
@@ -26,6 +27,7 @@ help:
 	@echo "make torch      fetch and install the torch that the tests run, or say why it cannot be had"
 	@echo "make refresh    rebuild from the registry what package metadata can rebuild"
 	@echo "make pages      write docs/diagnoses and docs/rules from the code"
+	@echo "make pictures   draw README's pictures anew, after output or a table has changed"
 	@echo "make gpu-proof PYTHON=... OUT=DIR [BLOCK=a|b|c]  the first contact with a GPU, in three blocks of at most ten minutes"
 	@echo "make bench-cli  time the command line against what it may cost"
 	@echo "make bench-explain  time explain on long logs"
@@ -52,6 +54,10 @@ run: $(VENV)/.core
 	@echo "Next:  $(BIN)/envdoctor check --python PATH   another Python, or an environment's folder"
 	@echo "       $(BIN)/envdoctor snapshot -o FILE      the facts of this machine, for somebody else to judge"
 	@echo "       $(BIN)/envdoctor --help                everything else"
+
+# Asks before it makes the environment; UP=--yes does not.
+up: $(VENV)/.core
+	@$(BIN)/envdoctor up $(or $(DIR),envdoctor-up) $(UP)
 
 system-packages:
 	@present=$$(dpkg-query -W -f '$${Package} $${Status}\n' $(DEBIAN) 2>/dev/null | grep -c 'install ok installed'); \
@@ -94,6 +100,9 @@ dist: $(VENV)/.dev
 pages: $(VENV)/.core
 	$(BIN)/python -m envdoctor.diagnosis.pages
 	$(BIN)/python -m envdoctor.linting.pages
+
+pictures: $(VENV)/.dev
+	$(BIN)/python -m tests.pictures
 
 bench-explain: $(VENV)/.dev
 	$(BIN)/python -m tests.bench_explain

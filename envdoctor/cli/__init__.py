@@ -18,6 +18,7 @@ from envdoctor.errors import EnvdoctorError, InputError
 from envdoctor.signals import interrupt
 
 COMMANDS = {
+    "up": "All of it in one command: check, make an environment, verify, measure, train; one report.",
     "check": "Find what is wrong with this machine's PyTorch stack, and how to repair it.",
     "explain": "Find the cause of an error message or a log; show a diagnosis's page.",
     "recipe": "Plan the newest stack that really works here, and write it as files that people use.",
@@ -26,6 +27,9 @@ COMMANDS = {
     "snapshot": "Write the facts of this machine to a file, without personal data.",
     "diff": "Show what differs between two machines, the telling differences first.",
     "compat": "Answer what goes with what: GPU, driver, CUDA, torch, Python.",
+    "completion": "Print the script that completes commands, GPUs and codes in bash, zsh or fish.",
+    "help": "Show the help of a command.",
+    "version": "Show the version.",
 }
 INTERNAL_ERROR = 3
 INTERRUPTED = 130

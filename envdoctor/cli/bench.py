@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from envdoctor.cli.bench_results import STYLES, compare_results, list_workloads, show, show_history, show_result
+from envdoctor.cli.completions import workloads as names
 from envdoctor.cli.output import echo
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
     from envdoctor.bench.results import BenchResult
     from envdoctor.bench.runner import StartupError
+    from envdoctor.bench.suites import RunPlan
     from envdoctor.facts.host import Machine
     from envdoctor.facts.model import Snapshot
 
@@ -40,7 +42,14 @@ def _key_value(_ctx: click.Context, _parameter: click.Parameter, given: tuple[st
 
 @click.group("bench", cls=Bench, invoke_without_command=True)
 @click.option("--suite", type=click.Choice(SUITES), help="A set of workloads with its budget.  [default: quick]")
-@click.option("--workload", "workloads", metavar="NAME", multiple=True, help="A workload or a family; may be repeated.")
+@click.option(
+    "--workload",
+    "workloads",
+    metavar="NAME",
+    multiple=True,
+    shell_complete=names,
+    help="A workload or a family; may be repeated.",
+)
 @click.option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.  [default: cuda where torch has it]")
 @click.option(
     "--python", metavar="PATH", help="The Python to measure with: an executable, a command or an environment's folder."
@@ -97,23 +106,59 @@ def command(
     import msgspec
 
     from envdoctor.bench import suites
+    from envdoctor.bench.session import INTERRUPTED as ENDED_BY_HAND
+    from envdoctor.facts.host import Machine
+
+    target = Path(save) if save else None
+    if target is not None:
+        _writable(target)
+    listed = suites.listing(Machine.here(), benchmarks)
+    plan = suites.plan(listed, suite=suite, workloads=workloads, launches=launches, budget=budget)
+    plan = msgspec.structs.replace(
+        plan, device=device, threads=threads, seed=seed, preset=preset, data=data, parameters=parameter
+    )
+    result, failed = measure_here(
+        plan,
+        python=python,
+        script=benchmarks,
+        silence=hang_after,
+        declared=declare,
+        history=not no_history,
+        target=target,
+    )
+    show(result, style)
+    if target is not None and failed is None:
+        echo(f"Wrote {save}. Compare it with another: envdoctor bench compare {save} OTHER", err=True)
+    if failed is not None:
+        raise failed
+    if result.partial_because == ENDED_BY_HAND:
+        return INTERRUPTED
+    return 0 if result.valid else 1
+
+
+def measure_here(
+    plan: RunPlan,
+    *,
+    python: str | None,
+    script: str | None = None,
+    silence: float | None = None,
+    declared: tuple[str, ...] = (),
+    history: bool = True,
+    target: Path | None = None,
+) -> tuple[BenchResult, InputError | None]:
+    """Measures, with a line that moves, and keeps the result: in the history, and in `target`.
+
+    Returns the result, and why `target` cannot be written (a full disk). Raises StartupError, after the cause has been told,
+    where nothing could be measured, and InputError where there is no Python.
+    """
     from envdoctor.bench.child import SILENCE
     from envdoctor.bench.runner import StartupError
-    from envdoctor.bench.session import INTERRUPTED as ENDED_BY_HAND
     from envdoctor.bench.session import measure
     from envdoctor.facts.host import Machine
     from envdoctor.facts.interpreters import choose
     from envdoctor.report.bench.live import live
 
-    target = Path(save) if save else None
-    if target is not None:
-        _writable(target)
     machine = Machine.here()
-    listed = suites.listing(machine, benchmarks)
-    plan = suites.plan(listed, suite=suite, workloads=workloads, launches=launches, budget=budget)
-    plan = msgspec.structs.replace(
-        plan, device=device, threads=threads, seed=seed, preset=preset, data=data, parameters=parameter
-    )
     chosen = choose(machine, python)
     if chosen.executable is None:
         raise InputError("there is no Python on PATH to measure with; name one with --python")
@@ -125,28 +170,21 @@ def command(
                     chosen.executable,
                     plan,
                     snapshot,
-                    script=benchmarks,
-                    silence=hang_after or SILENCE,
-                    declared=declare,
+                    script=script,
+                    silence=silence or SILENCE,
+                    declared=declared,
                     listener=listener,
                     quiet=quiet,
                 )
         except StartupError as error:
             _explain(error, python)
             raise
-        if not no_history:
+        if history:
             from envdoctor.bench.trend import remember
 
             result = remember(result)
         failed = None if target is None else _saved(result, target)
-    show(result, style)
-    if target is not None and failed is None:
-        echo(f"Wrote {save}. Compare it with another: envdoctor bench compare {save} OTHER", err=True)
-    if failed is not None:
-        raise failed
-    if result.partial_because == ENDED_BY_HAND:
-        return INTERRUPTED
-    return 0 if result.valid else 1
+    return result, failed
 
 
 def _facts(machine: Machine, python: str | None) -> Snapshot:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envdoctor.cli import machine_options
+from envdoctor.cli.completions import codes
 from envdoctor.cli.gathering import content, gather
 from envdoctor.cli.output import echo
 from envdoctor.errors import InputError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from envdoctor.diagnosis.model import Diagnosed, Diagnosis
     from envdoctor.facts.model import Snapshot
 
-FORMATS = ("text", "json", "markdown", "github", "junit", "html")
+FORMATS = ("text", "json", "markdown", "github", "gitlab", "junit", "sarif", "html")
 
 
 @click.command("check")
@@ -34,9 +35,19 @@ FORMATS = ("text", "json", "markdown", "github", "junit", "html")
 @machine_options.driver
 @click.option("--fast", is_flag=True, help="Do not import torch.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for a warning too.")
-@click.option("--only", "only", metavar="CODE", multiple=True, help="Run this diagnosis only; may be repeated.")
+@click.option(
+    "--only",
+    "only",
+    metavar="CODE",
+    multiple=True,
+    shell_complete=codes,
+    help="Run this diagnosis only; may be repeated.",
+)
 @click.option("--list", "list_codes", is_flag=True, help="List the diagnoses and stop.")
+@click.option("-o", "--output", metavar="FILE", help="Write the report to FILE instead of standard output.")
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing where nothing is found.")
+@click.option("-v", "--verbose", is_flag=True, help="Show as well what was looked for and not found.")
 def command(
     files: tuple[str, ...],
     python: str | None,
@@ -47,7 +58,10 @@ def command(
     strict: bool,
     only: tuple[str, ...],
     list_codes: bool,
+    output: str | None,
     style: str,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """Find what is wrong with this machine's PyTorch stack, and how to repair it.
 
@@ -60,20 +74,29 @@ def command(
 
     Exit code: 0 nothing is broken, 1 something is, 2 wrong usage or input, 3 a defect of envdoctor.
     """
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other")
     if list_codes:
         return _list(only)
-    if files:
-        described = (gpus, driver)
-        return _check_files(files, described, python=python, source=source, only=only, strict=strict, style=style)
-    if gpus or driver is not None:
+    if not files and (gpus or driver is not None):
         raise click.UsageError("--gpu and --driver go with FILEs: without them, this machine is looked at")
     if only:
         _select(only)  # a wrong code is told before the machine is looked at
-    snapshot, diagnosed = _judged(python, source, only, live=not fast, style=style)
+    if files:
+        snapshot, diagnosed = _linted(files, (gpus, driver), python=python, source=source, only=only)
+    else:
+        snapshot, diagnosed = _judged(python, source, only, live=not fast, style=style)
 
-    from envdoctor.diagnosis.model import Severity
+    from envdoctor.cli.output import result_to
+    from envdoctor.diagnosis.model import Severity, Verdict
 
-    _render(style, snapshot, diagnosed)
+    # What is not known, or was not judged, is told even so: it is no green.
+    sound = (
+        not any(account.not_judged for account in diagnosed.accounts) if files else diagnosed.verdict is Verdict.HEALTHY
+    )
+    if not (quiet and sound and not diagnosed.findings):
+        with result_to(output):
+            _render(style, snapshot, diagnosed, verbose=verbose)
     return int(diagnosed.has(Severity.WARNING if strict else Severity.ERROR))
 
 
@@ -92,22 +115,17 @@ def _judged(
     return judge_content(content(source), load(), _select(only))
 
 
-def _check_files(
+def _linted(
     files: tuple[str, ...],
     described_machine: tuple[tuple[str, ...], str | None],
     *,
     python: str | None,
     source: str | None,
     only: tuple[str, ...],
-    strict: bool,
-    style: str,
-) -> int:
+) -> tuple[Snapshot, Diagnosed]:
     from envdoctor.linting import readers
 
     described = [readers.read(name) for name in files]  # a wrong name is told before the machine is looked at
-    if only:
-        _select(only)
-    from envdoctor.diagnosis.model import Severity
     from envdoctor.facts.model import Snapshot
     from envdoctor.knowledge import load
     from envdoctor.linting.linter import lint
@@ -122,9 +140,7 @@ def _check_files(
     else:
         # What torch does here says nothing about an environment that is yet to be made.
         snapshot = gather(python=python, source=source, live=False)
-    diagnosed = lint(described, snapshot, load(), only, target)
-    _render(style, snapshot, diagnosed)
-    return int(diagnosed.has(Severity.WARNING if strict else Severity.ERROR))
+    return snapshot, lint(described, snapshot, load(), only, target)
 
 
 def _select(only: tuple[str, ...]) -> tuple[Diagnosis, ...]:
@@ -134,10 +150,11 @@ def _select(only: tuple[str, ...]) -> tuple[Diagnosis, ...]:
 
 
 def _list(only: tuple[str, ...]) -> int:
+    from envdoctor.cli.output import columns
+
     chosen = _select(only)
     width = max(len(d.code) for d in chosen)
-    for d in chosen:
-        echo(f"{d.code:<{width}}  {d.severity.value:<7}  {d.title}")
+    echo(columns((f"{d.code:<{width}}  {d.severity.value:<7}", d.title) for d in chosen))
     return 0
 
 
@@ -148,7 +165,7 @@ def _load_ahead(style: str) -> None:
         import envdoctor.report.check.text  # noqa: F401
 
 
-def _render(style: str, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
+def _render(style: str, snapshot: Snapshot, diagnosed: Diagnosed, *, verbose: bool) -> None:
     if style == "json":
         from envdoctor.report.check.data import to_json
 
@@ -158,6 +175,10 @@ def _render(style: str, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
 
         write = {"markdown": markdown.to_markdown, "github": markdown.to_github, "junit": markdown.to_junit}[style]
         echo(write(snapshot, diagnosed))
+    elif style in ("gitlab", "sarif"):
+        from envdoctor.report.check import code_quality
+
+        echo({"gitlab": code_quality.to_gitlab, "sarif": code_quality.to_sarif}[style](snapshot, diagnosed))
     else:
         from envdoctor.console import Console
         from envdoctor.report.check.text import print_report
@@ -166,7 +187,7 @@ def _render(style: str, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
             import io
 
             console = Console(record=True, file=io.StringIO(), width=110, force_terminal=True)
-            print_report(console, snapshot, diagnosed)
+            print_report(console, snapshot, diagnosed, verbose=verbose)
             echo(console.export_html(inline_styles=True))
         else:
-            print_report(Console(highlight=False), snapshot, diagnosed)
+            print_report(Console(highlight=False), snapshot, diagnosed, verbose=verbose)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from envdoctor.cli.output import echo
+from envdoctor.cli.completions import gpus
+from envdoctor.cli.output import echo, result_to
 from envdoctor.errors import InputError
 
 _HELP = """Answer what goes with what: GPU, driver, CUDA, torch, Python, torch's companions.
@@ -31,7 +32,11 @@ Exit code: 0 yes, or a single subject; 1 no, or not known; 2 a name or version t
 @click.command("compat", help=_HELP)
 @click.argument("question", nargs=-1, metavar="QUESTION...")
 @click.option(
-    "--gpu", multiple=True, metavar="NAME", help="GPU, as nvidia-smi, lspci or a person writes it; repeatable."
+    "--gpu",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=gpus,
+    help="GPU, as nvidia-smi, lspci or a person writes it; repeatable.",
 )
 @click.option("--torch", metavar="VERSION", help='torch release or requirement: 2.6, ">=2.4,<2.8".')
 @click.option("--driver", metavar="VERSION", help="NVIDIA driver: 535.183.01, 580.")
@@ -41,6 +46,7 @@ Exit code: 0 yes, or a single subject; 1 no, or not known; 2 a name or version t
 @click.option(
     "--platform", metavar="NAME", help="linux_x86_64 (default), linux_aarch64, wsl, windows_amd64, macos_arm64."
 )
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
 @click.option("--format", "fmt", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
     "--sources",
@@ -56,6 +62,7 @@ def command(
     python: str | None,
     glibc: str | None,
     platform: str | None,
+    output: str | None,
     fmt: str,
     sources: bool,
 ) -> int:
@@ -82,15 +89,16 @@ def command(
         raise InputError(f"{error}{asking}") from None
     except KnowledgeError as error:
         raise InputError(str(error)) from None
-    if fmt == "json":
-        echo(msgspec.json.format(msgspec.json.encode(found.as_json()), indent=2).decode())
-    else:
-        from datetime import datetime, timezone
+    with result_to(output):
+        if fmt == "json":
+            echo(msgspec.json.format(msgspec.json.encode(found.as_json()), indent=2).decode())
+        else:
+            from datetime import datetime, timezone
 
-        from envdoctor.console import Console
-        from envdoctor.report.plan.compat import print_answer
+            from envdoctor.console import Console
+            from envdoctor.report.plan.compat import print_answer
 
-        today = datetime.now(timezone.utc).date()
-        stale = [age for age in load().tables() if age.stale(today)] if sources else []
-        print_answer(Console(highlight=False), found, sources=sources, stale=stale)
+            today = datetime.now(timezone.utc).date()
+            stale = [age for age in load().tables() if age.stale(today)] if sources else []
+            print_answer(Console(highlight=False), found, sources=sources, stale=stale)
     return 0 if found.answer in (None, "yes") else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from envdoctor.cli.output import echo
+from envdoctor.cli.completions import codes
+from envdoctor.cli.output import echo, result_to
 from envdoctor.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,18 +27,25 @@ STEP = 1 << 18
 
 
 @click.command("explain")
-@click.argument("text", nargs=-1, metavar="[TEXT|FILE|-|CODE]")
+@click.argument("text", nargs=-1, metavar="[TEXT|FILE|-|CODE]", shell_complete=codes)
 @click.option("--from", "source", metavar="SNAPSHOT", help="Weigh the causes by these facts instead of this machine's.")
 @click.option(
     "--python", metavar="PATH", help="The Python whose packages count: an executable or an environment's folder."
 )
 @click.option("--no-machine", is_flag=True, help="Judge by the text alone.")
 @click.option("--all", "everything", is_flag=True, help="Show every candidate with all its fixes.")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
 @click.option(
     "--format", "style", type=click.Choice(("text", "json")), default="text", show_default=True, help="How to report."
 )
 def command(
-    text: tuple[str, ...], source: str | None, python: str | None, no_machine: bool, everything: bool, style: str
+    text: tuple[str, ...],
+    source: str | None,
+    python: str | None,
+    no_machine: bool,
+    everything: bool,
+    output: str | None,
+    style: str,
 ) -> int:
     """Find the cause of an error message, a traceback or a whole log; or show the page of a diagnosis.
 
@@ -53,6 +62,7 @@ def command(
     from envdoctor.diagnosis.model import Diagnosis
 
     with ExitStack() as stack:
+        stack.enter_context(result_to(output))
         found = _resolve(" ".join(text), stack, source)
         if isinstance(found, Diagnosis):
             _show_page(found, style)
@@ -85,10 +95,11 @@ def _resolve(text: str, stack: ExitStack, source: str | None) -> BinaryIO | Diag
     if single:
         if ("/" in text and ":" not in text) or text.lower().endswith(FILE_ENDINGS):
             raise InputError(f"cannot read {text[:200]}: No such file or directory")
-        from difflib import get_close_matches
+        from envdoctor.diagnosis.catalogue import nearest
 
-        near = get_close_matches(text.lower(), known, n=3, cutoff=0.75)
-        if near:
+        # A word with dashes is a code that was mistyped; any other must be nearer, for it may be an error's.
+        code_like = re.fullmatch(r"[a-z]+(-[a-z]+)+", text.lower())
+        if near := nearest(text.lower(), cutoff=0.6 if code_like else 0.75):
             raise InputError(f"there is no diagnosis '{text}'; did you mean {' or '.join(near)}?")
     return io.BytesIO(text.encode("utf-8", "surrogateescape"))
 

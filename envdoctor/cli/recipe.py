@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envdoctor.cli import machine_options
+from envdoctor.cli.completions import completer
 from envdoctor.cli.gathering import gather
 from envdoctor.cli.output import echo
 
@@ -17,17 +18,14 @@ if TYPE_CHECKING:
 
 _HELP = """Plan the newest PyTorch stack that really works, and write it in the form that people use.
 
-TARGET is `plan` (what goes with what, and why), `unlock` (what a newer driver or another change would buy), or a recipe:
-`envdoctor recipe --list` names them. Without a description it is for this machine; with --gpu, --driver, --os or --arch for
-the machine described, which needs neither a GPU nor torch nor a network here.
+TARGET is `plan`, `unlock` (what a newer driver would buy) or a recipe: `envdoctor recipe --list` names them, `envdoctor recipe
+TARGET --help` shows what one uses. It is for this machine, or the one described with --gpu, --driver, --os, --arch.
 
 \b
   envdoctor recipe plan
   envdoctor recipe plan --gpu "RTX 5090" --gpu "RTX 3090" --driver 570 --os ubuntu24.04
   envdoctor recipe unlock --gpu V100 --driver 470
   envdoctor recipe docker --gpu H100 --driver 580 -o .
-  envdoctor recipe requirements --os windows > requirements.txt
-  envdoctor recipe uv --from snapshot.json -o project/
   envdoctor recipe venv --apply .venv
 
 Exit code: 0 there is a plan; 1 there is none, and the smallest change that gives one is said; 2 wrong usage or input.
@@ -41,45 +39,104 @@ PLANS = {
 }
 
 
-@click.command("recipe", help=_HELP, no_args_is_help=True)
-@click.argument("target", required=False, metavar="TARGET")
+def _listed() -> dict[str, str]:
+    """What TARGET may be, and what it is."""
+    from envdoctor.rendering.catalogue import RECIPES
+
+    return {**PLANS, **{name: summary for name, (_, summary) in RECIPES.items()}}
+
+
+OF_ONE = {"hashes": ("requirements",), "environment": ("venv",), "style": tuple(PLANS)}
+"""Options that only these targets use."""
+
+
+class RecipeCommand(click.Command):
+    """`recipe TARGET --help` shows what that target uses, `recipe --help` what all use and which options are of one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[__name__] = next((word for word in args if word in _listed()), None)
+        return super().parse_args(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, f"{ctx.meta.get(__name__) or 'TARGET'} [OPTIONS]")
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        target = ctx.meta.get(__name__)
+        if target is None:
+            super().format_help_text(ctx, formatter)
+            return
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(_listed()[target])
+            formatter.write_paragraph()
+            for example in _examples(target):
+                formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        target = ctx.meta.get(__name__)
+        records = [
+            record
+            for parameter in self.get_params(ctx)
+            if isinstance(parameter, click.Option) and (target is None or _used(parameter.name or "", target))
+            if (record := parameter.get_help_record(ctx)) is not None
+        ]
+        with formatter.section("Options"):
+            formatter.write_dl(records)
+
+
+def _used(option: str, target: str) -> bool:
+    if option in ("show_list", "target") or (option in ("folder", "force") and target in PLANS):
+        return False
+    if option == "container":  # those that make an image plan for one anyway
+        return target not in CONTAINERS
+    return target in OF_ONE.get(option, (target,))
+
+
+def _examples(target: str) -> tuple[str, ...]:
+    described = f'envdoctor recipe {target} --gpu "RTX 5090" --driver 580 --os ubuntu24.04'
+    if target in PLANS:
+        return (f"envdoctor recipe {target}", described, f"envdoctor recipe {target} --format json")
+    made = (f"envdoctor recipe {target} --apply .venv",) if target == "venv" else ()
+    return (f"envdoctor recipe {target} -o DIR", described, *made)
+
+
+@click.command("recipe", cls=RecipeCommand, help=_HELP, no_args_is_help=True)
+@click.argument("target", required=False, metavar="TARGET", shell_complete=completer(_listed))
 @click.option("--list", "show_list", is_flag=True, help="List the recipes and stop.")
 @machine_options.gpu
 @machine_options.driver
-@click.option("--os", "system", metavar="NAME", help="ubuntu24.04, debian12, rhel9, sles15.6, windows, wsl, macos, ...")
+@click.option("--os", "system", metavar="NAME", help="ubuntu24.04, rhel9, windows, wsl, ...")
 @click.option("--arch", metavar="NAME", help="x86_64 or aarch64.")
-@click.option(
-    "--from", "source", metavar="FILE", help="A snapshot or collect_env dump of the machine; - reads standard input."
-)
+@click.option("--from", "source", metavar="FILE", help="The machine's snapshot or dump; - is stdin.")
 @click.option("--python", metavar="VERSION", help="Insist on this Python: 3.12, 3.13t.")
-@click.option("--torch", metavar="SPEC", help="Insist on this torch: 2.6, '>=2.6', 2.6.0+cu124.")
-@click.option("--cuda", metavar="VERSION", help="Insist on builds with this CUDA: 12.8, 12, cpu.")
+@click.option("--torch", metavar="SPEC", help="Insist on it: 2.6, '>=2.6', 2.6.0+cu124.")
+@click.option("--cuda", metavar="VERSION", help="Insist on builds with it: 12.8, 12, cpu.")
 @click.option(
     "--purpose",
     type=click.Choice(["run", "train", "build-extensions"]),
     default="run",
-    show_default=True,
-    help="build-extensions brings nvcc and a compiler.",
+    metavar="USE",
+    help="run, train, build-extensions (with nvcc).",
 )
 @click.option(
     "--with",
     "packages",
     multiple=True,
     metavar="PKG",
-    help="A requirement of your own, checked against the plan; repeatable.",
+    help="A requirement of yours, checked; repeats.",
 )
-@click.option("--hashes", is_flag=True, help="requirements: all that is installed, with digests; asks the index.")
-@click.option("--container", is_flag=True, help="Plan for an image, which brings its own C library and Python.")
-@click.option("-o", "--output", "folder", metavar="DIR", help="Write the files there instead of printing them.")
+@click.option("--hashes", is_flag=True, help="requirements: with digests; asks the index.")
+@click.option("--container", is_flag=True, help="For inside an image, whose C library counts.")
+@click.option("-o", "--output", "folder", metavar="DIR", help="Write the files there, and print none.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
-@click.option("--apply", "environment", metavar="DIR", help="venv: make the environment now, in DIR, and verify it.")
+@click.option("--apply", "environment", metavar="DIR", help="venv: make it now, in DIR, and verify it.")
 @click.option(
     "--format",
     "style",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="Of plan and unlock.",
+    help="Of plan, unlock.",
 )
 def command(
     target: str | None,
@@ -164,19 +221,9 @@ def _refuse_what_does_nothing(
 
 
 def _list() -> int:
-    import shutil
-    import sys
-    import textwrap
+    from envdoctor.cli.output import columns
 
-    from envdoctor.rendering.catalogue import RECIPES
-
-    lines = {**PLANS, **{name: summary for name, (_, summary) in RECIPES.items()}}
-    width = max(map(len, lines))
-    # In a pipe a recipe stays one line.
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
-    for name, summary in lines.items():
-        margin = f"{name:<{width}}  "
-        echo(textwrap.fill(margin + summary, max(columns, 40), subsequent_indent=" " * len(margin)))
+    echo(columns(_listed().items()))
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,14 +103,6 @@ def command(
     Exit code: 0 trained, and every check passed; 1 it failed, or the result must not be trusted; 2 wrong usage or input,
     a full disk; 130 interrupted (what was reached is kept, and can be resumed).
     """
-    from envdoctor.bench.child import SILENCE
-    from envdoctor.facts.host import Machine
-    from envdoctor.facts.interpreters import choose
-    from envdoctor.report.training.live import live
-    from envdoctor.resources import resource_folder
-    from envdoctor.training import run, run_folder
-    from envdoctor.training.conclusion import conclude
-
     if resume and force:
         raise InputError("--resume goes on with a run and --force replaces it: give one of them")
     if resume and output is None:
@@ -121,10 +113,48 @@ def command(
         raise InputError(f"--export {export}: there is no folder {Path(export).absolute().parent}")
     if export is not None and Path(export).is_dir():
         raise InputError(f"--export {export} is a folder; name a file in it: {Path(export) / 'model.onnx'}")
+    result = train_here(
+        options,
+        python=python,
+        output=output,
+        resume=resume,
+        force=force,
+        export=export,
+        more=more,
+        trainer=trainer,
+        silence=hang_after,
+    )
+    _show(result, style)
+    if result.failure is not None and result.failure.kind == "input":
+        return InputError.exit_code
+    return EXIT[result.status]
+
+
+def train_here(
+    options: Mapping[str, Any],
+    *,
+    python: str | None,
+    output: str | None,
+    resume: bool = False,
+    force: bool = False,
+    export: str | None = None,
+    more: tuple[str, ...] = (),
+    trainer: str | None = None,
+    silence: float | None = None,
+) -> TrainingResult:
+    """One run with the command's options, its pictures and its card in its folder. Raises InputError before it begins."""
+    from envdoctor.bench.child import SILENCE
+    from envdoctor.facts.host import Machine
+    from envdoctor.facts.interpreters import choose
+    from envdoctor.report.training.live import live
+    from envdoctor.resources import resource_folder
+    from envdoctor.training import run, run_folder
+    from envdoctor.training.conclusion import conclude
+
     chosen = choose(Machine.here(), python)
     if chosen.executable is None:
         raise InputError("there is no Python on PATH to train with; name one with --python")
-    data = options["data"] or "digits"
+    data = options.get("data") or "digits"
     if output is None:
         folder, made = run_folder.make_next(data)
     else:
@@ -140,13 +170,13 @@ def command(
                 [*_arguments(options), *more, *_words("resume", resume), *_words("export", export)],
                 folder,
                 script=trainer or resource_folder("benchmarks") / "train.py",
-                silence=hang_after or SILENCE,
+                silence=silence or SILENCE,
                 listener=listener,
             )
     finally:
         run_folder.discard(made)
     again = ["envdoctor", "train", "-o", str(folder), "--resume", *_words("python", python)]
-    again += [word for name in AGAIN for word in _words(name, options[name])]
+    again += [word for name in AGAIN for word in _words(name, options.get(name))]
     result = conclude(
         found,
         resumed=resume,
@@ -156,14 +186,10 @@ def command(
         began=began,
         facts=lambda tried: _facts(python, tried),
     )
-    result = _with_pictures(result)
-    _show(result, style)
-    if result.failure is not None and result.failure.kind == "input":
-        return InputError.exit_code
-    return EXIT[result.status]
+    return _with_pictures(result)
 
 
-def _arguments(options: dict[str, Any]) -> Iterator[str]:
+def _arguments(options: Mapping[str, Any]) -> Iterator[str]:
     """What was given, as the child's words. Paths are made absolute: a resumed run may be called from elsewhere."""
     for name, value in options.items():
         path = value is not None and (

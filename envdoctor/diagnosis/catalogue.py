@@ -146,9 +146,14 @@ def select(codes: tuple[str, ...]) -> tuple[Diagnosis, ...]:
     known = {d.code: d for d in all_diagnoses()}
     for code in codes:
         if code not in known:
-            import difflib
-
-            near = difflib.get_close_matches(code, known, n=3, cutoff=0.5)
+            near = nearest(code, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else "`envdoctor check --list` shows the codes"
             raise InputError(f"there is no diagnosis '{code}'; {hint}")
     return tuple(d for d in all_diagnoses() if d.code in codes)
+
+
+def nearest(code: str, *, cutoff: float) -> list[str]:
+    """Up to three codes that are written like this one, the likest first. `cutoff`: 0 (anything) to 1 (the same)."""
+    import difflib
+
+    return difflib.get_close_matches(code, [d.code for d in all_diagnoses()], n=3, cutoff=cutoff)

@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
+import msgspec
 from msgspec.structs import replace
 
 from envdoctor.diagnosis.catalogue import all_diagnoses, all_messages
@@ -87,6 +88,11 @@ def judge_machine(facts: Snapshot, world: Knowledge, diagnoses: Iterable[Diagnos
     if [f.code for f in roots] == [UNEXPLAINED]:
         found = _with_heard(found, machine_case(facts, signatures()), world, chosen)
     return concluded(found, Case(facts=facts, origin=Origin.MACHINE), world)
+
+
+def judge_without_python(facts: Snapshot, world: Knowledge) -> Diagnosed:
+    """Judges what no Python environment can mend: a machine as it is for an environment that is yet to be made."""
+    return judge_machine(msgspec.structs.replace(facts, interpreter=None), world)
 
 
 def judge_case(

@@ -78,6 +78,11 @@ class Gpus:
         """Where `first_driver` comes from, and what it was seen to be wrong about."""
         return source_texts(self.table.first_driver_source, self.table.sources)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, as the table writes them."""
+        return tuple(row.name for row in self.table.gpus)
+
     def by_pci_id(self, device_id: str) -> GpuRecord | None:
         row = self._by_id.get(_hexadecimal(device_id))
         return self._cited(row) if row else None

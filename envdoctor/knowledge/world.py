@@ -89,6 +89,11 @@ class Knowledge(Catalogue):
             return False
         return int(self._drivers.branch(driver).branch) < int(self._drivers.branch(first_driver).branch)
 
+    @property
+    def gpu_names(self) -> tuple[str, ...]:
+        """The names of all GPUs in the table."""
+        return self._gpus.names
+
     def first_driver_source(self) -> tuple[str, ...]:
         """Where GpuRecord.first_driver comes from."""
         return self._gpus.first_driver_source

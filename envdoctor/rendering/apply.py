@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envdoctor.errors import EnvdoctorError
+from envdoctor.errors import EnvdoctorError, InputError
 from envdoctor.planning.model import Stack
 from envdoctor.rendering import child
-from envdoctor.rendering.folder import Folder
+from envdoctor.rendering.folder import SCRATCH, Folder
 from envdoctor.rendering.interpreter import find_python, python_wanted
 from envdoctor.rendering.model import Options
 from envdoctor.rendering.pip import building_environment, frozen_torch, pip_arguments
@@ -105,11 +105,34 @@ def apply(stack: Stack, directory: Path, console: Console, *, python: str | None
         folder.keep()
 
         steps.begin("Check this machine with it")
-        snapshot, diagnosed = _check(folder.path)
+        applied = _applied(folder.path, proof)
         steps.done()
+    return applied
+
+
+def prove(stack: Stack, directory: Path, console: Console) -> Applied:
+    """Holds an environment that is there already against its plan, as `apply` does at the end. Nothing in it is changed.
+
+    Raises InputError where `directory` holds no whole environment, ApplyError where it does not do what the plan promises.
+    """
+    prefix = directory.expanduser().absolute()
+    if (prefix / SCRATCH).is_dir() or not _python_of(prefix).exists():
+        raise InputError(f"{prefix} holds no environment that was finished; remove it to have it made anew")
+    with Steps(console, 2) as steps:
+        steps.begin("Verify")
+        proof = _verify(stack, _python_of(prefix), _inherited())
+        steps.done(proof)
+        steps.begin("Check this machine with it")
+        applied = _applied(prefix, proof)
+        steps.done()
+    return applied
+
+
+def _applied(prefix: Path, proof: str) -> Applied:
+    snapshot, diagnosed = _check(prefix)
     return Applied(
-        directory=folder.path,
-        python=inside,
+        directory=prefix,
+        python=_python_of(prefix),
         proof=proof,
         on_gpu=not proof.endswith("the CPU"),
         snapshot=snapshot,
@@ -117,8 +140,12 @@ def apply(stack: Stack, directory: Path, console: Console, *, python: str | None
     )
 
 
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
+
+
 def _environment(folder: Folder) -> dict[str, str]:
-    variables = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
+    variables = _inherited()
     # /tmp is often too small for torch's wheels, and is not ours to fill.
     variables.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder.scratch)))
     variables.update(PIP_USER="0", PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1", PYTHONUNBUFFERED="1")

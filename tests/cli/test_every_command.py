@@ -21,6 +21,10 @@ from envdoctor.cli import cli
 ROOT = Path(__file__).parents[2]
 ENVDOCTOR = f"{sys.executable} -m envdoctor"
 CALLS = {
+    "completion": "completion fish",
+    "help": "help check",
+    "version": "version",
+    "up": "up /dev/null --yes",
     "check": "check --fast",
     "explain": "explain --no-machine 'CUDA error: no kernel image is available for execution on the device'",
     "recipe": "recipe docker --gpu H100 --driver 580",

@@ -29,11 +29,18 @@ LABEL = 9
 """Width of the machine's labels with their gap."""
 
 
-def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
-    """Headline, machine, findings worst first; each: what, why, the commands."""
+def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed, *, verbose: bool = False) -> None:
+    """Headline, machine, findings worst first; each: what, why, the commands. `verbose`: and what was not found."""
     if diagnosed.files:
         print_files(console, snapshot, diagnosed)
-        return
+    else:
+        _print_machine(console, snapshot, diagnosed)
+    if verbose and diagnosed.ran:
+        console.print()
+        print_ruled_out(console, diagnosed)
+
+
+def _print_machine(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> None:
     _headline(console, snapshot, diagnosed)
     console.print()
     _rows(console, [(label, _folded(console, parts)) for label, parts in machine_lines(snapshot)])
@@ -57,6 +64,16 @@ def print_report(console: Console, snapshot: Snapshot, diagnosed: Diagnosed) -> 
         reasons = "; ".join(dict.fromkeys(diagnosed.unjudged.values()))
         text = f"Not judged, because the facts do not make sense: {', '.join(diagnosed.unjudged)} ({reasons})"
         hanging(console, Text(text, style="yellow"), 0)
+
+
+def print_ruled_out(console: Console, diagnosed: Diagnosed) -> None:
+    """A line for each cause that was looked for and not found. Where a fact is unknown, nothing is found either."""
+    found = {finding.code for finding in diagnosed.findings} | set(diagnosed.unjudged)
+    mark = "✓ " if speaks_unicode(console) else "ok: "
+    console.print(Text("Looked for and not found", style="bold"))
+    for code in diagnosed.ran:
+        if code not in found:
+            console.print(Text.assemble("  ", (mark, "green"), code))
 
 
 def print_open_questions(console: Console, diagnosed: Diagnosed) -> None:
