@@ -193,7 +193,9 @@ def _by_conda(install: Install, world: Knowledge) -> Taken | None:
         text = match[1]
         return msgspec.structs.replace(found, cudas=(text if "." in text else f"{text[:2]}.{text[2:]}",))
     for other in install.wanted:
-        if match := re.fullmatch(r"cuda(\d{1,2})(\d)", other.name):  # cuda90, cuda100: before cudatoolkit there were these
+        if match := re.fullmatch(
+            r"cuda(\d{1,2})(\d)", other.name
+        ):  # cuda90, cuda100: before cudatoolkit there were these
             return msgspec.structs.replace(found, cudas=(f"{match[1]}.{match[2]}",))
     for name in ("pytorch-cuda", "cudatoolkit", "cuda-version"):
         pin = install.find(name)
