@@ -69,8 +69,8 @@ def command(
     tries torch there, and reports the root cause with the commands that repair it. It changes nothing.
 
     With FILEs (Dockerfile, compose.yaml, requirements.txt, pyproject.toml, pixi.toml, environment.yml) it looks into these
-    instead, and finds what in them will not run on this machine, or nowhere. --gpu and --driver describe another machine for it,
-    or --from names its snapshot.
+    instead, and finds what in them will not run on this machine, or nowhere. --gpu and --driver describe another machine for
+    that, or --from names its snapshot.
 
     Exit code: 0 nothing is broken, 1 something is, 2 wrong usage or input, 3 a defect of envdoctor.
     """

@@ -235,14 +235,16 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class FileAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """What of one file was understood, and what was not judged. `machine`: the words for whose machine it was judged for, ()
-    where none was named and it was judged for the current generations of GPUs."""
+    """What of one file was understood, and what was not judged. `machine`: the words for the GPUs and the driver that it was
+    judged for, () where none are known and it was judged for the current generations; `python`: the machine's, where that
+    is the one that counts."""
 
     file: str
     kind: str
     understood: tuple[Understood, ...] = ()
     not_judged: tuple[Gap, ...] = ()
     machine: tuple[str, ...] = ()
+    python: str | None = None
     concerns_torch: bool = False
 
 

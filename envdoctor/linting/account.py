@@ -42,6 +42,7 @@ def account(file: Described, sites: Sequence[Site], machine: TargetMachine, worl
         understood=tuple(dict.fromkeys(understood)),
         not_judged=tuple(dict.fromkeys(gaps)),
         machine=machine.named,
+        python=next((w.python for e, w, _ in sites if w.python and not e.in_image and e.python is None), None),
         concerns_torch=concerns or bool(file.services),
     )
 
@@ -54,7 +55,7 @@ def _understood(
     python = environment.python or environment.requires_python
     if python is not None:
         yield Understood(Topic.PYTHON, python.value, python.place.line)
-    elif where.python is not None:
+    elif where.python is not None and environment.in_image:
         yield Understood(Topic.PYTHON, where.python)
     for one in found:
         line = one.said.place.line

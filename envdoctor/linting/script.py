@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from envdoctor.linting import shell
+from envdoctor.linting.script_pieces import LONGEST_VALUE, closing, pieces
 
 UNKNOWN = "\ue000"
 """Stands in a text for what is not known."""
-LONGEST_VALUE = 4096
-"""A value past this is not followed: a few that double each other would fill the memory."""
 MOST_WORDS, MOST_COMMANDS, DEEPEST = 40, 20_000, 6
 """Turns of a loop that are followed, commands of one script, scripts inside each other."""
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
@@ -63,7 +62,7 @@ def expanded(text: str, values: Mapping[str, str | None]) -> str:
 def _variable(text: str, at: int, values: Mapping[str, str | None]) -> tuple[str, int]:
     """The value of what begins with the $ at `at`, and where it ends."""
     if text[at + 1] == "{":
-        end = _closing(text, at + 2, "{", "}")
+        end = closing(text, at + 2, "{", "}")
         match = re.match(r"([A-Za-z_]\w*)(?:(:?[-+=?])(.*)|([#%/^,].*))?$", text[at + 2 : end], re.DOTALL)
         if match is None:
             return UNKNOWN, end + 1
@@ -79,7 +78,7 @@ def _variable(text: str, at: int, values: Mapping[str, str | None]) -> tuple[str
             return (_bare(word, values) if value else ""), end + 1
         return (value if value is not None else UNKNOWN), end + 1
     if text[at + 1] == "(":
-        end = _closing(text, at + 2, "(", ")")
+        end = closing(text, at + 2, "(", ")")
         if text[at + 2 : at + 3] == "(":
             return UNKNOWN, end + 1
         said = output(text[at + 2 : end], values)
@@ -109,23 +108,6 @@ def _bare(word: str, values: Mapping[str, str | None]) -> str:
     return re.sub(r"\\(.)", r"\1", filled.replace('"', "").replace("'", ""))
 
 
-def _closing(text: str, at: int, opening: str, closing: str) -> int:
-    depth, start = 1, at
-    while at < len(text):
-        if text[at] == "\\":
-            at += 1
-        elif text[at] == opening and (opening == "(" or text[at - 1] == "$"):
-            depth += 1
-        elif text[at] == closing:
-            depth -= 1
-            if depth == 0:
-                return at
-        at += 1
-        if at - start > LONGEST_VALUE:
-            break
-    return len(text)
-
-
 def output(text: str, values: Mapping[str, str | None], depth: int = 0) -> str | None:
     """What `$(text)` stands for; None where that is not constant."""
     said = []
@@ -137,39 +119,6 @@ def output(text: str, values: Mapping[str, str | None], depth: int = 0) -> str |
             return None
         said.append(" ".join(word for word in rest if word not in ("-n", "-e", "%s", "%s\\n")))
     return "\n".join(said)
-
-
-def pieces(text: str) -> Iterator[tuple[str, str]]:
-    """(operator before it, text) of each simple command, quotes and `$(...)` kept whole."""
-    at, start, quote, operator = 0, 0, "", ";"
-    while at < len(text):
-        character = text[at]
-        if character == "\\" and quote != "'":
-            at += 2
-            continue
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        elif text[at : at + 2] in ("$(", "${"):
-            at = _closing(text, at + 2, text[at + 1], ")" if text[at + 1] == "(" else "}")
-        elif character == "#" and (at == 0 or text[at - 1] in " \t\n;"):
-            end = text.find("\n", at)
-            end = len(text) if end < 0 else end
-            text = text[:at] + " " * (end - at) + text[end:] if end - at < LONGEST_VALUE else text[:at]
-        elif character in ";\n()|" or (character == "&" and text[at - 1 : at] != ">" and text[at + 1 : at + 2] != ">"):
-            if text[start:at].strip():
-                yield operator, text[start:at]
-                operator = ";"
-            two = text[at : at + 2]
-            found = two if two in ("&&", "||") else character
-            operator = found if found in ("&&", "||", "|") or operator == ";" else operator
-            at += len(two) if two in ("&&", "||", ";;") else 1
-            start = at
-            continue
-        at += 1
-    if text[start:].strip():
-        yield operator, text[start:]
 
 
 def run(text: str, values: Mapping[str, str | None], depth: int = 0) -> Iterator[Command]:

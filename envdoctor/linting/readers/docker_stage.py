@@ -9,10 +9,11 @@ import msgspec
 
 from envdoctor.diagnosis.model import Gap, NotJudged
 from envdoctor.linting import script, shell
-from envdoctor.linting.model import DescribedEnvironment, Index, Install, Place, PlacedValue
+from envdoctor.linting.model import DescribedEnvironment, Install, Place, PlacedValue
 from envdoctor.linting.readers import conda_environment, requirements
 from envdoctor.linting.readers.compiled_packages import compiles
 from envdoctor.linting.readers.conda_specification import conda_wanted
+from envdoctor.linting.readers.docker_indexes import indexes_of_variables
 from envdoctor.linting.readers.docker_syntax import Instruction, substitute
 from envdoctor.linting.systems import is_plain, python_of_image, system_of_image
 
@@ -195,7 +196,7 @@ class Stage:
                     inner = requirements.read_install(*entry, sibling)
                     wanted += inner.wanted
                     indexes += inner.indexes
-            indexes += self._from_variables(tool, indexes)
+            indexes += indexes_of_variables(self.variables, tool, indexes)
             if wanted:
                 self.installs.append(
                     Install(
@@ -244,23 +245,6 @@ class Stage:
             for environment in conda_environment.read(*entry).environments:
                 self.installs += environment.installs
                 self.conda_python = environment.python or self.conda_python
-
-    def _from_variables(self, tool: str, given: list[Index]) -> list[Index]:
-        names = {"PIP_INDEX_URL": False, "PIP_EXTRA_INDEX_URL": True}
-        if tool == "uv":
-            names = {"UV_DEFAULT_INDEX": False, "UV_INDEX_URL": False, "UV_INDEX": True, "UV_EXTRA_INDEX_URL": True}
-            backend = self.variables.get("UV_TORCH_BACKEND")
-            if backend is not None and not given:
-                return list(
-                    shell.indexes(
-                        shell.Call(index=[], beside=[], find_links=[], backend=[backend.value]), backend.place
-                    )
-                )
-        return [
-            Index(url=said.value, place=said.place, beside=beside)
-            for name, beside in names.items()
-            if (said := self.variables.get(name)) is not None
-        ]
 
     def environment(self) -> DescribedEnvironment:
         image = self.image.value if self.image else None

@@ -83,7 +83,32 @@ def _on_machine(one: Taken, where: Circumstances, machine: TargetMachine, world:
             file=place.file,
             line=place.line,
         )
+    if not machine.gpus and (nowhere := _for_no_gpu_of_today(one, what, world)) is not None:
+        return nowhere
     return _driver(one, what, where, machine, world)
+
+
+def _for_no_gpu_of_today(one: Taken, what: str, world: Knowledge) -> Finding | None:
+    """Without a machine: a torch whose CUDA is older than every GPU that the newest drivers still drive."""
+    living = [
+        row for row in world.architectures() if row.last_driver_branch is None and not row.jetson and row.first_cuda
+    ]
+    if not one.cudas or any(
+        world.toolkit_reaches(cuda, row.capability) is not False for cuda in one.cudas for row in living
+    ):
+        return None
+    newest, oldest = max(one.cudas, key=Version), living[0]
+    return Finding(
+        code="gpu-arch-too-new-for-torch",
+        severity=Severity.WARNING,
+        title="This torch has no code for any GPU of today",
+        summary=f"{what}, built with CUDA {newest}; the oldest GPUs that new drivers drive ({oldest.name}) begin with CUDA "
+        f"{oldest.first_cuda}.",
+        evidence=(fact("torch", one.said.text), fact("cuda", ", ".join(one.cudas))),
+        rule="gpu-without-code",
+        file=one.said.place.file,
+        line=one.said.place.line,
+    )
 
 
 def _driver(one: Taken, what: str, where: Circumstances, machine: TargetMachine, world: Knowledge) -> Finding | None:

@@ -39,4 +39,5 @@ def account_lines(account: FileAccount) -> Iterator[tuple[str, str]]:
     for gap in account.not_judged:
         line = f" (line {gap.line})" if gap.line is not None else ""
         yield "Not judged", f"{gap.text}{line}: {REASONS[gap.reason]}"
-    yield "Judged for", ", ".join(account.machine) or NOBODY
+    python = f"Python {account.python}, the one here" if account.python is not None else ""
+    yield "Judged for", "; ".join(part for part in (", ".join(account.machine) or NOBODY, python) if part)

@@ -39,7 +39,10 @@ def _finding(finding: Finding) -> list[str]:
         if commands:
             fence = "`" * (3 + max(line.count("```") for line in commands))
             lines += ["", f"{fence}sh", *commands, fence]
-        if fix.note:
+        if fix.note and "\n" in fix.note:  # lines of a file, as a diff
+            fence = "`" * (3 + fix.note.count("```"))
+            lines += ["", f"{fence}diff", *fix.note.splitlines(), fence]
+        elif fix.note:
             lines += ["", plain(fix.note)]
     return lines
 
