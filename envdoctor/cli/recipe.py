@@ -50,7 +50,7 @@ OF_ONE = {"hashes": ("requirements",), "environment": ("venv",), "style": tuple(
 """Options that only these targets use."""
 
 
-class Recipe(click.Command):
+class RecipeCommand(click.Command):
     """`recipe TARGET --help` shows what that target uses, `recipe --help` what all use and which options are of one."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -100,7 +100,7 @@ def _examples(target: str) -> tuple[str, ...]:
     return (f"envdoctor recipe {target} -o DIR", described, *made)
 
 
-@click.command("recipe", cls=Recipe, help=_HELP, no_args_is_help=True)
+@click.command("recipe", cls=RecipeCommand, help=_HELP, no_args_is_help=True)
 @click.argument("target", required=False, metavar="TARGET", shell_complete=completer(_listed))
 @click.option("--list", "show_list", is_flag=True, help="List the recipes and stop.")
 @click.option(
