@@ -16,23 +16,23 @@ from pathlib import Path
 
 from envdoctor.console import Console
 from envdoctor.diagnosis.judging import judge_content
-from envdoctor.knowledge import load
 from envdoctor.planning.planner import plan
 from envdoctor.planning.target import describe
 from envdoctor.planning.wishes import checked
 from envdoctor.report.check.text import print_report
 from envdoctor.report.plan.text import print_plan
+from tests.as_of import then
 
 FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
 COLUMNS = 116
 
 
 def _check(console: Console) -> None:
-    print_report(console, *judge_content(b"RTX 5090, driver 580.95.05, Ubuntu 24.04, torch 2.6.0+cu124", load()))
+    print_report(console, *judge_content(b"RTX 5090, driver 580.95.05, Ubuntu 24.04, torch 2.6.0+cu124", then()))
 
 
 def _plan(console: Console) -> None:
-    world = load()
+    world = then()
     target = describe(world, gpus=("RTX 5090", "RTX 3090"), driver="580", os="ubuntu24.04", arch=None, base=None)
     print_plan(console, plan(target, checked(world), world))
 

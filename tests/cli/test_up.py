@@ -103,6 +103,7 @@ def scratch() -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.registry  # minutes: an environment is made, measured and trained in
 @pytest.mark.torch
 @pytest.mark.timeout(1800)
 def test_up_proves_a_machine_without_a_gpu_and_goes_on_where_it_was_left(scratch: Path, home: Path) -> None:
