@@ -56,7 +56,7 @@ MESSAGES = beside(__file__)
         "forward-compat-broken",
     ),
     messages=MESSAGES,
-    fits=lambda machine, _: True if _newer_than_driver(machine) is not None else None,
+    fits=lambda machine, _: True if _newer_than_driver(machine) is not None or _torch_says_so(machine) else None,
     remedy=lambda machine, world: (install_driver(machine, world, update=True),),
 )
 def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
@@ -87,6 +87,12 @@ def driver_too_old(machine: Snapshot, world: Knowledge) -> Finding | None:
         ),
         fixes=tuple(fixes),
     )
+
+
+def _torch_says_so(machine: Snapshot) -> bool:
+    """torch asked CUDA, which refused the driver: whatever a version that stands in the text would do."""
+    run = machine.torch.run if machine.torch else None
+    return any(_TOO_OLD.search(text) for text in (*(run.warnings if run else ()), *machine.messages))
 
 
 def _newer_than_driver(machine: Snapshot) -> Said | None:

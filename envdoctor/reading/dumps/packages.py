@@ -12,6 +12,11 @@ _ORIGIN = re.compile(r"([A-Za-z0-9][\w.-]{0,100}) @ (\S{1,500})$")
 _ROW = re.compile(r"([A-Za-z0-9][\w.-]{0,100})\s+(\d[\w.!+-]{0,80})(?:\s+\S.{0,300})?$")
 _OLD = re.compile(r"([A-Za-z0-9][\w.-]{0,100}) \((\d[\w.!+-]{0,80})(?:, .{0,300})?\)$")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,100}")
+# Name, version, conda's build string ('py3.11_cuda12.1_cudnn8.9.2_0', 'h59b6b97_2', 'pypi_0'), channel.
+_CONDA_ROW = re.compile(
+    r"[a-z0-9][\w.-]{0,100}\s{2,}\d[\w.!+]{0,60}\s{2,}(?:\S{0,60}py\d\S{0,60}_\d{1,3}|\S{0,20}h[0-9a-f]{7}_\S{0,10}|pypi_0|\S{0,60}cuda\S{0,60}_\d{1,3})"
+    r"(?:\s{2,}[\w./-]{1,60})?$"
+)
 _CONDA_HEAD = re.compile(r"# packages in environment at (.{1,300}):$")
 
 
@@ -52,6 +57,10 @@ class Packages:
             if row:
                 self.findings.current("pip list").add("pip", f"{row[1]}=={row[2]}")
                 return True
+        if _CONDA_ROW.match(bare):  # `conda list | grep torch` has no heading
+            self.kind = "conda list"
+            self.findings.current("conda list").add("conda", bare)
+            return True
         if "==" in bare or " @ " in bare:
             found = _FREEZE.match(bare)
             if found:

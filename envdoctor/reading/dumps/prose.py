@@ -77,6 +77,7 @@ HOSTED_NOTEBOOK = (
 _CONTAINER_WORDS = re.compile(
     r"\b(?:inside|in|within) (?:(?:a|an|the|my|our|this) )?(?:\w+ )?(?:docker|podman|container|pod)\b"
     r"|\b(?:my|the|a|this|our|running) (?:running )?(?:docker|podman) container\b"
+    r"|\bkubectl (?:logs|exec|describe|apply)\b"
     r"|^\$? ?(?:sudo )?(?:docker|podman) run\b|\bnvcr\.io/|\bimage: \S+[:/]\S|" + HOSTED_NOTEBOOK,
     re.IGNORECASE,
 )
