@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from envdoctor.diagnosis.model import Severity, Verdict
 from envdoctor.facts.model import Snapshot
 from envdoctor.facts.sections.driver import DeviceNode, Driver, KernelModule
-from envdoctor.facts.sections.gpu import CudaDriver, Gpu, GpuProcess, MigInstance, Nvml
+from envdoctor.facts.sections.gpu import CudaDriver, Gpu, GpuProcess, MigInstance, NvLink, Nvml
 from envdoctor.facts.sections.host import Container, Host, LogLine, Logs, PciDevice
 from envdoctor.facts.sections.interpreter import TorchRun
 from tests.diagnosis.snapshots import UBUNTU, commands, finding, found, gpu, interpreter, judge, machine, module, nvml
@@ -256,6 +256,59 @@ def test_a_slow_gpu_is_a_warning_with_its_numbers(facts: dict[str, Any], words: 
 )  # fmt: skip
 def test_saving_power_and_working_at_the_cap_are_no_degradation(facts: dict[str, Any]) -> None:
     assert finding("gpu-degraded", one(**facts)) is None
+
+
+def node(*odd: dict[str, Any], count: int = 8, host: Host = UBUNTU, **common: Any) -> Snapshot:
+    """Equal cards, of which the first ones differ by what is given."""
+    cards = [
+        gpu("NVIDIA H100 80GB HBM3", "9.0", index=i, **{**common, **(odd[i] if i < len(odd) else {})})
+        for i in range(count)
+    ]
+    return machine(host=host, nvml=nvml(*cards))
+
+
+SWITCHED: dict[str, Any] = {
+    "fabric_state": "completed",
+    "nvlinks": tuple(NvLink(link=i, active=True) for i in range(18)),
+}
+
+
+@pytest.mark.parametrize(
+    ("odd", "common", "words"),
+    [
+        (
+            {"power_limit": 500.0},
+            {"power_limit": 700.0, "power_limit_default": 700.0},
+            "power limit 500 W, of its like 700 W",
+        ),
+        ({"sm_clock": 915}, {"sm_clock": 1980, **BUSY}, "915 MHz under load, its like 1980 MHz"),
+        ({"temperature": 91}, {"temperature": 34, "utilization": 0}, "91 C while idle, its like 34 C"),
+        ({"nvlinks": SWITCHED["nvlinks"][:16]}, SWITCHED, "16 NVLinks up, of its like 18"),
+    ],
+)
+def test_one_that_is_not_like_its_like_is_named(odd: dict[str, Any], common: dict[str, Any], words: str) -> None:
+    said = found("gpu-degraded", node(odd, **common))
+    assert said.summary.startswith("GPU 0") and words in said.summary and "GPU 1" not in said.summary
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        node(power_limit=500.0, power_limit_default=700.0),
+        node({"power_limit": 690.0}, power_limit=700.0),
+        node({"power_limit": 500.0}, count=2, power_limit=700.0),
+        node({"sm_clock": 345, "utilization": 0, "performance_state": 8}, sm_clock=1980, **BUSY),
+        node({"sm_clock": 1755}, sm_clock=1980, **BUSY),
+        node({"temperature": 62}, temperature=34, utilization=0),
+        node({"temperature": 88, **BUSY}, temperature=55, utilization=0),
+        node({"nvlinks": ()}, nvlinks=SWITCHED["nvlinks"], fabric_state="not_supported"),
+        node({"mig_enabled": True, "power_limit": 500.0}, power_limit=700.0),
+        node({"power_limit": 500.0}, power_limit=700.0, host=Host(system="Linux", architecture="x86_64", virtualization="kvm")),
+    ],
+    ids=["all lowered", "nearly", "two cards", "one idle", "a few percent", "warm", "busy one", "bridges", "MIG", "virtual"],
+)  # fmt: skip
+def test_equal_cards_may_differ_by_what_they_do(seen: Snapshot) -> None:
+    assert finding("gpu-degraded", seen) is None
 
 
 # --- device-busy-or-exclusive ------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ Told apart by
     Lanes against what card and slot can do together: those do not change with the load. The link's generation, the
     clocks and the reasons for lowering them count under load only: an idle GPU runs at generation 1 and low clocks to
     save power. A power cap that the full load reaches (sw_power_cap) is normal. On a laptop and in a virtual machine,
-    power limit and lanes are the maker's and the host's business.
+    power limit and lanes are the maker's and the host's business. Three or more equal cards are each other's reference: a lower
+    power limit, a much lower clock under load, fewer NVLinks on a board with NVSwitch, and heat with nothing to do set one apart.
 
 Repair
     Reseat the card, use the slot that is wired for it, check power cables and cooling, set the power limit to its
@@ -21,6 +22,7 @@ Sources
 
 from __future__ import annotations
 
+from envdoctor.diagnosis.gpu_peers import Outlier, outliers
 from envdoctor.diagnosis.model import Finding, Fix, Layer, Severity, diagnosis
 from envdoctor.diagnosis.snapshot_queries import in_container
 from envdoctor.facts.evidence import Evidence, fact
@@ -48,6 +50,12 @@ COOL = Fix(
     title="Cool it: clean fans and filters, check the airflow and the room's temperature",
     commands=("nvidia-smi -q -d TEMPERATURE,PERFORMANCE",),
     verify="nvidia-smi --query-gpu=index,temperature.gpu,clocks_event_reasons.active --format=csv",
+)
+LINKS = Fix(
+    title="See which links are down and why, with every program on the GPUs stopped; a reset trains them anew",
+    commands=("nvidia-smi nvlink --status", "sudo dmesg | grep -iE 'nvlink|xid' | tail -20"),
+    needs_root=True,
+    verify="nvidia-smi nvlink --status",
 )
 CLOCKS = Fix(
     title="Take locked clocks away",
@@ -80,6 +88,15 @@ def gpu_degraded(machine: Snapshot, world: Knowledge) -> Finding | None:
             said.append(f"{name}: {words}")
             evidence += [fact(f"gpu {gpu.index}.{field}", getattr(gpu, field)) for field in facts]
             fixes.setdefault(fix.title, fix)
+    for outlier in () if virtual else outliers(machine.gpus or ()):
+        gpu = outlier.gpu
+        if f"gpu {gpu.index}.{outlier.fact}" not in {told.fact for told in evidence}:
+            words, fix = _beside_its_like(outlier, machine)
+            said.append(f"GPU {gpu.index}{f' ({gpu.name})' if gpu.name else ''}: {words}")
+            evidence.append(
+                fact(f"gpu {gpu.index}.{outlier.fact}", f"{outlier.own:g}; of the others {outlier.others:g}")
+            )
+            fixes.setdefault(fix.title, fix)
     if not said:
         return None
     return Finding(
@@ -88,6 +105,18 @@ def gpu_degraded(machine: Snapshot, world: Knowledge) -> Finding | None:
         fixes=tuple(fixes.values()),
         confidence=0.8,
     )
+
+
+def _beside_its_like(outlier: Outlier, machine: Snapshot) -> tuple[str, Fix]:
+    """What sets this GPU apart from the equal ones in the machine, and what to do about it."""
+    own, others = f"{outlier.own:.0f}", f"{outlier.others:.0f}"
+    if outlier.fact == "power_limit":
+        return f"power limit {own} W, of its like {others} W", _power_fix(outlier.gpu, machine)
+    if outlier.fact == "sm_clock":
+        return f"{own} MHz under load, its like {others} MHz", CLOCKS
+    if outlier.fact == "nvlinks":
+        return f"{own} NVLinks up, of its like {others}", LINKS
+    return f"{own} C while idle, its like {others} C", COOL
 
 
 def _troubles(gpu: Gpu, machine: Snapshot, virtual: bool) -> list[tuple[str, tuple[str, ...], Fix]]:
