@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ from envdoctor.errors import InputError
 if TYPE_CHECKING:
     from envdoctor.diagnosis.model import Diagnosed, Diagnosis
     from envdoctor.facts.model import Snapshot
+    from envdoctor.planning.model import TargetGpu
 
 FORMATS = ("text", "json", "markdown", "github", "gitlab", "junit", "sarif", "html")
 
@@ -33,6 +35,11 @@ FORMATS = ("text", "json", "markdown", "github", "gitlab", "junit", "sarif", "ht
 )
 @machine_options.gpu
 @machine_options.driver
+@click.option(
+    "--expect",
+    metavar="GPUS|FILE",
+    help="Fail where a GPU of these is missing: '8x H100', or a good machine's snapshot.",
+)
 @click.option("--fast", is_flag=True, help="Do not import torch.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for a warning too.")
 @click.option(
@@ -54,6 +61,7 @@ def command(
     source: str | None,
     gpus: tuple[str, ...],
     driver: str | None,
+    expect: str | None,
     fast: bool,
     strict: bool,
     only: tuple[str, ...],
@@ -80,12 +88,20 @@ def command(
         return _list(only)
     if not files and (gpus or driver is not None):
         raise click.UsageError("--gpu and --driver go with FILEs: without them, this machine is looked at")
+    if files and expect is not None:
+        raise click.UsageError("--expect is about a machine, and not about FILEs")
     if only:
         _select(only)  # a wrong code is told before the machine is looked at
+    expected = _expected(expect) if expect is not None else ()
     if files:
         snapshot, diagnosed = _linted(files, (gpus, driver), python=python, source=source, only=only)
     else:
         snapshot, diagnosed = _judged(python, source, only, live=not fast, style=style)
+    if expected:
+        from envdoctor.diagnosis.expectation import held_against
+        from envdoctor.knowledge import load
+
+        diagnosed = held_against(expected, diagnosed, snapshot, load())
 
     from envdoctor.cli.output import result_to
     from envdoctor.diagnosis.model import Severity, Verdict
@@ -113,6 +129,21 @@ def _judged(
     if source is None:
         return snapshot, judge_machine(snapshot, load(), _select(only))
     return judge_content(content(source), load(), _select(only))
+
+
+def _expected(text: str) -> tuple[TargetGpu, ...]:
+    """The GPUs that are named, or those of a snapshot. Raises InputError for what is neither."""
+    from envdoctor.knowledge import load
+    from envdoctor.planning.gpu_list import gpu_of, parse_gpus
+    from envdoctor.planning.machine_gpus import machine_gpus
+
+    if not Path(text).is_file():
+        return parse_gpus((text,), load())[0]
+    good = gather(python=None, source=text, live=False)
+    found = tuple(gpu for one in machine_gpus(good, load()) or () if (gpu := gpu_of(one)) is not None)
+    if not found:
+        raise InputError(f"no GPU is known in {text}, so none can be missing")
+    return found
 
 
 def _linted(
