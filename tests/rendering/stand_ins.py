@@ -92,8 +92,8 @@ def wheel(folder: Path, name: str, version: str, files: Mapping[str, str], requi
             archive.writestr(file, text)
 
 
-def torch_for_cuda(folder: Path, torch: str, torchvision: str, cuda: str) -> None:
-    """A torch for that CUDA of a few kilobytes (fakes/stub_torch.py), its torchvision, and a library that it brings."""
+def torch_for_cuda(folder: Path, torch: str, torchvision: str, torchaudio: str, cuda: str) -> None:
+    """A torch for that CUDA of a few kilobytes (fakes/stub_torch.py), what goes with it, and a library that it brings."""
     local = f"{torch}+cu{cuda.replace('.', '')}"
     facts = f"__version__ = {local!r}\ncuda = {cuda!r}\ndebug = False\nhip = None\ngit_version = ''\n"
     files = {
@@ -105,6 +105,8 @@ def torch_for_cuda(folder: Path, torch: str, torchvision: str, cuda: str) -> Non
     wheel(folder, "nvidia-standin", "2.0", {})
     wheel(folder, "torch", local, files, ["nvidia-standin<2"])
     torchvision_for(folder, torchvision, torch)
+    spoken = {"torchaudio/__init__.py": f"__version__ = {torchaudio!r}\n"}
+    wheel(folder, "torchaudio", torchaudio, spoken, [f"torch=={torch}"])
 
 
 def torchvision_for(folder: Path, torchvision: str, torch: str) -> None:

@@ -24,7 +24,9 @@ from tests.rendering.pip_inside import (
 from tests.rendering.stand_ins import PYTHON, extension, torch_for_cuda
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(2400)]
-NEW_TORCH, NEW_TORCHVISION, NEW_CUDA = "2.15.0", "0.29.2", "13.2"
+NEW = ("2.15.0", "0.29.2", "2.11.1", "13.2")
+"""torch, torchvision, torchaudio and CUDA of the stand-ins."""
+NEW_TORCH = NEW[0]
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +41,6 @@ def wheels(builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What all images need but torch."""
     folder = tmp_path_factory.mktemp("wheels")
     download(folder, "six", "ninja", "packaging", "setuptools", "wheel")
-    # Every plan of this torch names the torchaudio that goes with it; the real one asks for nothing but torch.
-    download(folder, "--no-deps", f"torchaudio=={load().torchaudio_for(TORCH)}")
     return folder
 
 
@@ -69,7 +69,11 @@ def test_an_image_with_the_real_torch_is_built_and_checks_itself(
 ) -> None:
     plan = ("--gpu", "none", "--os", "debian12", "--python", PYTHON, "--torch", TORCH, "--with", "six")
     context = recipe(tmp_path / "context", *plan)
-    configuration = built(builder, context, (wheels, real_torch.wheels()), "cpu", "--build-arg", "UID=1234")
+    # The plan names the torchaudio that goes with this torch; it asks for nothing but torch.
+    audio = tmp_path / "audio"
+    download(audio, "--no-deps", f"torchaudio=={load().torchaudio_for(TORCH)}")
+    folders = (wheels, real_torch.wheels(), audio)
+    configuration = built(builder, context, folders, "cpu", "--build-arg", "UID=1234")
     assert configuration["User"] == "1234:1000"
     assert not configuration.get("Healthcheck"), "a container for the CPU has nothing to lose"
     label = configuration["Labels"]["envdoctor.torch"]
@@ -88,7 +92,7 @@ def test_an_image_with_the_real_torch_is_built_and_checks_itself(
 
 
 def test_an_image_for_a_gpu_is_built_on_a_slim_base(builder: Builder, wheels: Path, tmp_path: Path) -> None:
-    torch_for_cuda(wheels, NEW_TORCH, NEW_TORCHVISION, NEW_CUDA)
+    torch_for_cuda(wheels, *NEW)
     gpu = ("--gpu", "RTX 5090", "--driver", "580.95.05", "--os", "debian12", "--torch", NEW_TORCH)
     plan = (*gpu, "--python", PYTHON, "--with", "six")
     configuration = built(builder, recipe(tmp_path / "context", *plan), [wheels], "gpu")
@@ -111,7 +115,7 @@ def test_an_image_for_a_gpu_is_built_on_a_slim_base(builder: Builder, wheels: Pa
 def test_an_extension_is_compiled_in_a_stage_that_is_left_behind(
     builder: Builder, wheels: Path, tmp_path: Path
 ) -> None:
-    torch_for_cuda(wheels, NEW_TORCH, NEW_TORCHVISION, NEW_CUDA)
+    torch_for_cuda(wheels, *NEW)
     extension(wheels)
     gpu = ("--gpu", "RTX 5090", "--driver", "580", "--os", "ubuntu24.04", "--python", "3.12", "--torch", NEW_TORCH)
     context = recipe(tmp_path / "context", *gpu, "--purpose", "build-extensions", "--with", "envdoctor-probe==1.0")
