@@ -85,7 +85,8 @@ def is_raised(line: str) -> bool:
 
 # 'v2.1: Fixed a crash when ...', '- Improved the message for ...'. Who says 'I fixed it by ...' tells of a failure of his own.
 _CHANGE = re.compile(
-    r"\W{0,4}(?:(?:changelog|release notes)\b.{0,20}?)?(?:v?\d[\d.]*\W{1,3})?(?:fixed|fixes|improved|added|changed|resolved) ",
+    r"\W{0,4}(?:(?:changelog|release notes)\b.{0,20}?)?(?:v?\d[\d.]*\W{1,3})?(?:\[[\w-]{1,20}\]\s)?"
+    r"(?:add|added|fix|fixed|fixes|feat|docs|improved|changed|resolved)(?:\([^()\n]{1,60}\))?:? ",
     re.IGNORECASE,
 )
 
