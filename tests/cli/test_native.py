@@ -194,7 +194,12 @@ def test_a_report_that_cannot_be_written_is_told(where: str, tmp_path: Path) -> 
 
 
 def test_the_action_is_one() -> None:
-    check_with("check-jsonschema", "--builtin-schema", "vendor.github-actions", files=[ROOT / ".github/actions/check/action.yml"])
+    check_with(
+        "check-jsonschema",
+        "--builtin-schema",
+        "vendor.github-actions",
+        files=[ROOT / ".github/actions/check/action.yml"],
+    )
 
 
 def test_the_hook_is_one_and_runs_on_the_files_that_check_reads() -> None:
